@@ -1,0 +1,49 @@
+# Two commands do everything: `make sweep` and `make test`. Each sets up what it needs first.
+PYTHON ?= python3.11
+SPEC ?= sweeps/examples/quickstart.yaml
+VENV := .venv
+BIN := $(VENV)/bin
+# The lock is its own constraint: a machine-wide one, which pip would add to it, could contradict a pin.
+PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help setup sweep ui test lint system lock clean
+
+help:  ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready  ## virtual environment with everything pinned in requirements.lock
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; the pinned torch has wheels for Python 3.11. Or: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) --requirement requirements.lock
+	$(PIP_INSTALL) --no-deps --editable .
+	@touch $@
+
+sweep: setup  ## run the quickstart sweep (SPEC=file.yaml ARGS='--set ...' for another)
+	$(BIN)/sweeps run $(SPEC) $(ARGS)
+
+ui: setup  ## browse every trial in the MLflow UI, on loopback
+	$(BIN)/sweeps ui
+
+system:  # a browser and a PostgreSQL server for the tests, where Debian's packages can be installed
+	@tests/install-system-packages.sh
+
+test: setup system lint  ## format, lint, types, imports and all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: setup  ## ruff, mypy, import-linter
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+lock:  ## resolve pyproject.toml anew into requirements.lock
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	{ head -n 1 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable; } > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
+clean:  ## remove the environment and caches; results stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info

@@ -1,0 +1,126 @@
+"""Tune's callback: feeds the recorder and the terminal, and keeps the sweep's state in Tune's snapshot.
+
+Tune runs callbacks in its only loop, and an exception in one ends the sweep: nothing here waits or raises. The recorder
+takes events into a queue, the terminal redraws in a thread of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+
+from sweeps.ledger import TrialEntry
+from sweeps.state import RunningSweep
+from tracking.names import (
+    BEST_EPOCH,
+    BEST_VAL_ACCURACY,
+    EPOCH_METRICS,
+    TEST_ACCURACY,
+    TEST_LOSS,
+    TRAIN_SECONDS,
+    VALIDATION_SECONDS,
+    TrialState,
+)
+from tracking.recorder import TrialRecord
+from trainer.trainable import parse_trial
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_SUMMARY = (BEST_VAL_ACCURACY, BEST_EPOCH, TEST_LOSS, TEST_ACCURACY)  # recorded once, when the trial ends
+
+
+class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
+    """Follows every trial from its start to its end."""
+
+    def __init__(self, sweep: RunningSweep, log_dir: Path) -> None:
+        self._sweep = sweep
+        self._log_dir = log_dir
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+        """Opens the trial's run, once, however often its process is restarted."""
+        entry = self._entry(trial)
+        if not entry.started:
+            entry.started = True
+            self._sweep.recorder.start_trial(
+                TrialRecord(entry.trial_id, entry.number, entry.arm, entry.stage, entry.seed, entry.parameters)
+            )
+            self._sweep.notify(entry, "started")
+
+    def on_trial_result(
+        self,
+        iteration: int,  # noqa: ARG002
+        trials: list[Trial],  # noqa: ARG002
+        trial: Trial,
+        result: dict[str, Any],
+        **info: Any,  # noqa: ARG002
+    ) -> None:
+        """Records one epoch."""
+        entry = self._entry(trial)
+        metrics = {name: float(result[name]) for name in EPOCH_METRICS if name in result}
+        entry.summary.update({name: float(result[name]) for name in _SUMMARY if name in result})
+        score = metrics.get(self._sweep.spec.metric.name)
+        if score is None:  # a failed trial's result has no metrics
+            return
+        seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
+        if self._sweep.ledger.record_epoch(entry.trial_id, result["epoch"], score, seconds):
+            self._sweep.recorder.record_epoch(entry.trial_id, result["epoch"], metrics)
+            self._sweep.notify(entry, "epoch")
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+        """Closes the run as the searcher settled it."""
+        self._close(self._entry(trial))
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+        """Closes the run of a trial whose process was lost, or could not save, too often."""
+        entry = self._entry(trial)
+        error = str(trial.get_error() or "")
+        if error and entry.state is TrialState.FAILED:
+            entry.stop_reason = f"gave up after {trial.num_failures} restarts: {error.strip().splitlines()[-1]}"
+            entry.error = error
+        self._close(entry)
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
+        """Says that a trial goes on after its process was lost."""
+        self._sweep.notify(self._entry(trial), "recovered")
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002
+        """Lets the terminal look."""
+        self._sweep.notify(None, "step")
+
+    def get_state(self) -> dict[str, Any]:
+        """The ledger and the rungs: Tune leaves the scheduler itself out of its snapshots."""
+        return self._sweep.get_state()
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Puts the ledger and the rungs back."""
+        self._sweep.set_state(state)
+
+    def _entry(self, trial: Trial) -> TrialEntry:
+        return self._sweep.ledger.entries[parse_trial(trial.config).trial_id]
+
+    def _close(self, entry: TrialEntry) -> None:
+        close_trial(self._sweep, entry)
+        if entry.error:
+            with contextlib.suppress(OSError):  # a full disk must not end the sweep; the reason is recorded anyway
+                self._log_dir.mkdir(parents=True, exist_ok=True)
+                (self._log_dir / f"{entry.trial_id}.log").write_text(entry.error)
+
+
+def close_trial(sweep: RunningSweep, entry: TrialEntry) -> None:
+    """Records a trial's end."""
+    assert entry.state is not None
+    sweep.recorder.end_trial(entry.trial_id, entry.state, entry.stop_reason, entry.summary)
+    sweep.notify(entry, "ended")
+
+
+def close_unfinished(sweep: RunningSweep, reason: str) -> None:
+    """Closes what still ran when the sweep ended: Tune ends such trials without telling anyone."""
+    for entry in sweep.ledger.running():
+        sweep.ledger.end(entry.trial_id, TrialState.STOPPED, reason)
+        if entry.started:
+            close_trial(sweep, entry)

@@ -1,0 +1,295 @@
+"""Faults of parameters that only the trainer can know: settings, their values, and configurations it would refuse."""
+
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
+
+from sweeps.errors import SpecFault
+from sweeps.parameters import Categorical, Choices, Constant, IntUniform, Parameter, QUniform
+from sweeps.parse_sections import check_scalar
+from sweeps.tree import Items, KeyPath, Place, Scalar, Section, find_entry, key_place, value_place
+from trainer.config import (
+    DEFAULT_ROWS,
+    TABLES,
+    ConfigError,
+    Setting,
+    Value,
+    build_trial_config,
+    find_setting,
+    known_names,
+    rows_with,
+)
+
+MAX_SAMPLES = 600  # configurations tried per file; one takes about 30 microseconds
+# What the same thing is called elsewhere, where the spelling gives no hint.
+SYNONYMS: Mapping[str, str] = {
+    "learning_rate": "lr",
+    "optim": "optimizer",
+    "init": "initializer",
+    "weight_init": "initializer",
+    "initialization": "initializer",
+    "bs": "batch_size",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
+    "eps": "epsilon",
+    "wd": "weight_decay",
+    "l2": "weight_decay",
+    "architecture": "model",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "criterion": "loss",
+    "patience": "early_stopping_patience",
+    "warmup": "warmup_epochs",
+}
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One parameter of a branch: what it is there and where it was written."""
+
+    name: str
+    parameter: Parameter
+    path: KeyPath
+
+
+def check_space(parameters: Mapping[str, Parameter], tree: Section, faults: list[SpecFault]) -> None:
+    """Adds the faults of parameters and their values, and of configurations that the space can draw.
+
+    Args:
+        parameters: Those that are without fault so far.
+        tree: The file.
+        faults: Gains what is wrong.
+    """
+    branches = _expand(parameters, ("parameters",))
+    doubtful = _find_doubtful_tables(faults)
+    found: dict[SpecFault, None] = {}
+    lacking: dict[KeyPath, list[Mapping[str, str]]] = {}
+    for branch in branches:
+        chosen = _find_chosen(branch)
+        found |= dict.fromkeys(_check_repeated(branch, tree))
+        for leaf in branch:
+            setting = find_setting(leaf.name, chosen)
+            if setting is None:
+                lacking.setdefault(leaf.path, []).append(chosen)
+            else:
+                found |= dict.fromkeys(_check_values(leaf, setting, tree))
+    faults += found
+    for path, without in lacking.items():
+        everywhere = [_find_chosen(branch) for branch in branches if any(leaf.path == path for leaf in branch)]
+        message = _explain_lacking(path[-1], without, everywhere, doubtful)
+        if message:
+            faults.append(key_place(tree, path).fault(path, message))
+    _check_configurations(branches, tree, faults)
+
+
+def _find_doubtful_tables(faults: Iterable[SpecFault]) -> set[str]:
+    """Tables whose row is not known, since what the file says about it is at fault."""
+    doubtful = set()
+    for fault in faults:
+        path = (*fault.key_path.split("."), "", "")
+        doubtful |= {
+            key
+            for key, below, further in zip(path, path[1:], path[2:], strict=False)
+            if key in TABLES and (below != "choices" or not further)
+        }
+    return doubtful
+
+
+def _check_repeated(branch: Iterable[Leaf], tree: Section) -> Iterator[SpecFault]:
+    """Yields a fault for each parameter that a choice gives although the file gives it elsewhere too."""
+    first: dict[str, KeyPath] = {}
+    for leaf in branch:
+        if leaf.name not in first:
+            first[leaf.name] = leaf.path
+            continue
+        deep, other = sorted((leaf.path, first[leaf.name]), key=len, reverse=True)
+        line = key_place(tree, other).line
+        where = f" in line {line}" if line is not None else ""
+        message = f"is given already as {'.'.join(other)}{where}; keep one of the two"
+        yield key_place(tree, deep).fault(deep, message)
+
+
+def _expand(parameters: Mapping[str, Parameter], path: KeyPath) -> list[list[Leaf]]:
+    """Every combination of table rows and choices, each with the parameters that are drawn in it."""
+    branches: list[list[Leaf]] = [[]]
+    for name, parameter in parameters.items():
+        here = (*path, name)
+        match parameter:
+            case Choices(choices=choices) if _takes_names(name):
+                options = [
+                    [Leaf(name, Constant(value=choice), (*here, "choices", choice)), *rest]
+                    for choice, settings in choices.items()
+                    for rest in _expand(settings, (*here, "choices", choice))
+                ]
+            case Categorical(values=values) if name in TABLES:
+                options = [[Leaf(name, Constant(value=value), here)] for value in values]
+            case _:
+                options = [[Leaf(name, parameter, here)]]
+        branches = [branch + option for branch in branches for option in options]
+    return branches
+
+
+def _takes_names(name: str) -> bool:
+    setting = find_setting(name, {})
+    return setting is not None and setting.choices is not None
+
+
+def _find_chosen(branch: Iterable[Leaf]) -> dict[str, str]:
+    return {
+        leaf.name: str(leaf.parameter.value)
+        for leaf in branch
+        if leaf.name in TABLES and isinstance(leaf.parameter, Constant)
+    }
+
+
+def _check_values(leaf: Leaf, setting: Setting, tree: Section) -> Iterator[SpecFault]:
+    """Yields a fault for each value that the setting cannot take."""
+    parameter, path = leaf.parameter, leaf.path
+    if isinstance(parameter, Constant) and path[-1] != leaf.name:  # the name of a choice, which is a key of the file
+        message = check_scalar(setting, parameter.value)
+        if message:
+            yield key_place(tree, path).fault(path, message)
+        return
+    written = find_entry(tree, path)
+    declared = written is not None and isinstance(written.node, Section) and "distribution" in written.node.entries
+    message = _check_kind(parameter, setting, declared=declared)
+    if message:
+        yield key_place(tree, path).fault(path, message)
+        return
+    for here, place, value in _list_written(parameter, path, tree):
+        message = check_scalar(setting, value)
+        if message:
+            yield place.fault(here, message)
+
+
+def _list_written(parameter: Parameter, path: KeyPath, tree: Section) -> Iterator[tuple[KeyPath, Place, Value]]:
+    """Yields path, place and value of everything that a parameter can be at its outermost."""
+    written = find_entry(tree, (*path, "values"))
+    if written is not None and isinstance(written.node, Items) and isinstance(parameter, Categorical | Constant):
+        wanted = parameter.values if isinstance(parameter, Categorical) else (parameter.value,)
+        for index, item in enumerate(written.node.items):
+            if isinstance(item, Scalar) and item.value in wanted:
+                yield (*path, "values", str(index)), item.place, item.value
+        return
+    for key in ("value", "min", "max"):
+        if key in type(parameter).model_fields:
+            entry = find_entry(tree, (*path, key))
+            here = (*path, key) if entry else path  # a bare value has no key of its own
+            yield here, value_place(tree, here), getattr(parameter, key)
+
+
+def _check_kind(parameter: Parameter, setting: Setting, *, declared: bool) -> str | None:
+    """Whether a distribution gives values of the setting's kind; a sentence if not."""
+    name = setting.name
+    if isinstance(parameter, Choices):
+        return f"choices are names with settings of their own; {name} takes {setting.allowed}; write values:"
+    if isinstance(parameter, Constant | Categorical):
+        return None
+    if setting.kind in ("str", "bool"):
+        return f"{parameter.distribution} gives numbers; {name} takes {setting.allowed}; write values:"
+    if setting.kind == "float" and isinstance(parameter, IntUniform) and not declared:
+        return (
+            f"min and max are whole numbers, which means int_uniform, but {name} takes any number; "
+            f"write {float(parameter.min)!r} and {float(parameter.max)!r}, or state the distribution"
+        )
+    whole = isinstance(parameter, IntUniform) or (isinstance(parameter, QUniform) and _is_whole(parameter))
+    if setting.kind == "int" and not whole:
+        remedy = (
+            "min, max and q as whole numbers"
+            if isinstance(parameter, QUniform)
+            else "values:, int_uniform or q_uniform"
+        )
+        return f"{parameter.distribution} gives fractions, but {name} takes {setting.allowed}; write {remedy}"
+    return None
+
+
+def _is_whole(parameter: QUniform) -> bool:
+    return all(isinstance(number, int) for number in (parameter.min, parameter.max, parameter.q))
+
+
+def _explain_lacking(
+    name: str, without: Sequence[Mapping[str, str]], everywhere: Sequence[Mapping[str, str]], doubtful: set[str]
+) -> str | None:
+    """Why a parameter cannot stand where it does; None when another fault explains it.
+
+    Args:
+        name: The parameter.
+        without: The rows chosen in each branch that has no such setting.
+        everywhere: The rows chosen in each branch that the parameter is part of.
+        doubtful: Tables whose row is not known.
+    """
+    owners = rows_with(name)
+    if not owners:
+        close = [SYNONYMS[name]] if name in SYNONYMS else get_close_matches(name, sorted(known_names()), n=1)
+        return f"unknown parameter; {f'did you mean {close[0]!r}?' if close else '`sweeps schema` lists all there are'}"
+    table = owners[0][0]
+    having = [row for owner, row in owners if owner == table]
+    chosen_rows = dict.fromkeys(chosen.get(table, DEFAULT_ROWS[table]) for chosen in without)
+    rows = [row for row in chosen_rows if row in TABLES[table]]
+    if table in doubtful or not rows:
+        return None
+    others = [row for row in dict.fromkeys(chosen.get(table, "") for chosen in everywhere) if row in having]
+    found = f"{', '.join(rows)} {'has' if len(rows) == 1 else 'have'} no such setting"
+    if not others:
+        return f"{found}, so nothing would use it; {table}s that have it: {', '.join(having)}"
+    also = f", and for {', '.join(others[1:])} likewise" if others[1:] else ""
+    return f"{found}; write it under parameters.{table}.choices.{others[0]}{also}"
+
+
+def _check_configurations(branches: list[list[Leaf]], tree: Section, faults: list[SpecFault]) -> None:
+    """Builds trial configurations at the corners of each branch and adds one fault for each parameter that fails."""
+    at_fault = {
+        _find_scope(tuple(fault.key_path.split("."))) for fault in faults if fault.key_path.startswith("parameters")
+    }
+    reported: set[KeyPath] = set()
+    for branch in branches:
+        scopes = {_find_scope(leaf.path) for leaf in branch} | {("parameters",)}
+        if scopes & at_fault:
+            continue
+        paths = {leaf.name: leaf.path for leaf in branch}
+        for configuration in islice(_list_corners(branch), max(4, MAX_SAMPLES // len(branches))):
+            try:
+                build_trial_config(configuration)
+            except ConfigError as error:
+                for fault in error.faults:
+                    path = paths.get(fault.parameter, ("parameters", fault.parameter))
+                    if path not in reported:
+                        faults.append(key_place(tree, path).fault(path, fault.message))
+                        reported.add(path)
+
+
+def _find_scope(path: KeyPath) -> KeyPath:
+    """The innermost choice that a key path lies in, or the parameters as a whole."""
+    inner = max((index for index, key in enumerate(path[:-1]) if key == "choices"), default=None)
+    return ("parameters",) if inner is None else path[: inner + 2]
+
+
+def _list_corners(branch: list[Leaf]) -> Iterator[dict[str, Value]]:
+    """Yields the lowest and the highest configuration, each with one parameter moved, then random mixtures."""
+    ends = {leaf.name: _list_ends(leaf.parameter) for leaf in branch}
+    lowest, highest = ({name: values[side] for name, values in ends.items()} for side in (0, -1))
+    yield lowest
+    yield highest
+    for name, values in ends.items():
+        for value in values:
+            yield {**lowest, name: value}
+            yield {**highest, name: value}
+    generator = random.Random(0)  # the same faults each time
+    for _ in range(16):
+        yield {name: generator.choice(values) for name, values in ends.items()}
+
+
+def _list_ends(parameter: Parameter) -> list[Value]:
+    """The outermost values of a range, every value of a list."""
+    match parameter:
+        case Constant(value=value):
+            return [value]
+        case Categorical(values=values):
+            return list(values)
+        case QUniform():
+            return [parameter.multiple(factor) for factor in parameter.first_and_last]
+        case Choices(choices=choices):
+            return list(choices)
+    return [parameter.min, parameter.max]

@@ -1,0 +1,91 @@
+"""Every error a user can meet, each with the exit code of the command that ends with it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+
+class ExitCode(IntEnum):
+    """Exit codes of the `sweeps` command."""
+
+    DONE = 0
+    NOTHING_SUCCEEDED = 1
+    BAD_USAGE = 2
+    SOME_TRIALS_FAILED = 3
+    UNREACHABLE = 4
+    INTERRUPTED = 130
+
+
+class SweepError(Exception):
+    """Base of all errors that are shown to the user as their message, without a traceback."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.NOTHING_SUCCEEDED
+
+
+class NothingSucceeded(SweepError):
+    """No trial of the sweep succeeded, so there is no result."""
+
+
+class BadUsage(SweepError):
+    """What was asked for cannot be done as it was asked: a wrong argument, an unknown sweep, impossible resources."""
+
+    exit_code = ExitCode.BAD_USAGE
+
+
+class SomeTrialsFailed(SweepError):
+    """The sweep has a result, but some of its trials failed."""
+
+    exit_code = ExitCode.SOME_TRIALS_FAILED
+
+
+class Unreachable(SweepError):
+    """Ray or MLflow is out of reach."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class Interrupted(SweepError):
+    """The user stopped the sweep; the message says how to resume it."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+@dataclass(frozen=True)
+class SpecFault:
+    """One fault of a sweep file or of an override.
+
+    Args:
+        source: The file as the user wrote it, `<stdin>`, or `--set key=value` as it was given.
+        line: 1-based; None when the fault has no place in a file.
+        column: 1-based; None when the fault has no place in a file.
+        key_path: Dotted path of the key, for example `parameters.lr.min`; empty for the file as a whole.
+        message: What was found, what is allowed, what to do.
+    """
+
+    source: str
+    line: int | None
+    column: int | None
+    key_path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = self.source if self.line is None else f"{self.source}:{self.line}:{self.column}"
+        override_key = self.source.removeprefix("--set ").partition("=")[0]
+        said_already = self.line is None and override_key == self.key_path
+        shown_path = "" if said_already or not self.key_path else f"{self.key_path}: "
+        return f"{place}: {shown_path}{self.message}"
+
+
+class SpecError(BadUsage):
+    """A sweep file or an override is at fault; carries every fault, those of the file first, by line."""
+
+    def __init__(self, faults: Iterable[SpecFault]) -> None:
+        distinct = dict.fromkeys(faults)
+        self.faults: tuple[SpecFault, ...] = tuple(
+            sorted(distinct, key=lambda fault: (fault.line is None, fault.line or 0, fault.column or 0))
+        )
+        super().__init__(self.faults)
+
+    def __str__(self) -> str:
+        return "\n".join(str(fault) for fault in self.faults)

@@ -1,0 +1,120 @@
+"""Where a sweep keeps its files."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sweeps.errors import BadUsage
+
+
+@dataclass(frozen=True)
+class Home:
+    """The results folder: `SWEEPS_HOME`, or `sweep-results` in the working directory."""
+
+    path: Path
+
+    @property
+    def tracking_uri(self) -> str:
+        """`MLFLOW_TRACKING_URI`, or SQLite in this folder."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.path / 'mlflow.db'}"
+
+    @property
+    def has_tracking(self) -> bool:
+        """Whether there is an MLflow store to read: reading would otherwise create an empty one."""
+        return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (self.path / "mlflow.db").exists()
+
+    @property
+    def artifact_root(self) -> Path | None:
+        """Where MLflow keeps artifacts; None when `MLFLOW_TRACKING_URI` names a store that has its own place."""
+        return None if os.environ.get("MLFLOW_TRACKING_URI") else self.path / "artifacts"
+
+    def folder(self, sweep_id: str) -> SweepFolder:
+        """The folder of one sweep, which need not exist yet."""
+        return SweepFolder(self.path / sweep_id)
+
+    def sweep_ids(self) -> list[str]:
+        """Sweeps that have a folder here, latest first."""
+        if not self.path.is_dir():
+            return []
+        files = self.path.glob("*/resolved.yaml")
+        return [file.parent.name for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True)]
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """The files of one sweep."""
+
+    path: Path
+
+    @property
+    def sweep_file(self) -> Path:
+        """The sweep file as the user wrote it."""
+        return self.path / "sweep.yaml"
+
+    @property
+    def resolved_file(self) -> Path:
+        """What ran: overrides applied, defaults filled in."""
+        return self.path / "resolved.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        """Versions, hardware, digests."""
+        return self.path / "manifest.json"
+
+    @property
+    def report(self) -> Path:
+        """The report."""
+        return self.path / "report.html"
+
+    @property
+    def trials(self) -> Path:
+        """One line per trial."""
+        return self.path / "trials.csv"
+
+    @property
+    def journal(self) -> Path:
+        """Every event for MLflow, written before it is sent."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def ray(self) -> Path:
+        """Tune's snapshots and checkpoints."""
+        return self.path / "ray"
+
+    @property
+    def logs(self) -> Path:
+        """Tracebacks of failed trials."""
+        return self.path / "logs"
+
+
+def open_home() -> Home:
+    """Returns the results folder of this process, absolute, not created."""
+    return Home(Path(os.environ.get("SWEEPS_HOME") or "sweep-results").absolute())
+
+
+def build_sweep_id(slug: str, now: datetime | None = None) -> str:
+    """`<slug>-<yyyymmdd-hhmmss>-<4 hex>`, in UTC."""
+    return f"{slug}-{(now or datetime.now(UTC)):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def find_sweep(home: Home, sweep_id: str | None) -> str:
+    """The sweep of that id or unambiguous beginning; the latest one for None.
+
+    Raises:
+        BadUsage: When there is no such sweep, with the ids there are.
+    """
+    ids = home.sweep_ids()
+    if sweep_id is None:
+        if not ids:
+            raise BadUsage(f"no sweep in {home.path}; start one with `sweeps run FILE`, or set SWEEPS_HOME")
+        return ids[0]
+    matches = [known for known in ids if known == sweep_id] or [known for known in ids if known.startswith(sweep_id)]
+    if len(matches) == 1:
+        return matches[0]
+    found = f"{len(matches)} sweeps begin with it: " + ", ".join(matches) if matches else "no sweep of that id"
+    latest = ", ".join(ids[:5]) or "none"
+    raise BadUsage(f"{sweep_id}: {found} in {home.path}; the latest: {latest}")

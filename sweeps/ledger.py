@@ -1,0 +1,144 @@
+"""What the driver knows of every trial of one sweep: pure bookkeeping, kept in Tune's snapshot.
+
+Searcher, scheduler, recorder and terminal view all read this one record, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from trainer.config import Value
+
+Goal = Literal["maximize", "minimize"]
+
+
+@dataclass
+class TrialEntry:
+    """One trial as the driver sees it."""
+
+    trial_id: str
+    arm: str
+    stage: str
+    number: int  # within its arm and stage, from 0
+    seed: int
+    parameters: Mapping[str, Value]
+    epoch: int = 0  # last epoch reported
+    last_score: float = math.nan
+    best_score: float = math.nan
+    best_epoch: int = 0
+    state: TrialState | None = None  # None until it ended
+    stop_reason: str = ""
+    error: str = ""
+    started: bool = False
+    train_seconds: float = 0.0
+    summary: dict[str, float] = field(default_factory=dict)  # metrics of the end: test accuracy
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial will report nothing more."""
+        return self.state is not None
+
+
+def is_better(score: float, than: float, goal: Goal) -> bool:
+    """Whether `score` beats `than` under `goal`; anything finite beats NaN and infinity, NaN beats nothing."""
+    if not math.isfinite(score):
+        return False
+    if not math.isfinite(than):
+        return True
+    return score > than if goal == "maximize" else score < than
+
+
+@dataclass
+class Ledger:
+    """All trials of a sweep, in the order in which they were proposed."""
+
+    goal: Goal
+    arms: tuple[str, ...]
+    entries: dict[str, TrialEntry] = field(default_factory=dict)
+    consecutive_failures: int = 0
+
+    def add(self, entry: TrialEntry) -> None:
+        """Takes a proposed trial in; the same trial proposed again after a resume replaces its old entry."""
+        self.entries[entry.trial_id] = entry
+
+    def record_epoch(self, trial_id: str, epoch: int, score: float, train_seconds: float) -> bool:
+        """Takes in one epoch's score; False if that epoch is already known (a trial replayed after a resume)."""
+        entry = self.entries[trial_id]
+        if epoch <= entry.epoch:
+            return False
+        entry.epoch = epoch
+        entry.last_score = score
+        entry.train_seconds += train_seconds
+        if is_better(score, entry.best_score, self.goal):
+            entry.best_score, entry.best_epoch = score, epoch
+        return True
+
+    def end(self, trial_id: str, state: TrialState, stop_reason: str, error: str = "") -> None:
+        """Closes a trial and counts failures in a row."""
+        entry = self.entries[trial_id]
+        entry.state, entry.stop_reason, entry.error = state, stop_reason, error
+        if state is TrialState.FAILED:
+            self.consecutive_failures += 1
+        elif state in (TrialState.COMPLETED, TrialState.EARLY_STOPPED):
+            self.consecutive_failures = 0
+
+    def select(self, arm: str | None = None, stage: str | None = None) -> Iterator[TrialEntry]:
+        """Trials of one arm and one stage; None means any."""
+        for entry in self.entries.values():
+            if (arm is None or entry.arm == arm) and (stage is None or entry.stage == stage):
+                yield entry
+
+    def running(self) -> tuple[TrialEntry, ...]:
+        """Trials proposed and not ended."""
+        return tuple(entry for entry in self.entries.values() if not entry.ended)
+
+    def count(self, arm: str, state: TrialState | None, stage: str = STAGE_SEARCH) -> int:
+        """Number of an arm's trials in a state; None counts those that still run."""
+        return sum(entry.state is state for entry in self.select(arm, stage))
+
+    def ranking(self, arm: str, stage: str = STAGE_SEARCH) -> list[TrialEntry]:
+        """Trials of an arm, best first: completed before stopped early, then by epochs reached, then by best score.
+
+        A trial stopped at a rung is never ranked above one that ran to its end: learning curves cross.
+        """
+        candidates = [entry for entry in self.select(arm, stage) if math.isfinite(entry.best_score)]
+        candidates = [entry for entry in candidates if entry.state in _RANKED]
+        sign = -1.0 if self.goal == "maximize" else 1.0
+
+        def key(entry: TrialEntry) -> tuple[bool, int, float]:
+            completed = entry.state is TrialState.COMPLETED
+            return (not completed, 0 if completed else -entry.epoch, sign * entry.best_score)
+
+        return sorted(candidates, key=key)
+
+    def best(self, arm: str | None = None) -> TrialEntry | None:
+        """The trial with the best score so far over all stages, for display only; None before any score."""
+        best: TrialEntry | None = None
+        for entry in self.select(arm):
+            if best is None or is_better(entry.best_score, best.best_score, self.goal):
+                best = entry
+        return best if best is not None and math.isfinite(best.best_score) else None
+
+    def num_succeeded(self) -> int:
+        """Trials that ended as they should: completed or stopped early."""
+        return sum(entry.state in _RANKED for entry in self.entries.values())
+
+    def failed(self) -> tuple[TrialEntry, ...]:
+        """Trials that ended by an error."""
+        return tuple(entry for entry in self.entries.values() if entry.state is TrialState.FAILED)
+
+    def search_done(self, arm: str, num_trials: int) -> bool:
+        """Whether an arm's search is over: all its trials proposed and ended."""
+        entries = list(self.select(arm, STAGE_SEARCH))
+        return len(entries) >= num_trials and all(entry.ended for entry in entries)
+
+    def confirmed(self) -> tuple[TrialEntry, ...]:
+        """Trials of the confirm stage."""
+        return tuple(self.select(stage=STAGE_CONFIRM))
+
+
+_RANKED = (TrialState.COMPLETED, TrialState.EARLY_STOPPED)

@@ -1,0 +1,66 @@
+"""What a sweep ran on: enough to repeat it, and nothing secret."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("sweeps", "ray", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy")
+
+
+def build_manifest(sweep_id: str, seed: int, data: dict[str, Any], cluster: dict[str, float]) -> dict[str, Any]:
+    """Returns the manifest of a sweep.
+
+    Args:
+        sweep_id: The sweep.
+        seed: The seed of its file.
+        data: Name and digests of the data set and of its split.
+        cluster: Ray's resources by name.
+    """
+    return {
+        "sweep_id": sweep_id,
+        "seed": seed,
+        "command": " ".join(["sweeps", *sys.argv[1:]]) if Path(sys.argv[0]).name == "sweeps" else "",
+        "git_commit": read_git_commit(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _read_processor(),
+        "num_cpus": os.cpu_count(),
+        "cluster": {name: amount for name, amount in cluster.items() if name in ("CPU", "GPU", "memory")},
+        "packages": {name: _read_version(name) for name in PACKAGES},
+        "data": data,
+    }
+
+
+def read_git_commit() -> str | None:
+    """The commit of the working directory, with "+changes" when files differ from it; None outside a repository."""
+    if shutil.which("git") is None:
+        return None
+    described = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--match=-", "--dirty=+changes"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return described.stdout.strip() or None
+
+
+def _read_version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _read_processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")

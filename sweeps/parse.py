@@ -1,0 +1,55 @@
+"""From the tree of a sweep file to the values of SweepSpec, with a fault for everything that does not fit."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from sweeps.errors import SpecFault
+from sweeps.parameters import Constant
+from sweeps.parse_parameters import parse_parameters
+from sweeps.parse_sections import (
+    REFUSED,
+    find_model,
+    is_null,
+    is_optional,
+    list_known,
+    parse_section,
+    refuse_unknown,
+    take_scalar,
+    validate,
+)
+from sweeps.tree import Section
+
+
+def parse_tree(tree: Section, model: type[BaseModel], faults: list[SpecFault]) -> dict[str, Any]:
+    """The value of every key that is without fault, defaults included; `parameters` holds those that are.
+
+    Args:
+        tree: The whole file.
+        model: SweepSpec.
+        faults: Gains what is wrong.
+    """
+    fields = model.model_fields
+    data: dict[str, Any] = {}
+    bad = refuse_unknown(tree, tuple(fields), (), faults, REFUSED[""])
+    parameters = {}
+    if "parameters" in tree.entries:
+        parameters = parse_parameters(tree.entries["parameters"], ("parameters",), faults)
+    elif "parameters" not in bad:
+        faults.append(tree.place.fault(("parameters",), "missing; say here what each trial is trained with"))
+    for key, entry in list_known(tree, fields):
+        section_model = find_model(fields[key])
+        if key == "parameters":
+            continue
+        if section_model is None or (is_null(entry.node) and is_optional(fields[key])):
+            take_scalar(entry, fields[key], (key,), data, bad, faults)
+            continue
+        section = parse_section(entry, section_model, (key,), faults)
+        if section is None:
+            bad.add(key)
+        else:
+            data[key] = section
+    # a stand-in for the parameters, so that faults of the rest do not wait until theirs are mended
+    validate(model, data | {"parameters": {"epochs": Constant(value=1)}}, tree, (), bad, faults)
+    defaults = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
+    return {key: data.get(key, defaults[key]) for key in defaults if key not in bad} | {"parameters": parameters}

@@ -1,0 +1,334 @@
+"""Which configuration a trial gets: one proposer per arm, a table of methods, and Ray's Searcher around them."""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray.tune.search import Searcher
+
+from sweeps.confirm import build_confirm_trials, derive_seed, trial_seed
+from sweeps.ledger import TrialEntry
+from sweeps.space import Arm, build_grid, from_unit_cube, num_dimensions, sample
+from sweeps.state import RunningSweep
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from trainer.config import Value
+from trainer.trainable import ERROR, REPORTED_AT_END, TrialRequest
+
+if TYPE_CHECKING:
+    import optuna
+
+    from sweeps.spec import SweepSpec
+
+
+class Proposer(ABC):
+    """Proposes the search trials of one arm, numbered from 0, and hears how they went."""
+
+    @abstractmethod
+    def propose(self, number: int) -> dict[str, Value] | None:
+        """Returns the parameters of search trial `number`; None when there is nothing left to try."""
+
+    def report(self, number: int, epoch: int, score: float) -> None:  # noqa: B027  # most methods do not listen
+        """Takes in the score of one epoch."""
+
+    def tell(self, number: int, state: TrialState, epoch: int, last_score: float, best_score: float) -> None:  # noqa: B027
+        """Takes in the outcome of a trial."""
+
+
+class GridProposer(Proposer):
+    """Every combination of the arm's values, once, in the order of the file."""
+
+    def __init__(self, arm: Arm) -> None:
+        self._points = build_grid(arm)
+
+    def propose(self, number: int) -> dict[str, Value] | None:
+        """Returns the next combination."""
+        return dict(self._points[number]) if number < len(self._points) else None
+
+
+class RandomProposer(Proposer):
+    """Independent draws; number n is the same whatever the order in which trials finish."""
+
+    def __init__(self, arm: Arm, seed: int) -> None:
+        self._arm = arm
+        self._seed = seed
+
+    def propose(self, number: int) -> dict[str, Value]:
+        """Returns draw `number`."""
+        import numpy as np
+
+        rng = np.random.default_rng((self._seed, number))
+        return from_unit_cube(self._arm, rng.random(num_dimensions(self._arm)))
+
+
+_SOBOL_DIMENSIONS = 64
+
+
+class SobolProposer(Proposer):
+    """Points of a scrambled Sobol' sequence: more even than random draws, and the same points for every arm.
+
+    Source: Owen 1998, "Scrambling Sobol' and Niederreiter-Xing points"; scipy.stats.qmc.Sobol.
+    """
+
+    def __init__(self, arm: Arm, seed: int) -> None:
+        self._arm = arm
+        self._seed = seed
+
+    def propose(self, number: int) -> dict[str, Value]:
+        """Returns point `number` of the sequence."""
+        from scipy.stats import qmc
+
+        # Scrambling depends on the number of dimensions, so every arm reads the first coordinates of the same points.
+        sequence = qmc.Sobol(max(_SOBOL_DIMENSIONS, num_dimensions(self._arm)), scramble=True, rng=self._seed)
+        if number:  # SciPy 1.17 cannot fast-forward by 0
+            sequence.fast_forward(number)
+        return from_unit_cube(self._arm, sequence.random(1)[0, : num_dimensions(self._arm)])
+
+
+class BayesProposer(Proposer):
+    """Tree-structured Parzen estimator in an Optuna study of the arm's own, kept in memory and in the snapshot.
+
+    Optuna hears the truth: COMPLETE with the best score, PRUNED with the score at the rung where a trial was stopped,
+    FAIL for a diverged, failed or interrupted one.
+
+    Source: Bergstra et al. 2011; Optuna's TPESampler. Deviation: the number of random start-up trials is a third of the
+    arm's budget, between 3 and Optuna's 10, since small budgets would otherwise never leave the start-up.
+    """
+
+    def __init__(self, arm: Arm, seed: int, goal: str, num_trials: int | None) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._arm = arm
+        num_startup = 10 if num_trials is None else min(10, max(3, num_trials // 3))
+        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=num_startup)
+        self._study = optuna.create_study(direction=goal, sampler=sampler, pruner=optuna.pruners.NopPruner())
+        self._trials: dict[int, optuna.Trial] = {}
+
+    @property
+    def study(self) -> optuna.Study:
+        """The arm's study, for reading."""
+        return self._study
+
+    def propose(self, number: int) -> dict[str, Value]:
+        """Asks the study."""
+        trial = self._study.ask()
+        self._trials[number] = trial
+        return sample(self._arm, trial)
+
+    def report(self, number: int, epoch: int, score: float) -> None:
+        """Passes on an epoch's score, once per epoch; a NaN is left out, since TPE would take it for a value."""
+        trial = self._trials[number]
+        known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        if math.isfinite(score) and epoch not in known:
+            trial.report(score, epoch)
+
+    def tell(self, number: int, state: TrialState, epoch: int, last_score: float, best_score: float) -> None:
+        """Closes the trial in the study."""
+        import optuna
+
+        if epoch:
+            self.report(number, epoch, last_score)
+        trial = self._trials.pop(number)
+        if state is TrialState.COMPLETED and math.isfinite(best_score):
+            self._study.tell(trial, best_score)
+        elif state is TrialState.EARLY_STOPPED:
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to search: a row of the table."""
+
+    name: str
+    description: str
+    source: str
+    build: Callable[[Arm, SweepSpec, int, int | None], Proposer]  # arm, spec, seed, number of trials
+
+
+METHODS: Mapping[str, Method] = {
+    method.name: method
+    for method in (
+        Method(
+            "grid",
+            "every combination of the listed values",
+            "exhaustive enumeration",
+            lambda arm, spec, seed, num_trials: GridProposer(arm),  # noqa: ARG005
+        ),
+        Method(
+            "random",
+            "independent draws",
+            "Bergstra and Bengio 2012",
+            lambda arm, spec, seed, num_trials: RandomProposer(arm, seed),  # noqa: ARG005
+        ),
+        Method(
+            "sobol",
+            "evenly spread points, the same for every arm",
+            "Owen 1998; scipy.stats.qmc.Sobol",
+            lambda arm, spec, seed, num_trials: SobolProposer(arm, derive_seed(spec.seed, "sobol")),  # noqa: ARG005
+        ),
+        Method(
+            "bayes",
+            "tree-structured Parzen estimator (TPE)",
+            "Bergstra et al. 2011; optuna.samplers.TPESampler",
+            lambda arm, spec, seed, num_trials: BayesProposer(arm, seed, spec.metric.goal, num_trials),
+        ),
+    )
+}
+
+
+class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
+    """Ray's side of the search: equal turns for all arms, then each arm's retrainings.
+
+    Tune asks for one trial at a time. No more than `max_concurrent` are under way, so every proposal knows the outcome
+    of all trials but those that run.
+    """
+
+    CHECKPOINT = "searcher-state.pkl"
+
+    def __init__(self, sweep: RunningSweep, arms: tuple[Arm, ...], max_concurrent: int) -> None:
+        super().__init__(metric=sweep.spec.metric.name, mode="max" if sweep.spec.metric.goal == "maximize" else "min")
+        self._sweep = sweep
+        self._arms = arms
+        self._max_concurrent = max_concurrent
+        spec = sweep.spec
+        self._num_trials = sweep.num_trials
+        method = METHODS[spec.method]
+        self._proposers = {
+            arm.name: method.build(arm, spec, derive_seed(spec.seed, spec.method, arm.name), self._num_trials[arm.name])
+            for arm in arms
+        }
+        self._exhausted: set[str] = set()
+        self._waiting_confirm: dict[str, list[TrialRequest]] = {}  # arm -> retrainings not yet started
+        self._trial_of_ray: dict[str, str] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Returns the next trial's config; None to be asked again later; FINISHED when no more can come."""
+        ledger = self._sweep.ledger
+        if len(ledger.running()) >= self._max_concurrent:
+            return None
+        self._check_budgets()
+        request = self._next_search() or self._next_confirm()
+        if request is None:
+            return None if ledger.running() else str(Searcher.FINISHED)
+        self._trial_of_ray[trial_id] = request.trial_id
+        seed = request.parameters["seed"]
+        ledger.add(
+            TrialEntry(
+                request.trial_id, request.arm, request.stage, request.number, _as_int(seed), dict(request.parameters)
+            )
+        )
+        return request.to_ray()
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Passes an epoch's score to the arm's proposer."""
+        entry = self._entry(trial_id)
+        if entry.stage == STAGE_SEARCH and self.metric in result:
+            self._proposers[entry.arm].report(entry.number, result["epoch"], float(result[self.metric]))
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Settles how a trial ended, first of all who hear of it, and tells the arm's proposer."""
+        entry = self._entry(trial_id)
+        if entry.ended:
+            return
+        self._sweep.ledger.end(entry.trial_id, *conclude(entry, result or {}, error))
+        assert entry.state is not None
+        if entry.stage == STAGE_SEARCH:
+            self._proposers[entry.arm].tell(entry.number, entry.state, entry.epoch, entry.last_score, entry.best_score)
+
+    def _entry(self, ray_trial_id: str) -> TrialEntry:
+        return self._sweep.ledger.entries[self._trial_of_ray[ray_trial_id]]
+
+    def _check_budgets(self) -> None:
+        spec, ledger = self._sweep.spec, self._sweep.ledger
+        if ledger.consecutive_failures >= spec.budget.max_consecutive_failures:
+            self._sweep.halt(f"budget: {ledger.consecutive_failures} trials failed in a row")
+
+    def _next_search(self) -> TrialRequest | None:
+        if self._sweep.halted or self._sweep.search_time_over():
+            return None
+        counts = {arm.name: sum(1 for _ in self._sweep.ledger.select(arm.name, STAGE_SEARCH)) for arm in self._arms}
+        for arm in sorted(self._arms, key=lambda arm: counts[arm.name]):
+            number, limit = counts[arm.name], self._num_trials[arm.name]
+            if arm.name in self._exhausted or (limit is not None and number >= limit):
+                continue
+            parameters = self._proposers[arm.name].propose(number)
+            if parameters is None:
+                self._exhausted.add(arm.name)
+                continue
+            seeded = {"seed": trial_seed(self._sweep.spec.seed, number), **parameters}
+            return TrialRequest(f"{slug(arm.name)}-{number:03d}", arm.name, STAGE_SEARCH, number, False, seeded)
+        return None
+
+    def _next_confirm(self) -> TrialRequest | None:
+        if self._sweep.halted or self._sweep.spec.confirm.top == 0:
+            return None
+        for arm in self._arms:
+            if arm.name not in self._waiting_confirm and self._search_over(arm.name):
+                self._waiting_confirm[arm.name] = self._confirm_requests(arm.name)
+        for requests in self._waiting_confirm.values():
+            if requests:
+                return requests.pop(0)
+        return None
+
+    def _search_over(self, arm: str) -> bool:
+        entries = list(self._sweep.ledger.select(arm, STAGE_SEARCH))
+        limit = self._num_trials[arm]
+        proposed_all = (
+            arm in self._exhausted or self._sweep.search_time_over() or (limit is not None and len(entries) >= limit)
+        )
+        return proposed_all and bool(entries) and all(entry.ended for entry in entries)
+
+    def _confirm_requests(self, arm: str) -> list[TrialRequest]:
+        spec = self._sweep.spec
+        trials = build_confirm_trials(self._sweep.ledger.ranking(arm), spec.confirm, spec.seed)
+        return [
+            TrialRequest(f"{slug(arm)}-confirm-{number:02d}", arm, STAGE_CONFIRM, number, True, trial.parameters)
+            for number, trial in enumerate(trials)
+        ]
+
+    # Tune asks for a picklable state with every snapshot. The sweep itself travels with the callback's state.
+    _IN_SNAPSHOT = ("_proposers", "_exhausted", "_waiting_confirm", "_trial_of_ray")
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes proposers and counters; one pickle, so that studies and their open trials stay connected."""
+        Path(checkpoint_path).write_bytes(pickle.dumps({name: getattr(self, name) for name in self._IN_SNAPSHOT}))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Reads what `save` wrote."""
+        for name, value in pickle.loads(Path(checkpoint_path).read_bytes()).items():
+            setattr(self, name, value)
+
+
+def conclude(entry: TrialEntry, result: Mapping[str, Any], error: bool) -> tuple[TrialState, str, str]:
+    """How a trial ended: its state, the reason in words, and the traceback of a failed one."""
+    reported = result.get(REPORTED_AT_END)
+    if error:
+        return TrialState.FAILED, "the trial's process or node was lost too often", ""
+    if reported == "failed":
+        return TrialState.FAILED, str(result["failure"]), str(result[ERROR])
+    if reported == "diverged":
+        return TrialState.DIVERGED, f"diverged in epoch {result['epoch']}", ""
+    if reported is not None:
+        return TrialState.COMPLETED, str(reported), ""
+    if entry.stop_reason:
+        return TrialState.EARLY_STOPPED, entry.stop_reason, ""
+    return TrialState.STOPPED, "stopped before its end", ""
+
+
+def slug(text: str) -> str:
+    """`text` with only the characters that file names and tags take everywhere."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text) or "_"
+
+
+def _as_int(value: Value) -> int:
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,219 @@
+"""The sweep file as frozen models; `load_spec` is the only reader of YAML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from sweeps.errors import SpecError, SpecFault
+from sweeps.parameters import (
+    Categorical,
+    Choices,
+    Constant,
+    Frozen,
+    IntUniform,
+    LogUniformValues,
+    Parameter,
+    QUniform,
+    Uniform,
+    fault_at,
+)
+from trainer.config import Value
+
+__all__ = [
+    "Asha",
+    "Budget",
+    "Categorical",
+    "Choices",
+    "Confirm",
+    "Constant",
+    "IntUniform",
+    "LogUniformValues",
+    "Metric",
+    "Parameter",
+    "QUniform",
+    "Resources",
+    "SweepSpec",
+    "Uniform",
+    "Value",
+    "build_json_schema",
+    "dump_spec",
+    "load_spec",
+]
+
+Goal = Literal["maximize", "minimize"]
+GOALS: Mapping[str, Goal] = {"val_accuracy": "maximize", "val_loss": "minimize"}
+
+
+class Metric(Frozen):
+    """What decides between trials, and in which direction."""
+
+    name: Literal["val_accuracy", "val_loss"] = Field(default="val_accuracy", description="Measured after every epoch.")
+    goal: Goal = Field(default="maximize", description="Follows from the name when left out.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_goal(cls, data: Any) -> Any:
+        name = data.get("name", "val_accuracy") if isinstance(data, dict) else None
+        return {**data, "goal": GOALS[name]} if isinstance(name, str) and name in GOALS and "goal" not in data else data
+
+    @model_validator(mode="after")
+    def _check_goal(self) -> Metric:
+        if self.goal != GOALS[self.name]:
+            message = f"{self.name} is to be {GOALS[self.name]}d; write `goal: {GOALS[self.name]}`"
+            raise fault_at("goal", message, "name")
+        return self
+
+
+class Budget(Frozen):
+    """When the sweep ends."""
+
+    trials: int | None = Field(default=None, ge=1, description="Trials of the whole sweep.")
+    trials_per_arm: int | None = Field(default=None, ge=1, description="Trials of each arm.")
+    hours: float | None = Field(default=None, gt=0, description="Wall time of the sweep.")
+    max_consecutive_failures: int = Field(default=3, ge=1, description="Failed trials in a row that end the sweep.")
+
+    @model_validator(mode="after")
+    def _check_one_count(self) -> Budget:
+        if self.trials is not None and self.trials_per_arm is not None:
+            raise fault_at("trials", "excludes trials_per_arm; keep one of the two", "trials_per_arm")
+        return self
+
+
+class Asha(Frozen):
+    """Successive halving without waiting: at each rung an arm goes on only with its best trials."""
+
+    type: Literal["asha"] = Field(default="asha", description="The rule.")
+    min_iter: int = Field(default=1, ge=1, description="Epoch of the first rung.")
+    max_iter: int | None = Field(default=None, ge=2, description="Last epoch; null for the epochs of a trial.")
+    eta: int = Field(default=3, ge=2, description="One of so many survives a rung; the ratio of rungs too.")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Asha:
+        if self.max_iter is not None and self.min_iter >= self.max_iter:
+            raise fault_at("min_iter", f"{self.min_iter} must be below max_iter, which is {self.max_iter}", "max_iter")
+        return self
+
+
+class Confirm(Frozen):
+    """The stage that retrains the best configurations of each arm and reads the test split."""
+
+    top: int = Field(default=1, ge=0, description="Configurations retrained per arm; 0 for none.")
+    seeds: int = Field(default=1, ge=1, description="Fresh seeds per configuration.")
+
+
+class Resources(Frozen):
+    """What one trial takes."""
+
+    cpu: int = Field(default=1, ge=1, description="CPU cores, and threads, of one trial.")
+    gpu: float = Field(default=0.0, ge=0, le=1, description="Share of one GPU; 0.25 lets four trials share it.")
+
+
+class SweepSpec(Frozen):
+    """One sweep, as its file says."""
+
+    name: str = Field(
+        default="sweep", min_length=1, max_length=100, description="Begins the id; by default the file's name."
+    )
+    description: str = Field(default="", description="Free text, shown in MLflow and in the report.")
+    project: str = Field(default="cifar10", min_length=1, max_length=200, description="MLflow experiment.")
+    method: Literal["grid", "random", "sobol", "bayes"] = Field(default="bayes", description="How trials are proposed.")
+    metric: Metric = Field(default=Metric(), description="What decides between trials.")
+    compare: str | None = Field(default=None, description="The parameter whose values are the arms.")
+    budget: Budget = Field(default=Budget(), description="When the sweep ends.")
+    run_cap: int | None = Field(default=None, ge=1, description="W&B's word for budget.trials.")
+    early_terminate: Asha | None = Field(default=None, description="Stops trials early; null trains all to the end.")
+    confirm: Confirm = Field(default=Confirm(), description="Retrains the best, reads the test split.")
+    resources: Resources = Field(default=Resources(), description="What one trial takes.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of everything that is drawn in the sweep.")
+    fallback: Literal["synthetic"] | None = Field(
+        default=None, description="Pictures used when CIFAR-10 cannot be had."
+    )
+    parameters: Mapping[str, Parameter] = Field(min_length=1, description="What each trial is trained with.")
+
+    @field_validator("name", "project")
+    @classmethod
+    def _check_printable(cls, text: str) -> str:
+        if not text.isprintable() or text != text.strip():
+            raise fault_at("", "must be one line of printable text without spaces at its ends")
+        return text
+
+    @model_validator(mode="after")
+    def _check_one_cap(self) -> SweepSpec:
+        for key in ("trials", "trials_per_arm"):
+            if self.run_cap is not None and getattr(self.budget, key) is not None:
+                raise fault_at("run_cap", f"excludes budget.{key}; keep one of the two", "budget")
+        return self
+
+    @property
+    def slug(self) -> str:
+        """The name as it stands in ids and folder names: ASCII letters, digits, dots, hyphens, underscores."""
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", self.name).strip("-._") or "sweep"
+
+    @property
+    def num_trials(self) -> int | None:
+        """Trials of the whole sweep, whether written as budget.trials or run_cap; None when not limited so."""
+        return self.budget.trials if self.run_cap is None else self.run_cap
+
+
+def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
+    """The sweep that a file and overrides describe.
+
+    Args:
+        path: A YAML 1.2 file; "-" reads standard input.
+        overrides: Each `key.path=value`, the value in YAML 1.2, laid over the file in order.
+
+    Raises:
+        SpecError: With every fault of the file and of the overrides.
+    """
+    from sweeps.check_space import check_space
+    from sweeps.checks import check_sections
+    from sweeps.parse import parse_tree
+    from sweeps.yaml_file import read_tree
+
+    faults: list[SpecFault] = []
+    tree = read_tree(path, overrides, faults)
+    draft = parse_tree(tree, SweepSpec, faults)
+    check_sections(draft, tree, faults)
+    check_space(draft.get("parameters", {}), tree, faults)
+    if faults:
+        raise SpecError(faults)
+    if "name" not in tree.entries and str(path) != "-":
+        stem = "".join(letter if letter.isprintable() else "-" for letter in Path(path).stem).strip()
+        draft["name"] = stem[:100] or "sweep"
+    return SweepSpec.model_validate(draft)
+
+
+def dump_spec(spec: SweepSpec) -> str:
+    """The text of a sweep file that loads as the same spec, with every default written out."""
+    from sweeps.yaml_text import write_text
+
+    data = spec.model_dump(exclude={"parameters"}, exclude_none=True)
+    return write_text({**data, "parameters": _dump_parameters(spec.parameters)})
+
+
+def _dump_parameters(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    return {name: _dump_parameter(parameter) for name, parameter in parameters.items()}
+
+
+def _dump_parameter(parameter: Parameter) -> Any:
+    """What stands after the parameter's name in the file."""
+    match parameter:
+        case Constant(value=value):
+            return value
+        case Categorical(values=values):
+            return {"values": list(values)}
+        case Choices(choices=choices):
+            return {"choices": {name: _dump_parameters(settings) for name, settings in choices.items()}}
+    return parameter.model_dump()
+
+
+def build_json_schema() -> dict[str, Any]:
+    """The JSON Schema of the sweep file, for editors."""
+    from sweeps.schema import build_schema
+
+    return build_schema(SweepSpec)

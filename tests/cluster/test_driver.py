@@ -1,0 +1,221 @@
+"""Whole sweeps on a real local Ray with a real MLflow store."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import psutil
+import pytest
+
+from sweeps.driver import run_sweep
+from sweeps.errors import BadUsage, ExitCode, Unreachable
+from sweeps.home import Home
+from sweeps.ledger import TrialEntry
+from sweeps.spec import SweepSpec
+from sweeps.state import RunningSweep
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.queries import load_sweep
+from tracking.table import SweepTable
+
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+
+BuildSpec = Callable[..., SweepSpec]
+
+
+def search_runs(home: Home) -> list[mlflow.entities.Run]:
+    client = mlflow.MlflowClient(home.tracking_uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments))
+
+
+def run_statuses(home: Home) -> list[str]:
+    return [run.info.status for run in search_runs(home)]
+
+
+def assert_epochs_are_whole(table: SweepTable) -> None:
+    """Every trial that reported has each epoch once, from 1 to its last."""
+    for trial in table.trials:
+        epochs = [epoch for epoch, _ in trial.history.get("val_accuracy", ())]
+        assert epochs == list(range(1, len(epochs) + 1)), trial.trial_id
+
+
+def test_a_sweep_from_file_to_report(home: Home, build_spec: BuildSpec) -> None:
+    outcome = run_sweep(build_spec("method=bayes"), home)
+    assert (outcome.exit_code, outcome.state, outcome.problem) == (ExitCode.DONE, "completed", "")
+    table = load_sweep(outcome.sweep_id, home.tracking_uri)
+    for arm in ("sgd", "adam"):
+        stages = [trial.stage for trial in table.trials if trial.arm == arm]
+        assert stages.count(STAGE_SEARCH) == 3
+        assert stages.count(STAGE_CONFIRM) == 1
+    for trial in table.trials:
+        assert trial.state in (TrialState.COMPLETED, TrialState.EARLY_STOPPED, TrialState.DIVERGED)
+        assert ("test_accuracy" in trial.summary) == (trial.stage == STAGE_CONFIRM)
+        if trial.state is TrialState.EARLY_STOPPED:
+            assert trial.stop_reason.startswith("asha")
+            assert len(trial.history["val_accuracy"]) < 4
+    assert_epochs_are_whole(table)
+    assert "RUNNING" not in run_statuses(home)
+    folder = outcome.folder
+    assert "adam" in folder.report.read_text()
+    assert len(folder.trials.read_text().splitlines()) == 1 + len(table.trials)
+    assert json.loads(folder.manifest.read_text())["data"]["name"] == "synthetic"
+
+
+def test_a_lost_worker_costs_no_trial(home: Home, build_spec: BuildSpec) -> None:
+    killed: list[str] = []
+
+    def kill_once(sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+        if event == "epoch" and entry is not None and entry.epoch == 2 and not killed:
+            killed.append(entry.trial_id)
+            os.kill(worker_pid(), signal.SIGKILL)
+
+    outcome = run_sweep(build_spec("early_terminate=null", "budget.trials_per_arm=1"), home, listeners=[kill_once])
+    assert killed
+    assert outcome.exit_code is ExitCode.DONE
+    table = load_sweep(outcome.sweep_id, home.tracking_uri)
+    assert {trial.state for trial in table.trials} == {TrialState.COMPLETED}
+    assert all(len(trial.history["val_accuracy"]) == 4 for trial in table.trials)
+    assert_epochs_are_whole(table)
+
+
+def worker_pid() -> int:
+    """The process of a trial that runs now: Ray's processes descend from the driver's and are titled by their actor."""
+    children = psutil.Process().children(recursive=True)
+    return next(child.pid for child in children if "Trainable" in "".join(child.cmdline()))
+
+
+def test_divergence_is_an_outcome_and_not_a_failure(home: Home, build_spec: BuildSpec) -> None:
+    outcome = run_sweep(
+        build_spec("parameters.optimizer.choices.sgd.lr={value: 1e6}", "confirm.top=0", "parameters.precision=fp32"),
+        home,
+    )
+    assert outcome.exit_code is ExitCode.DONE
+    table = load_sweep(outcome.sweep_id, home.tracking_uri)
+    assert {trial.state for trial in table.trials if trial.arm == "sgd"} == {TrialState.DIVERGED}
+    for trial in table.trials:
+        assert all(math.isfinite(value) for points in trial.history.values() for _, value in points)
+    assert run_statuses(home).count("FAILED") == 3
+
+
+def test_too_few_pictures_are_found_before_anything_starts(home: Home, build_spec: BuildSpec, tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", per_class=20)
+    pictures = ["parameters.dataset=imagefolder", f"parameters.data_dir={tmp_path / 'pictures'}"]
+    with pytest.raises(BadUsage, match="train_size: found 320; allowed: up to 36"):
+        run_sweep(build_spec(*pictures), home)
+    with pytest.raises(BadUsage, match="batch_size: found 64; allowed: up to 36"):
+        run_sweep(build_spec(*pictures, "parameters.train_size=null"), home)
+    assert home.sweep_ids() == []
+
+
+def write_pictures(folder: Path, per_class: int) -> None:
+    """Two classes of plain pictures in the layout of `dataset: imagefolder`."""
+    from PIL import Image
+
+    for split in ("train", "test"):
+        for label, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+            (folder / split / label).mkdir(parents=True)
+            for number in range(per_class):
+                shade = tuple(min(255, channel + number) for channel in colour)
+                Image.new("RGB", (40, 36), shade).save(folder / split / label / f"{number}.png")
+
+
+def test_impossible_resources_are_refused_before_anything_starts(home: Home, build_spec: BuildSpec) -> None:
+    with pytest.raises(BadUsage, match=r"a trial asks for 1000 CPU .* no node has that much"):
+        run_sweep(build_spec("resources.cpu=1000"), home)
+    assert home.sweep_ids() == []
+
+
+def test_an_unreachable_tracking_server_is_refused_before_anything_starts(
+    home: Home, build_spec: BuildSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
+        run_sweep(build_spec(), home)
+
+
+def test_the_grid_runs_every_combination_once(home: Home, build_spec: BuildSpec) -> None:
+    outcome = run_sweep(
+        build_spec(
+            "method=grid",
+            "budget.trials_per_arm=null",
+            "early_terminate=null",
+            "confirm.top=0",
+            "parameters.epochs=1",
+            "parameters.optimizer={choices: {sgd: {lr: 0.1}, adam: {lr: 0.001}}}",
+        ),
+        home,
+    )
+    table = load_sweep(outcome.sweep_id, home.tracking_uri)
+    combinations = {
+        (trial.arm, trial.parameters["batch_size"], trial.parameters["initializer"]) for trial in table.trials
+    }
+    assert len(combinations) == len(table.trials) == 8
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
+    number: signal.Signals, home: Home, build_spec: BuildSpec, tmp_path: Path
+) -> None:
+    overrides = ["--set", "parameters.epochs=8", "--set", "early_terminate=null", "--set", "budget.trials_per_arm=3"]
+    command = [sys.executable, "-m", "sweeps.cli"]
+    with subprocess.Popen(
+        [*command, "run", str(tmp_path / "small.yaml"), *overrides],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "0"},
+    ) as process:
+        assert process.stdout is not None
+        timer = threading.Timer(120, process.kill)
+        timer.start()
+        output = []
+        for line in process.stdout:
+            output.append(line)
+            if "(2 ended)" in line:
+                process.send_signal(number)
+                break
+        output += process.stdout.readlines()
+        code = process.wait()
+        timer.cancel()
+    (sweep_id,) = home.sweep_ids()
+    if number is signal.SIGINT:
+        assert code == ExitCode.INTERRUPTED, "".join(output)
+        assert f"sweeps resume {sweep_id}" in "".join(output)
+        assert "RUNNING" not in run_statuses(home)
+    resumed = subprocess.run([*command, "resume", "--json"], capture_output=True, text=True, check=False)
+    assert resumed.returncode == ExitCode.DONE, resumed.stderr
+    table = load_sweep(sweep_id, home.tracking_uri)
+    identifiers = [trial.trial_id for trial in table.trials]
+    assert len(identifiers) == len(set(identifiers)) == 8
+    assert {trial.state for trial in table.trials} == {TrialState.COMPLETED}
+    assert all(len(trial.history["val_accuracy"]) == 8 for trial in table.trials)
+    assert_epochs_are_whole(table)
+    assert table.state == "completed"
+    assert "RUNNING" not in run_statuses(home)
+
+
+def test_without_cifar10_a_sweep_ends_or_falls_back_loudly_where_its_file_allows(
+    home: Home, build_spec: BuildSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there: no download anywhere
+    cifar10 = ["parameters.dataset=cifar10", f"parameters.data_dir={tmp_path / 'empty'}"]
+    with pytest.raises(BadUsage, match="CIFAR-10"):
+        run_sweep(build_spec(*cifar10), home)
+    outcome = run_sweep(
+        build_spec(*cifar10, "fallback=synthetic", "budget.trials_per_arm=1", "parameters.epochs=2", "confirm.top=0"),
+        home,
+    )
+    table = load_sweep(outcome.sweep_id, home.tracking_uri)
+    assert table.notices[0].startswith("NOT CIFAR-10")
+    assert {trial.parameters["dataset"] for trial in table.trials} == {"synthetic"}
+    assert "NOT CIFAR-10" in outcome.folder.report.read_text()
+    (parent,) = [run for run in search_runs(home) if "sweep.fallback" in run.data.tags]
+    assert parent.data.tags["sweep.fallback"] == "synthetic"

@@ -1,0 +1,59 @@
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sweeps.errors import BadUsage
+from sweeps.home import Home, build_sweep_id, find_sweep, open_home
+
+
+def test_sweep_ids_say_name_and_time() -> None:
+    sweep_id = build_sweep_id("quick", datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC))
+    assert sweep_id.startswith("quick-20261124-030405-")
+    assert len(sweep_id) == len("quick-20261124-030405-") + 4
+
+
+def test_the_environment_decides_where_results_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("SWEEPS_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert open_home().path == tmp_path / "sweep-results"
+    monkeypatch.setenv("SWEEPS_HOME", "elsewhere")
+    home = open_home()
+    assert home.path == tmp_path / "elsewhere"
+    assert home.tracking_uri == f"sqlite:///{tmp_path}/elsewhere/mlflow.db"
+    assert home.artifact_root == tmp_path / "elsewhere" / "artifacts"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert home.tracking_uri == "http://127.0.0.1:5000"
+    assert home.artifact_root is None
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    for age, name in enumerate(["new-2", "new-1", "old-1"]):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "resolved.yaml").touch()
+        os.utime(tmp_path / name / "resolved.yaml", (1000 - age, 1000 - age))
+    return Home(tmp_path)
+
+
+def test_the_latest_sweep_is_meant_when_none_is_named(home: Home) -> None:
+    assert find_sweep(home, None) == "new-2"
+
+
+def test_an_unambiguous_beginning_is_enough(home: Home) -> None:
+    assert find_sweep(home, "old") == "old-1"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"), [("new", "2 sweeps begin with it: new-2, new-1"), ("x", "the latest: new-2, new-1, old-1")]
+)
+def test_an_unknown_sweep_is_an_error_that_lists_the_known(home: Home, asked: str, message: str) -> None:
+    with pytest.raises(BadUsage, match=message):
+        find_sweep(home, asked)
+
+
+def test_no_sweep_yet(tmp_path: Path) -> None:
+    with pytest.raises(BadUsage, match="start one with `sweeps run FILE`"):
+        find_sweep(Home(tmp_path / "absent"), None)

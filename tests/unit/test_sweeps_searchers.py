@@ -1,0 +1,237 @@
+import math
+from pathlib import Path
+from typing import Any, cast
+
+import optuna
+import pytest
+
+from sweeps.budgets import num_search_trials
+from sweeps.ledger import Ledger
+from sweeps.schedulers import ArmRungs
+from sweeps.searchers import METHODS, ArmSearcher, BayesProposer, RandomProposer, SobolProposer, conclude, slug
+from sweeps.space import build_arms
+from sweeps.spec import SweepSpec, load_spec
+from sweeps.state import RunningSweep
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from trainer.trainable import TrialRequest, parse_trial
+
+SWEEP = """
+method: METHOD
+compare: optimizer
+budget: {trials_per_arm: 4}
+confirm: {top: 1, seeds: 2}
+seed: 5
+parameters:
+  dataset: synthetic
+  epochs: 9
+  batch_size: {values: [32, 64]}
+  optimizer:
+    choices:
+      sgd: {lr: {distribution: log_uniform_values, min: 1e-3, max: 1}}
+      adam: {lr: {distribution: log_uniform_values, min: 1e-5, max: 1e-1}, beta1: {min: 0.5, max: 0.99}}
+"""
+
+
+def build_searcher(tmp_path: Path, method: str = "random", max_concurrent: int = 2, text: str = SWEEP) -> ArmSearcher:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(text.replace("METHOD", method))
+    spec = load_spec(file)
+    arms = build_arms(spec)
+    names = tuple(arm.name for arm in arms)
+    sweep = RunningSweep(
+        sweep_id="s",
+        spec=spec,
+        ledger=Ledger(spec.metric.goal, names),
+        rungs=ArmRungs(names, None, 9),
+        recorder=cast("Any", None),  # the searcher has nothing to record
+        num_trials=num_search_trials(spec, arms),
+    )
+    return ArmSearcher(sweep, arms, max_concurrent)
+
+
+def ledger_of(searcher: ArmSearcher) -> Ledger:
+    return searcher._sweep.ledger
+
+
+def finish(searcher: ArmSearcher, ray_id: str, score: float, epochs: int = 9, **result: Any) -> None:
+    """Plays a trial through: every epoch to ledger and searcher, then its end."""
+    trial_id = searcher._trial_of_ray[ray_id]
+    for epoch in range(1, epochs + 1):
+        ledger_of(searcher).record_epoch(trial_id, epoch, score, 1.0)
+        searcher.on_trial_result(ray_id, {"epoch": epoch, "val_accuracy": score})
+    searcher.on_trial_complete(ray_id, {"epoch": epochs, "val_accuracy": score, "stop_reason": "epochs", **result})
+
+
+def play(searcher: ArmSearcher, score: float = 0.5) -> list[TrialRequest]:
+    """Runs a whole sweep, one trial at a time."""
+    requests: list[TrialRequest] = []
+    while (config := searcher.suggest(ray_id := str(len(requests)))) != "FINISHED":
+        assert isinstance(config, dict)
+        requests.append(parse_trial(config))
+        finish(searcher, ray_id, score + len(requests) / 1000)
+    return requests
+
+
+@pytest.mark.parametrize("method", METHODS)
+class TestEveryMethod:
+    def text(self, method: str) -> str:
+        if method != "grid":
+            return SWEEP
+        return SWEEP.replace("{distribution: log_uniform_values, min: 1e-3, max: 1}", "{values: [1e-2, 1e-1]}").replace(
+            "{distribution: log_uniform_values, min: 1e-5, max: 1e-1}, beta1: {min: 0.5, max: 0.99}",
+            "{values: [1e-3, 1e-2]}",
+        )
+
+    def test_arms_get_equal_budgets_and_each_is_retrained(self, method: str, tmp_path: Path) -> None:
+        requests = play(build_searcher(tmp_path, method, text=self.text(method)))
+        for arm in ("sgd", "adam"):
+            stages = [request.stage for request in requests if request.arm == arm]
+            assert stages == [STAGE_SEARCH] * 4 + [STAGE_CONFIRM] * 2
+
+    def test_same_seed_same_proposals(self, method: str, tmp_path: Path) -> None:
+        first, second = (play(build_searcher(tmp_path, method, text=self.text(method))) for _ in range(2))
+        assert first == second
+
+    def test_a_restored_search_goes_on_as_if_never_interrupted(self, method: str, tmp_path: Path) -> None:
+        whole = play(build_searcher(tmp_path, method, text=self.text(method)))
+        before = build_searcher(tmp_path, method, text=self.text(method))
+        for number in range(3):
+            before.suggest(str(number))
+            finish(before, str(number), 0.5 + (number + 1) / 1000)
+        before.save(str(tmp_path / "state.pkl"))
+        after = build_searcher(tmp_path, method, text=self.text(method))
+        after.restore(str(tmp_path / "state.pkl"))
+        after._sweep.set_state(before._sweep.get_state())
+        rest: list[TrialRequest] = []
+        while (config := after.suggest(ray_id := str(3 + len(rest)))) != "FINISHED":
+            assert isinstance(config, dict)
+            rest.append(parse_trial(config))
+            finish(after, ray_id, 0.5 + (3 + len(rest)) / 1000)
+        assert rest == whole[3:]
+
+    def test_row_says_what_it_is(self, method: str) -> None:
+        assert METHODS[method].description
+        assert METHODS[method].source
+
+
+def test_arms_take_turns(tmp_path: Path) -> None:
+    requests = play(build_searcher(tmp_path))
+    assert [request.arm for request in requests[:4]] == ["sgd", "adam", "sgd", "adam"]
+
+
+def test_paired_trials_share_their_seed(tmp_path: Path) -> None:
+    requests = [request for request in play(build_searcher(tmp_path)) if request.stage == STAGE_SEARCH]
+    seeds = {arm: [request.parameters["seed"] for request in requests if request.arm == arm] for arm in ("sgd", "adam")}
+    assert seeds["sgd"] == seeds["adam"]
+    assert len(set(seeds["sgd"])) == 4
+
+
+def test_no_more_trials_than_slots(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path, max_concurrent=2)
+    assert isinstance(searcher.suggest("0"), dict)
+    assert isinstance(searcher.suggest("1"), dict)
+    assert searcher.suggest("2") is None
+    finish(searcher, "0", 0.5)
+    assert isinstance(searcher.suggest("3"), dict)
+
+
+def test_only_retrainings_read_the_test_split_and_they_take_the_best(tmp_path: Path) -> None:
+    requests = play(build_searcher(tmp_path))
+    assert [request.read_test for request in requests] == [request.stage == STAGE_CONFIRM for request in requests]
+    for arm in ("sgd", "adam"):
+        search = [request for request in requests if request.arm == arm and request.stage == STAGE_SEARCH]
+        confirm = [request for request in requests if request.arm == arm and request.stage == STAGE_CONFIRM]
+        assert all(request.parameters["lr"] == search[-1].parameters["lr"] for request in confirm)  # scores rise
+        assert len({request.parameters["seed"] for request in confirm}) == 2
+
+
+def test_repeated_failures_end_the_sweep_without_retraining(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path)
+    for number in range(3):
+        assert isinstance(searcher.suggest(str(number)), dict)
+        searcher.on_trial_complete(
+            str(number), {"epoch": 0, "stop_reason": "failed", "failure": "ValueError: no", "error": "Traceback"}
+        )
+    assert searcher.suggest("3") == "FINISHED"
+    assert "3 trials failed in a row" in searcher._sweep.halted
+
+
+def test_when_the_time_is_up_the_best_are_still_retrained(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path)
+    searcher.suggest("0")
+    finish(searcher, "0", 0.5)
+    searcher._sweep.deadline = 0.0
+    config = searcher.suggest("1")
+    assert isinstance(config, dict)
+    assert (config["arm"], config["stage"]) == ("sgd", STAGE_CONFIRM)
+
+
+def test_optuna_hears_the_truth(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path, "bayes", max_concurrent=10)
+    outcomes: list[tuple[dict[str, Any], float]] = [
+        ({"stop_reason": "epochs"}, 0.6),
+        ({"stop_reason": "diverged"}, math.nan),
+        ({"stop_reason": "failed", "failure": "x", "error": "x"}, 0.5),
+        ({}, 0.4),  # stopped by the scheduler
+    ]
+    for number, (result, score) in enumerate(outcomes):
+        ray_ids = [str(2 * number), str(2 * number + 1)]
+        for ray_id in ray_ids:
+            searcher.suggest(ray_id)
+        if not result:
+            for ray_id in ray_ids:
+                ledger_of(searcher).entries[searcher._trial_of_ray[ray_id]].stop_reason = "asha: rank 3 of 3"
+        for ray_id in ray_ids:
+            trial_id = searcher._trial_of_ray[ray_id]
+            ledger_of(searcher).record_epoch(trial_id, 1, score, 1.0)
+            searcher.on_trial_complete(ray_id, {"epoch": 1, "val_accuracy": score, **result})
+    states = optuna.trial.TrialState
+    for proposer in searcher._proposers.values():
+        assert isinstance(proposer, BayesProposer)
+        trials = proposer.study.trials
+        assert [trial.state for trial in trials] == [states.COMPLETE, states.FAIL, states.FAIL, states.PRUNED]
+        assert trials[0].value == 0.6
+        assert trials[3].intermediate_values == {1: 0.4}
+
+
+def test_sobol_gives_every_arm_the_same_points(tmp_path: Path) -> None:
+    requests = play(build_searcher(tmp_path, "sobol"))
+    search = [request for request in requests if request.stage == STAGE_SEARCH]
+    sgd, adam = ([request for request in search if request.arm == arm] for arm in ("sgd", "adam"))
+    for one, other in zip(sgd, adam, strict=True):
+        assert one.parameters["batch_size"] == other.parameters["batch_size"]
+        position = math.log(cast("float", one.parameters["lr"]) / 1e-3) / math.log(1e3)
+        assert math.isclose(position, math.log(cast("float", other.parameters["lr"]) / 1e-5) / math.log(1e4))
+
+
+def test_draw_number_n_does_not_depend_on_what_was_drawn_before(tmp_path: Path) -> None:
+    arm = build_arms(build_searcher(tmp_path)._sweep.spec)[1]
+    for proposer in (RandomProposer(arm, 3), SobolProposer(arm, 3)):
+        late = proposer.propose(2)
+        assert [proposer.propose(number) for number in range(3)][2] == late
+
+
+def test_a_trial_ended_by_itself_is_not_called_stopped(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path)
+    searcher.suggest("0")
+    entry = next(iter(ledger_of(searcher).entries.values()))
+    assert conclude(entry, {"stop_reason": "patience", "epoch": 4}, False) == (TrialState.COMPLETED, "patience", "")
+    assert conclude(entry, {"stop_reason": "diverged", "epoch": 2}, False)[0] is TrialState.DIVERGED
+    assert conclude(entry, {}, True)[0] is TrialState.FAILED
+    assert conclude(entry, {"epoch": 2}, False)[0] is TrialState.STOPPED
+
+
+@pytest.mark.parametrize(("text", "expected"), [("adam", "adam"), ("a/b c", "a_b_c"), ("", "_"), ("0.01", "0.01")])
+def test_slug(text: str, expected: str) -> None:
+    assert slug(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [("{trials_per_arm: 4}", [4, 4]), ("{trials: 6}", [3, 3]), ("{hours: 1}", [None, None])],
+)
+def test_num_search_trials(budget: str, expected: list[int | None], tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(SWEEP.replace("METHOD", "random").replace("{trials_per_arm: 4}", budget))
+    spec: SweepSpec = load_spec(file)
+    assert list(num_search_trials(spec, build_arms(spec)).values()) == expected

@@ -1,0 +1,173 @@
+"""Reaching MLflow: a client that fails in seconds, a check before a sweep starts, and texts without passwords."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PROBE_SECONDS = 5.0
+_DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_PASSWORD_IN_URI = re.compile(r"(://[^/@:\s]*):[^@\s]*@")
+_PASSWORD_IN_QUERY = re.compile(r"((?:password|passwd|token)=)[^&\s'\")]*", re.IGNORECASE)
+
+_environment_lock = threading.Lock()
+
+
+class TrackingUnavailable(RuntimeError):
+    """MLflow cannot be used; the message says where it was looked for, what was found, and what to do."""
+
+
+def hide_password(uri: str) -> str:
+    """The tracking URI as it may be shown: `***` in place of a password."""
+    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URI.sub(r"\1:***@", uri))
+
+
+def hide_secrets(text: str, uri: str) -> str:
+    """`text` without the tracking URI's password, however it got in there."""
+    shown = text.replace(uri, hide_password(uri))
+    password = urlsplit(uri).password if "://" in uri else None
+    for secret in {password or "", unquote(password or "")} - {""}:
+        shown = shown.replace(secret, "***")
+    return hide_password(shown)
+
+
+def open_client(tracking_uri: str) -> MlflowClient:
+    """Returns a client of the store or server at `tracking_uri`; a new database gets its tables.
+
+    Raises:
+        OSError: When nothing listens there.
+        mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError: When it answers with an error.
+    """
+    probe(tracking_uri, PROBE_SECONDS)
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # importing MLflow would call home
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # tells of each table it creates
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
+def probe(tracking_uri: str, timeout_seconds: float) -> None:
+    """Returns when something listens where the URI points to, or when the URI names no host.
+
+    MLflow itself would try again for minutes, with a warning each time.
+
+    Raises:
+        OSError: When nothing does.
+    """
+    address = _address(tracking_uri)
+    if address is not None:
+        socket.create_connection(address, timeout=timeout_seconds).close()
+
+
+def _address(uri: str) -> tuple[str, int] | None:
+    parts = urlsplit(uri)
+    port = parts.port or _DEFAULT_PORTS.get(parts.scheme.partition("+")[0])
+    return (parts.hostname, port) if parts.hostname and port else None
+
+
+@contextmanager
+def short_retries(num_retries: int, timeout_seconds: int = 20) -> Iterator[None]:
+    """While this is open MLflow gives up soon and draws no bars; what the user has set in the environment wins.
+
+    MLflow takes these settings from the environment only. Its defaults are 7 retries, about 4 minutes.
+    """
+    wanted = {
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(num_retries),
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_seconds),
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    }
+    with _environment_lock:
+        ours = {name: value for name, value in wanted.items() if name not in os.environ}
+        os.environ.update(ours)
+    try:
+        yield
+    finally:
+        with _environment_lock:
+            for name in ours:
+                os.environ.pop(name, None)
+
+
+def check_tracking(uri: str, timeout_seconds: float) -> None:
+    """Returns when MLflow at `uri` answers, within `timeout_seconds`; a new SQLite file is made ready on the way.
+
+    Raises:
+        TrackingUnavailable: When it does not.
+    """
+    failures: list[str] = []
+
+    def check() -> None:
+        try:
+            with short_retries(0):
+                open_client(uri).search_experiments(max_results=1)
+        except Exception as error:  # noqa: BLE001  # whatever MLflow, SQLAlchemy or a driver raises is the answer
+            failures.append(describe(error, uri))
+
+    fault = _find_fault(uri)
+    if fault:
+        raise TrackingUnavailable(f"MLflow at {hide_password(uri)}: {fault}")
+    thread = threading.Thread(target=check, name="mlflow-check", daemon=True)
+    thread.start()
+    thread.join(timeout_seconds)
+    if thread.is_alive():
+        failures.append(f"no answer within {timeout_seconds:g} s")
+    if failures:
+        raise TrackingUnavailable(f"MLflow at {hide_password(uri)}: {failures[0]}. {_remedy(uri, failures[0])}")
+
+
+def describe(error: BaseException, uri: str) -> str:
+    """One short line on what went wrong, without secrets."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    lines = text.strip().splitlines() or [type(error).__name__]
+    line = lines[0] if len(lines[0]) <= 240 else lines[0][:237] + "..."
+    return hide_secrets(line.rstrip(". "), uri)
+
+
+def _find_fault(uri: str) -> str | None:
+    """What is wrong with the URI itself, or with the folder of a SQLite file."""
+    if "://" not in uri or uri.startswith("file:"):
+        return "folders of files are no longer a tracking store; use sqlite:///FILE.db, postgresql://... or http://..."
+    try:
+        _address(uri)
+    except ValueError as error:
+        return f"not a valid URI ({error})"
+    path = sqlite_path(uri)
+    if path is None:
+        return None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"the folder {path.parent} cannot be created ({error.strerror}); choose another"
+    place = path if path.exists() else path.parent
+    if not os.access(place, os.W_OK):
+        return f"{place} cannot be written; allow it, or choose another file"
+    return None
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a `sqlite:///...` URI, None for any other URI."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    path = uri.removeprefix("sqlite:///").partition("?")[0]
+    return Path(path).absolute() if path not in ("", ":memory:") else None
+
+
+def _remedy(uri: str, failure: str) -> str:
+    if uri.startswith("sqlite"):
+        return "Move the file away to start a new one, or set MLFLOW_TRACKING_URI"
+    if "403" in failure:
+        return "If the server refuses this host name, start it with --allowed-hosts"
+    if "401" in failure:
+        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+    return "Start the server, or set MLFLOW_TRACKING_URI (unset, results go to a SQLite file)"

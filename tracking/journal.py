@@ -1,0 +1,142 @@
+"""A sweep's events on disk, one JSON line each, written before anything is sent to MLflow.
+
+An event that `append` has taken outlives this process: the line is in the operating system's hands before `append`
+returns. Which events MLflow has got is kept beside the journal (`<journal>.delivered`), so that whoever opens it next
+sends the rest. One process holds a journal at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class JournalBusy(RuntimeError):
+    """Another process writes this sweep's journal: the sweep is running."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        sequence: Counts from 1 within a journal.
+        kind: start_sweep | start_trial | epoch | end_trial | end_sweep | close_orphans.
+        time_ms: Milliseconds since 1970 when it happened, which is not when it was sent.
+        trial_id: "" for what concerns the whole sweep.
+    """
+
+    sequence: int
+    kind: str
+    time_ms: int
+    trial_id: str
+    content: Mapping[str, Any]
+
+    def to_line(self) -> bytes:
+        """The event as a line of the journal."""
+        fields = {"sequence": self.sequence, "kind": self.kind, "time_ms": self.time_ms, "trial_id": self.trial_id}
+        return json.dumps({**fields, "content": self.content}, default=str).encode() + b"\n"
+
+
+class Journal:
+    """The events of one sweep on disk.
+
+    Raises:
+        JournalBusy: When another process holds it.
+        OSError: When it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._marker = path.with_name(path.name + ".delivered")
+        self._unwritten = b""  # lines that the disk refused, oldest first
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._file)
+            raise JournalBusy(f"{path}: another process is running this sweep; wait for it, or stop it") from error
+        self.events = _read_events(path)
+        self.delivered = self._read_marker()
+        self._last_sequence = max(self.delivered, self.events[-1].sequence if self.events else 0)
+        self._ends_in_newline = _ends_in_newline(path)
+
+    def undelivered(self) -> tuple[Event, ...]:
+        """What was in the journal when it was opened and MLflow has not got."""
+        return tuple(event for event in self.events if event.sequence > self.delivered)
+
+    def build_event(self, kind: str, time_ms: int, trial_id: str, content: Mapping[str, Any]) -> Event:
+        """Returns the next event; nothing is written."""
+        self._last_sequence += 1
+        return Event(self._last_sequence, kind, time_ms, trial_id, content)
+
+    def append(self, event: Event) -> None:
+        """Writes an event. After a failure it stays in memory and is written, in order, with the next.
+
+        Raises:
+            OSError: When the disk is full or gone; nothing is lost while this process lives.
+        """
+        self._unwritten += event.to_line()
+        if not self._ends_in_newline:  # a torn line of a crash or a full disk: what follows begins a line of its own
+            os.write(self._file, b"\n")
+            self._ends_in_newline = True
+        num_written = os.write(self._file, self._unwritten)
+        self._ends_in_newline = num_written == len(self._unwritten)
+        if not self._ends_in_newline:
+            # Whole lines that got through are done; the torn one is written again.
+            self._unwritten = self._unwritten[self._unwritten.rfind(b"\n", 0, num_written) + 1 :]
+            raise OSError(28, "the disk took a part of the journal's last line")
+        self._unwritten = b""
+
+    def mark_delivered(self, sequence: int) -> None:
+        """Keeps on disk that MLflow has got everything up to `sequence`.
+
+        Raises:
+            OSError: When it cannot be written; the events would be sent once more, which changes nothing in MLflow.
+        """
+        self.delivered = sequence
+        fresh = self._marker.with_name(self._marker.name + ".new")
+        fresh.write_text(f"{sequence}\n")
+        fresh.replace(self._marker)
+
+    def sync(self) -> None:
+        """Forces the journal onto the disk, against a loss of power."""
+        with contextlib.suppress(OSError):
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """Lets the journal go."""
+        os.close(self._file)
+
+    def _read_marker(self) -> int:
+        try:
+            return int(self._marker.read_text())
+        except (OSError, ValueError):
+            return 0  # sending all of it again is safe
+
+
+def _read_events(path: Path) -> tuple[Event, ...]:
+    """Events in the order in which they happened; a line torn by a crash is skipped, its event was never taken."""
+    events: dict[int, Event] = {}
+    for line in path.read_bytes().splitlines():
+        try:
+            event = Event(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        events.setdefault(event.sequence, event)
+    return tuple(events[sequence] for sequence in sorted(events))
+
+
+def _ends_in_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        if file.seek(0, os.SEEK_END) == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

@@ -1,0 +1,166 @@
+"""One row per arm, best first. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tracking.names import BEST_VAL_ACCURACY, TEST_ACCURACY, VAL_ACCURACY, TrialState
+from tracking.table import SweepTable, TrialRow, Value
+
+RUNNING = "running"
+STATE_ORDER = (*(str(state) for state in TrialState), RUNNING)
+
+
+@dataclass(frozen=True)
+class LeaderboardRow:
+    """One arm's outcome.
+
+    Attributes:
+        num_by_state: Search trials by state ("running" for open ones), states without a trial left out.
+        num_epochs: Epochs trained over all trials, retrainings included; `train_seconds` likewise.
+        best_trial_id: The best search trial (SweepTable.ranking), None when none succeeded.
+        best_value: Its best value of the goal metric; `best_val_accuracy` is its best validation accuracy.
+        best_parameters: Those of its settings that the sweep searched.
+        test_accuracy: Mean over retrainings, 0..1; None when there was none.
+        num_confirmed: How many retrainings that mean is over.
+    """
+
+    rank: int
+    arm: str
+    num_trials: int
+    num_by_state: Mapping[str, int]
+    num_epochs: int
+    train_seconds: float
+    goal_metric: str
+    best_trial_id: str | None
+    best_value: float | None
+    best_val_accuracy: float | None
+    best_parameters: Mapping[str, Value]
+    test_accuracy: float | None
+    num_confirmed: int
+
+
+def build_leaderboard(table: SweepTable) -> tuple[LeaderboardRow, ...]:
+    """The arms, best first.
+
+    Arms are ordered by test accuracy when every arm that has a best trial was retrained, else all of them by their
+    best validation value: the two are never mixed. Arms without any success come last.
+    """
+    rows = [_build_row(table, arm) for arm in table.arms]
+    by_test = ranked_by_test(rows)
+    sign = -1.0 if table.goal == "maximize" else 1.0
+
+    def key(row: LeaderboardRow) -> tuple[bool, float]:
+        if row.best_value is None:
+            return (True, 0.0)
+        return (False, -row.test_accuracy if by_test and row.test_accuracy is not None else sign * row.best_value)
+
+    rows.sort(key=key)
+    return tuple(LeaderboardRow(**{**vars(row), "rank": rank}) for rank, row in enumerate(rows, start=1))
+
+
+def ranked_by_test(rows: Sequence[LeaderboardRow]) -> bool:
+    """Whether the order of these rows is that of test accuracy."""
+    candidates = [row for row in rows if row.best_value is not None]
+    return bool(candidates) and all(row.test_accuracy is not None for row in candidates)
+
+
+def _build_row(table: SweepTable, arm: str) -> LeaderboardRow:
+    search, confirmed = table.select(arm), table.confirmed(arm)
+    states = Counter(str(trial.state) if trial.state else RUNNING for trial in search)
+    ranking = table.ranking(arm)
+    best = ranking[0] if ranking else None
+    test = [trial.summary[TEST_ACCURACY] for trial in confirmed if TEST_ACCURACY in trial.summary]
+    return LeaderboardRow(
+        rank=0,
+        arm=arm,
+        num_trials=len(search),
+        num_by_state={state: states[state] for state in STATE_ORDER if states[state]},
+        num_epochs=sum(trial.num_epochs for trial in (*search, *confirmed)),
+        train_seconds=math.fsum(trial.seconds for trial in (*search, *confirmed)),
+        goal_metric=table.goal_metric,
+        best_trial_id=best.trial_id if best else None,
+        best_value=best.best(table.goal_metric, table.goal) if best else None,
+        best_val_accuracy=_best_accuracy(best) if best else None,
+        best_parameters=searched_parameters(table, best) if best else {},
+        test_accuracy=math.fsum(test) / len(test) if test else None,
+        num_confirmed=len(test),
+    )
+
+
+def _best_accuracy(trial: TrialRow) -> float | None:
+    return trial.summary.get(BEST_VAL_ACCURACY) or trial.best(VAL_ACCURACY, "maximize")
+
+
+def searched_parameters(table: SweepTable, trial: TrialRow) -> dict[str, Value]:
+    """A trial's values of the searched parameters; the compared one is the arm's name and is left out."""
+    return {
+        name: trial.parameters[name] for name in table.searched if name in trial.parameters and name != table.compare
+    }
+
+
+def format_number(value: Value) -> str:
+    """A parameter's value for people: at most four significant digits."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{value:.4g}"
+
+
+def format_percent(fraction: float | None) -> str:
+    """A fraction as percent with two decimals, a dash for None."""
+    return "–" if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as the largest two units."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_states(num_by_state: Mapping[str, int]) -> str:
+    """`3 completed, 2 early stopped`."""
+    return ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in num_by_state.items()) or "–"
+
+
+def format_parameters(parameters: Mapping[str, Value]) -> str:
+    """`lr 0.003, batch_size 64`."""
+    return ", ".join(f"{name} {format_number(value)}" for name, value in parameters.items()) or "–"
+
+
+def format_cells(rows: Sequence[LeaderboardRow]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Header and cells of the leaderboard as text, for a terminal, Markdown or HTML; an empty column is left out."""
+    goal_is_accuracy = all(row.goal_metric == VAL_ACCURACY for row in rows)
+    header = ["arm", "test accuracy", "best val. accuracy", "best settings", "trials", "epochs", "time"]
+    cells = [
+        [
+            row.arm,
+            format_percent(row.test_accuracy) + (f" (mean of {row.num_confirmed})" if row.num_confirmed > 1 else ""),
+            format_percent(row.best_val_accuracy),
+            format_parameters(row.best_parameters),
+            format_states(row.num_by_state),
+            str(row.num_epochs),
+            format_duration(row.train_seconds),
+        ]
+        for row in rows
+    ]
+    if not goal_is_accuracy:
+        header.insert(2, f"best {rows[0].goal_metric}")
+        for line, row in zip(cells, rows, strict=True):
+            line.insert(2, "–" if row.best_value is None else f"{row.best_value:.4f}")
+    if all(row.num_confirmed == 0 for row in rows):
+        del header[1]
+        for line in cells:
+            del line[1]
+    return tuple(header), tuple(tuple(line) for line in cells)
+
+
+def format_markdown(rows: Sequence[LeaderboardRow]) -> str:
+    """The leaderboard as a Markdown table."""
+    header, cells = format_cells(rows)
+    lines = [header, tuple("---" if index == 0 else "---:" for index in range(len(header))), *cells]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"

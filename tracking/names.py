@@ -1,0 +1,113 @@
+"""Every experiment, tag, parameter and metric key that the project writes to MLflow, once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+# Tags of a sweep (the parent run)
+SWEEP_ID = "sweep.id"  # on the children as well
+SWEEP_NAME = "sweep.name"
+SWEEP_STATE = "sweep.state"  # running | completed | interrupted | failed
+SWEEP_METHOD = "sweep.method"
+SWEEP_DATASET = "sweep.dataset"
+SWEEP_FALLBACK = "sweep.fallback"
+SWEEP_GOAL_METRIC = "sweep.goal_metric"
+SWEEP_GOAL = "sweep.goal"
+SWEEP_COMPARE = "sweep.compare"
+SWEEP_ARMS = "sweep.arms"  # JSON list
+SWEEP_SEARCHED = "sweep.searched"  # JSON list
+SWEEP_NOTICES = "sweep.notices"  # JSON list
+
+# Tags of a trial (a child run)
+TRIAL_ID = "trial.id"
+TRIAL_NUMBER = "trial.number"
+TRIAL_ARM = "trial.arm"
+TRIAL_STAGE = "trial.stage"  # search | confirm
+TRIAL_STATE = "trial.state"  # running, then a TrialState
+TRIAL_STOP_REASON = "trial.stop_reason"
+TRIAL_SEED = "trial.seed"
+NONFINITE_PREFIX = "nonfinite."  # nonfinite.train_loss = "nan at epoch 3": MLflow's charts cannot show such a value
+
+# Tags with a meaning in MLflow itself
+PARENT_RUN_ID = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+
+STAGE_SEARCH = "search"
+STAGE_CONFIRM = "confirm"
+STATE_RUNNING = "running"
+
+# Artifacts of a sweep
+SWEEP_FILE_ARTIFACT = "sweep.yaml"
+RESOLVED_ARTIFACT = "resolved.yaml"
+MANIFEST_ARTIFACT = "manifest.json"
+
+# Metrics
+TRAIN_LOSS = "train_loss"
+TRAIN_ACCURACY = "train_accuracy"
+VAL_LOSS = "val_loss"
+VAL_ACCURACY = "val_accuracy"
+LR = "lr"
+TRAIN_SECONDS = "train_seconds"
+VALIDATION_SECONDS = "validation_seconds"
+NUM_SAMPLES = "num_samples"
+NUM_STEPS = "num_steps"
+NUM_GRADIENT_EVALUATIONS = "num_gradient_evaluations"
+BEST_VAL_ACCURACY = "best_val_accuracy"
+BEST_EPOCH = "best_epoch"
+TEST_LOSS = "test_loss"
+TEST_ACCURACY = "test_accuracy"
+
+EPOCH_METRICS = (
+    TRAIN_LOSS,
+    TRAIN_ACCURACY,
+    VAL_LOSS,
+    VAL_ACCURACY,
+    LR,
+    TRAIN_SECONDS,
+    VALIDATION_SECONDS,
+    NUM_SAMPLES,
+    NUM_STEPS,
+    NUM_GRADIENT_EVALUATIONS,
+)
+
+
+class TrialState(StrEnum):
+    """How a trial ended."""
+
+    COMPLETED = "completed"
+    EARLY_STOPPED = "early_stopped"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def mlflow_status(self) -> str:
+        """The run status in MLflow's own words."""
+        return _TRIAL_STATUS[self]
+
+
+class SweepState(StrEnum):
+    """How a sweep ended."""
+
+    COMPLETED = "completed"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+    @property
+    def mlflow_status(self) -> str:
+        """The run status in MLflow's own words."""
+        return _SWEEP_STATUS[self]
+
+
+_TRIAL_STATUS = {
+    TrialState.COMPLETED: "FINISHED",
+    TrialState.EARLY_STOPPED: "KILLED",
+    TrialState.DIVERGED: "FAILED",
+    TrialState.FAILED: "FAILED",
+    TrialState.STOPPED: "KILLED",
+}
+_SWEEP_STATUS = {
+    SweepState.COMPLETED: "FINISHED",
+    SweepState.INTERRUPTED: "KILLED",
+    SweepState.FAILED: "FAILED",
+}

@@ -1,0 +1,152 @@
+"""One recorded sweep as plain values: what plots, report and leaderboard read. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tracking.names import BEST_EPOCH, STAGE_CONFIRM, STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
+
+Value = float | int | str | bool | None
+Points = tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """One trial.
+
+    Attributes:
+        number: Counts within its arm and stage, from 0.
+        stage: "search" or "confirm".
+        state: None while it runs.
+        parameters: Every setting, numbers as numbers.
+        history: Metric -> (epoch, value) by rising epoch; finite values only.
+        summary: Last value of every metric, with those of the end (best_val_accuracy, best_epoch, test_accuracy).
+        start_time: Seconds since 1970, None if unknown; `end_time` likewise, None while it runs.
+    """
+
+    trial_id: str
+    number: int
+    arm: str
+    stage: str
+    state: TrialState | None
+    stop_reason: str
+    seed: int
+    parameters: Mapping[str, Value]
+    history: Mapping[str, Points] = field(default_factory=dict)
+    summary: Mapping[str, float] = field(default_factory=dict)
+    start_time: float | None = None
+    end_time: float | None = None
+
+    @property
+    def num_epochs(self) -> int:
+        """The last epoch recorded; 0 when none was."""
+        return max((points[-1][0] for points in self.history.values() if points), default=0)
+
+    @property
+    def seconds(self) -> float:
+        """Time spent in training and validation."""
+        return sum(sum_points(self.history.get(name, ())) for name in (TRAIN_SECONDS, VALIDATION_SECONDS))
+
+    def best(self, metric: str, goal: str) -> float | None:
+        """The best finite value that `metric` took under `goal` ("maximize" | "minimize"); None when it took none."""
+        values = [value for _, value in self.history.get(metric, ())]
+        values += [self.summary[key] for key in (f"best_{metric}", metric) if key in self.summary]
+        values = [value for value in values if math.isfinite(value)]
+        if not values:
+            return None
+        return max(values) if goal == "maximize" else min(values)
+
+    def best_epoch(self, metric: str, goal: str) -> int | None:
+        """The first epoch with the best value of `metric`; None when it took none."""
+        points = [point for point in self.history.get(metric, ()) if math.isfinite(point[1])]
+        if not points:
+            return int(self.summary[BEST_EPOCH]) if BEST_EPOCH in self.summary else None
+        sign = -1.0 if goal == "maximize" else 1.0
+        return min(points, key=lambda point: (sign * point[1], point[0]))[0]
+
+
+@dataclass(frozen=True)
+class SweepTable:
+    """One sweep with all its trials.
+
+    Attributes:
+        state: running | completed | interrupted | failed.
+        goal: "maximize" or "minimize" `goal_metric`.
+        compare: The compared parameter; None means one arm.
+        searched: Parameters that vary.
+        sweep_file: The text that the user wrote.
+        notices: What a reader must know before any number, such as a fallback to synthetic pictures.
+    """
+
+    sweep_id: str
+    name: str
+    project: str
+    state: str
+    goal_metric: str
+    goal: str
+    compare: str | None
+    arms: tuple[str, ...]
+    searched: tuple[str, ...]
+    manifest: Mapping[str, object]
+    sweep_file: str
+    trials: tuple[TrialRow, ...]
+    notices: tuple[str, ...] = ()
+
+    def select(self, arm: str | None = None, stage: str | None = STAGE_SEARCH) -> tuple[TrialRow, ...]:
+        """Trials of one arm and one stage in the order of their numbers; None means any."""
+        return tuple(
+            trial
+            for trial in self.trials
+            if (arm is None or trial.arm == arm) and (stage is None or trial.stage == stage)
+        )
+
+    def ranking(self, arm: str) -> tuple[TrialRow, ...]:
+        """Search trials of an arm, best first: completed before stopped early, those by epochs reached, then by value.
+
+        A trial stopped at a rung never ranks above one that ran to its end: learning curves cross. Diverged, failed and
+        interrupted trials have no rank.
+        """
+        sign = -1.0 if self.goal == "maximize" else 1.0
+        keyed: list[tuple[tuple[bool, int, float, int], TrialRow]] = []
+        for trial in self.select(arm):
+            value = trial.best(self.goal_metric, self.goal)
+            if value is None or trial.state not in (TrialState.COMPLETED, TrialState.EARLY_STOPPED):
+                continue
+            completed = trial.state is TrialState.COMPLETED
+            keyed.append(((not completed, 0 if completed else -trial.num_epochs, sign * value, trial.number), trial))
+        return tuple(trial for _, trial in sorted(keyed, key=lambda pair: pair[0]))
+
+    def confirmed(self, arm: str | None = None) -> tuple[TrialRow, ...]:
+        """Retrainings of the best configurations, which alone read the test split."""
+        return self.select(arm, STAGE_CONFIRM)
+
+
+def sum_points(points: Points) -> float:
+    """The sum of a metric over its epochs."""
+    return math.fsum(value for _, value in points)
+
+
+def format_value(value: Value) -> str:
+    """Text of a parameter's value, from which `parse_value` gives the same value of the same type back."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    return json.dumps(value) if _is_json(value) or value == "" else value
+
+
+def parse_value(text: str) -> Value:
+    """The value that `format_value` wrote; any other text is itself."""
+    if not _is_json(text):
+        return text
+    value: Value = json.loads(text)
+    return value
+
+
+def _is_json(text: str) -> bool:
+    """Whether `text` would be read as a JSON scalar: a string that looks like a number has to be quoted."""
+    try:
+        return not isinstance(json.loads(text), list | dict)
+    except (ValueError, RecursionError):
+        return False

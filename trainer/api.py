@@ -1,0 +1,73 @@
+"""Training from Python in one call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trainer.config import TrialConfig, Value, build_trial_config
+from trainer.data import Dataset, load_dataset
+from trainer.loop import EpochResult, TrainingRun
+from trainer.networks import Network
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """What a training came to.
+
+    Attributes:
+        history: Result of each epoch, in order.
+        test_loss: Loss on the test pictures with the best weights, None when training diverged at once.
+        test_accuracy: Share of right answers on the test pictures, as a fraction, None when training diverged at once.
+        config: Every setting of the run, defaults included.
+        model: The network with the weights of the epoch of highest validation accuracy, None when training diverged at
+            once. It takes normalised pictures, (pictures, 3, 32, 32).
+    """
+
+    history: tuple[EpochResult, ...]
+    test_loss: float | None
+    test_accuracy: float | None
+    config: TrialConfig
+    model: Network | None
+
+
+def train_model(
+    optimizer: str = "adam",
+    *,
+    data: Dataset | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    **settings: Value,
+) -> TrainedModel:
+    """Trains one model to its end and reads the test pictures once.
+
+    Example:
+        `train_model("adam", lr=1e-3, batch_size=64, initializer="he_normal", epochs=10).test_accuracy`
+
+    Args:
+        optimizer: Row of the table of optimizers: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.
+        data: Pictures that are loaded already, None to load what the settings `dataset` and `data_dir` say.
+        device: "cpu" or "cuda", None for cuda where there is one.
+        progress: Whether to show a progress bar.
+        **settings: Any other setting by the name that it has in a sweep file, such as lr, batch_size, epochs, seed,
+            initializer, model, loss, schedule, dataset, train_size. `trainer.config` has all of them.
+
+    Raises:
+        ConfigError: A setting is unknown, out of range, or contradicts another; names all of them.
+        DataUnavailable: The pictures cannot be had.
+    """
+    config = build_trial_config({"optimizer": optimizer, **settings})
+    run = TrainingRun(config, data or load_dataset(config.dataset, config.data_dir), device=device)
+    history = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not progress) as bar:
+        task = bar.add_task(f"{optimizer}, epochs", total=config.epochs)
+        while run.stop_reason is None:
+            history.append(run.run_epoch())
+            words = f"{optimizer}, validation accuracy {history[-1].val_accuracy:.1%}, epochs"
+            bar.update(task, advance=1, description=words)
+    if history[-1].best_epoch == 0:
+        return TrainedModel(tuple(history), None, None, config, None)
+    test_loss, test_accuracy = run.evaluate_test()
+    return TrainedModel(tuple(history), test_loss, test_accuracy, config, run.build_best_model())

@@ -1,0 +1,274 @@
+"""TrialConfig: every setting of one training run, checked; and the tables that the settings come from.
+
+A configuration is written as flat parameters, `{"optimizer": "adam", "lr": 0.001, "epochs": 10, ...}`: the settings
+that every trial has (`SETTINGS`), one row of each table (`TABLES`) by name, and the settings of the rows chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import cast
+
+from trainer.initializers import INITIALIZERS
+from trainer.losses import LOSSES
+from trainer.models import MODELS
+from trainer.optimizers import OPTIMIZERS
+from trainer.schedules import SCHEDULES
+from trainer.settings import ConfigError, Fault, FrozenSettings, Row, Setting, Value, suggest
+from trainer.trial_settings import SETTINGS
+
+__all__ = [
+    "DEFAULT_ROWS",
+    "SETTINGS",
+    "TABLES",
+    "Choice",
+    "ConfigError",
+    "Fault",
+    "Row",
+    "Setting",
+    "TrialConfig",
+    "Value",
+    "build_trial_config",
+    "find_setting",
+    "known_names",
+    "rows_with",
+]
+
+TABLES: Mapping[str, Mapping[str, Row]] = {
+    "optimizer": OPTIMIZERS,
+    "initializer": INITIALIZERS,
+    "model": MODELS,
+    "loss": LOSSES,
+    "schedule": SCHEDULES,
+}
+
+# The row of each table that is meant when none is named.
+DEFAULT_ROWS: Mapping[str, str] = {
+    "optimizer": "adam",
+    "initializer": "he_normal",
+    "model": "fastcnn",
+    "loss": "cross_entropy",
+    "schedule": "constant",
+}
+
+_TABLE_SETTINGS: Mapping[str, Setting] = {
+    table: Setting(table, f"Row of the table of {table} choices", "str", DEFAULT_ROWS[table], choices=tuple(rows))
+    for table, rows in TABLES.items()
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen row of a table with its settings.
+
+    Attributes:
+        name: Name of the row.
+        settings: Every setting of the row by name, defaults included, alternative spellings resolved.
+    """
+
+    name: str
+    settings: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """Every setting of one training run, complete and free of contradictions; made by `build_trial_config`.
+
+    What each field means, its unit and range, is in `SETTINGS` under the same name; the last five are rows of `TABLES`.
+    """
+
+    dataset: str
+    data_dir: str | None
+    train_size: int | None
+    batch_size: int
+    epochs: int
+    seed: int
+    precision: str
+    crop_padding: int
+    flip: bool
+    warmup_epochs: float
+    early_stopping_patience: int | None
+    early_stopping_min_delta: float
+    optimizer: Choice
+    initializer: Choice
+    model: Choice
+    loss: Choice
+    schedule: Choice
+
+    def to_parameters(self) -> dict[str, Value]:
+        """The flat parameters, defaults included; `build_trial_config` makes an equal configuration of them."""
+        parameters: dict[str, Value] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Choice):
+                parameters[field.name] = value.name
+                parameters.update(value.settings)
+            else:
+                parameters[field.name] = value
+        return parameters
+
+
+def find_setting(name: str, chosen: Mapping[str, str]) -> Setting | None:
+    """The setting of a name: of every trial, of the tables themselves, or of one of the rows chosen.
+
+    Args:
+        name: Flat name of the parameter.
+        chosen: Table to row name; a table left out has its default row, an unknown row has no settings.
+    """
+    if name in SETTINGS:
+        return SETTINGS[name]
+    if name in _TABLE_SETTINGS:
+        return _TABLE_SETTINGS[name]
+    for table, rows in TABLES.items():
+        row = rows.get(chosen.get(table, DEFAULT_ROWS[table]))
+        for setting in row.settings if row else ():
+            if setting.name == name:
+                return setting
+    return None
+
+
+def rows_with(name: str) -> tuple[tuple[str, str], ...]:
+    """Every (table, row name) whose row has a setting of that name."""
+    return tuple(
+        (table, row.name)
+        for table, rows in TABLES.items()
+        for row in rows.values()
+        if any(setting.name == name for setting in row.settings)
+    )
+
+
+def known_names() -> frozenset[str]:
+    """The names of all parameters there are, whatever is chosen."""
+    row_names = (each.name for rows in TABLES.values() for row in rows.values() for each in row.settings)
+    return frozenset((*SETTINGS, *TABLES, *row_names))
+
+
+def build_trial_config(parameters: Mapping[str, object]) -> TrialConfig:
+    """The configuration that flat parameters describe, with the default of everything they leave out.
+
+    Args:
+        parameters: Flat name to value. A table's name chooses its row; a row's settings stand beside it.
+
+    Raises:
+        ConfigError: With every fault: unknown names, settings that nothing chosen has, values of the wrong type or out
+            of range, and contradictions.
+    """
+    faults: list[Fault] = []
+    chosen: dict[str, str] = {}
+    for table in TABLES:
+        name = parameters.get(table, DEFAULT_ROWS[table])
+        message = _TABLE_SETTINGS[table].check(name)
+        if message is None:
+            chosen[table] = cast("str", name)
+        else:
+            faults.append(Fault(table, message))
+    given: dict[str, Value] = {}
+    for name, value in parameters.items():
+        if name in TABLES:
+            continue
+        setting = find_setting(name, chosen)
+        message = _explain_unknown(name, chosen) if setting is None else setting.check(value)
+        if message is not None:
+            # A setting of the row that a misspelt name stands for is not at fault as well.
+            if setting is not None or not _may_belong_to_unknown_row(name, chosen):
+                faults.append(Fault(name, message))
+        elif setting is not None:
+            given[name] = setting.convert(cast("Value", value))
+    values = {name: given.get(name, setting.default) for name, setting in SETTINGS.items()}
+    choices = {table: _build_choice(TABLES[table][row], given, parameters, faults) for table, row in chosen.items()}
+    at_fault = {fault.parameter for fault in faults}
+    faults += [fault for fault in _find_contradictions(values, choices) if fault.parameter not in at_fault]
+    if faults:
+        order = {name: index for index, name in enumerate(parameters)}
+        raise ConfigError(sorted(faults, key=lambda fault: order.get(fault.parameter, len(order))))
+    return cast("Callable[..., TrialConfig]", TrialConfig)(**values, **choices)
+
+
+def _build_choice(
+    row: Row, given: Mapping[str, Value], parameters: Mapping[str, object], faults: list[Fault]
+) -> Choice:
+    """The row with its settings: given, spelt the other way, or default. Adds to the faults."""
+    settings: dict[str, Value] = {}
+    for setting in row.settings:
+        if setting.complement_of:
+            if setting.name not in given:
+                continue
+            if setting.complement_of in parameters:
+                faults.append(
+                    Fault(
+                        setting.name,
+                        f"found beside {setting.complement_of}, which it spells in another way; give one of them",
+                    )
+                )
+            else:
+                settings[setting.complement_of] = 1.0 - cast("float", given[setting.name])
+        elif setting.name in given:
+            settings[setting.name] = given[setting.name]
+        elif not setting.required:
+            settings[setting.name] = setting.default
+        elif setting.name not in parameters:
+            faults.append(Fault(setting.name, f"missing, but {row.name} needs it; allowed: {setting.allowed}"))
+    return Choice(row.name, FrozenSettings(settings))
+
+
+def _explain_unknown(name: str, chosen: Mapping[str, str]) -> str:
+    """The fault of a name that neither every trial nor anything chosen has."""
+    owners = rows_with(name)
+    if not owners:
+        usable = [each for each in known_names() if find_setting(each, chosen)]
+        hint = suggest(name, sorted(usable)) or suggest(name, sorted(known_names()))
+        return f"unknown setting; {hint or 'remove it, or run `sweeps schema` to see all settings'}"
+    table = owners[0][0]
+    rows = ", ".join(row for _, row in owners)
+    found = repr(chosen[table]) if table in chosen else "the row chosen"
+    return f"{found} does not have this setting; {table}s that have it: {rows}; remove it or choose one of these"
+
+
+def _may_belong_to_unknown_row(name: str, chosen: Mapping[str, str]) -> bool:
+    return any(table not in chosen for table, _ in rows_with(name))
+
+
+def _find_contradictions(values: Mapping[str, Value], choices: Mapping[str, Choice]) -> list[Fault]:
+    """Faults of settings that are legal each for itself and not together."""
+    faults: list[Fault] = []
+    if values["dataset"] == "imagefolder" and values["data_dir"] is None:
+        faults.append(
+            Fault(
+                "data_dir",
+                "missing, but dataset imagefolder needs it; give the folder that has train/<class>/ and test/<class>/",
+            )
+        )
+    if values["dataset"] == "synthetic" and values["data_dir"] is not None:
+        faults.append(
+            Fault("data_dir", f"found {values['data_dir']!r}, but dataset synthetic reads no files; remove it")
+        )
+    train_size, batch_size = cast("int | None", values["train_size"]), cast("int", values["batch_size"])
+    if train_size is not None and batch_size > train_size:
+        faults.append(
+            Fault(
+                "batch_size",
+                f"found {batch_size}, more than train_size {train_size}; allowed: up to train_size; make it smaller",
+            )
+        )
+    if values["early_stopping_min_delta"] and values["early_stopping_patience"] is None:
+        faults.append(
+            Fault(
+                "early_stopping_min_delta",
+                "found without early_stopping_patience, so nothing would use it; give both or none",
+            )
+        )
+    warmup_epochs, epochs = cast("float", values["warmup_epochs"]), cast("int", values["epochs"])
+    schedule = choices.get("schedule")
+    if warmup_epochs and schedule is not None and SCHEDULES[schedule.name].has_own_warmup:
+        faults.append(
+            Fault(
+                "warmup_epochs",
+                f"found {warmup_epochs:g}, but {schedule.name} has its own warm-up; set warmup_fraction instead",
+            )
+        )
+    elif warmup_epochs > epochs:
+        faults.append(
+            Fault("warmup_epochs", f"found {warmup_epochs:g}; allowed: up to epochs, {epochs}; make it smaller")
+        )
+    return faults

@@ -1,0 +1,330 @@
+"""One training run, epoch by epoch; knows neither Ray nor MLflow.
+
+Shapes: S steps of an epoch, N pictures, B pictures of a batch, C channels, H rows, W columns, K classes.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from trainer.arithmetic import autocast, choose_precision, exact_arithmetic
+from trainer.batches import PictureStore, draw_augmentation
+from trainer.config import TrialConfig
+from trainer.data import Dataset, split_for_training
+from trainer.epoch import EpochResult, StopReason
+from trainer.initializers import INITIALIZERS, initialize
+from trainer.losses import LOSSES
+from trainer.models import MODELS
+from trainer.networks import Network
+from trainer.optimizers import OPTIMIZERS
+from trainer.schedules import SCHEDULES, Plan
+from trainer.selection import Selection
+from trainer.settings import get_float
+
+__all__ = ["EpochResult", "TrainingRun", "build_generator", "train"]
+
+_EVALUATION_BATCH = 500
+_DIVERGENCE_FACTOR = 2.0  # a loss above this times its first value is diverged; protocol, rule 7
+_CHECK_STEPS = 50  # how often the CPU, where a look costs nothing, looks for a loss that is not finite
+
+
+class TrainingRun:
+    """One training: owns the model, the optimizer, the schedule, and every generator.
+
+    For one seed the initial weights, the order of pictures and the augmentation are the same whatever else the
+    configuration says (the weights, where model and initialiser agree), and never use torch's global generator. On the
+    same hardware the same configuration gives the same numbers to the bit.
+
+    Args:
+        config: Every setting of the run.
+        data: The pictures, which are read and not copied where the device is the CPU.
+        device: "cpu", "cuda" or "cuda:<index>"; None for cuda where there is one, else the CPU.
+        num_threads: CPU threads of this process from now on; None to leave them as they are.
+
+    Attributes:
+        config: As given.
+        device: Where it runs.
+        precision: "fp32" or "bf16", what the configuration's precision came to on this hardware.
+        data_digest: Digest of the data.
+        epoch: Epochs run so far.
+        stop_reason: Why the run has ended, None while it goes on.
+
+    Raises:
+        ConfigError: The configuration does not fit the data.
+    """
+
+    def __init__(
+        self, config: TrialConfig, data: Dataset, *, device: str | None = None, num_threads: int | None = None
+    ) -> None:
+        if num_threads is not None:
+            torch.set_num_threads(num_threads)
+        self.config = config
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.precision = choose_precision(config.precision, self.device)
+        self.epoch = 0
+        self.stop_reason: StopReason | None = None
+        self.data_digest = data.digest
+        self._data = data
+        self._load_pictures()
+        self._build_parts()
+        self._order_generator = build_generator(config.seed, "order")
+        self._augmentation_generator = build_generator(config.seed, "augmentation")
+        self._first_loss = math.nan
+        self._selection = Selection(config.early_stopping_patience, config.early_stopping_min_delta)
+
+    def run_epoch(self) -> EpochResult:
+        """Trains one epoch and validates; the outcome, whatever it is, is a result.
+
+        Raises:
+            RuntimeError: The run has ended already.
+        """
+        if self.stop_reason is not None:
+            raise RuntimeError(f"the run ended after epoch {self.epoch} ({self.stop_reason}); there is no next epoch")
+        self.epoch += 1
+        start = time.perf_counter()
+        with exact_arithmetic():
+            losses_S, num_correct = self._train_epoch()
+            train_seconds = time.perf_counter() - start
+            num_steps = len(losses_S)
+            val_loss = val_accuracy = math.nan
+            if all(map(math.isfinite, losses_S)):
+                val_loss, val_accuracy = self._evaluate(self.model, self._train_store, self._validation_indices_N)
+        validation_seconds = time.perf_counter() - start - train_seconds
+        if self.epoch == 1:
+            self._first_loss = losses_S[0]
+        diverged = not math.isfinite(val_loss) or _has_grown(losses_S, self._first_loss)
+        self._end_epoch(val_loss, val_accuracy, diverged)
+        num_samples = num_steps * self.config.batch_size
+        return EpochResult(
+            epoch=self.epoch,
+            train_loss=sum(losses_S) / num_steps,
+            train_accuracy=num_correct / num_samples,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            lr=self._lr,
+            train_seconds=train_seconds,
+            validation_seconds=validation_seconds,
+            num_samples=num_samples,
+            num_steps=num_steps,
+            num_gradient_evaluations=self._num_gradient_evaluations,
+            best_val_accuracy=self._selection.best_val_accuracy,
+            best_epoch=self._selection.best_epoch,
+            stop_reason=self.stop_reason,
+        )
+
+    def evaluate_test(self) -> tuple[float, float]:
+        """Loss and accuracy on the test pictures, with the weights of the best validation epoch.
+
+        Raises:
+            RuntimeError: No epoch has ended with a finite validation loss.
+        """
+        store = PictureStore(self._data.test_images_NHWC, self._data.test_labels_N, self.device)
+        store.set_normalization(*self._channels)
+        with exact_arithmetic():
+            return self._evaluate(self.build_best_model(), store, torch.arange(len(store.labels_N)).to(self.device))
+
+    def build_best_model(self) -> Network:
+        """A copy of the model with the weights of the best validation epoch, for normalised pictures.
+
+        Raises:
+            RuntimeError: No epoch has ended with a finite validation loss.
+        """
+        weights = self._selection.best_weights
+        if weights is None:
+            raise RuntimeError("there are no best weights: no epoch has ended with a finite validation loss")
+        model: Network = copy.deepcopy(self.model)
+        model.load_state_dict(weights)
+        return model
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a new run of the same configuration and data needs to go on as this one would."""
+        return {
+            "epoch": self.epoch,
+            "stop_reason": self.stop_reason,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "generators": {
+                "order": self._order_generator.get_state(),
+                "augmentation": self._augmentation_generator.get_state(),
+            },
+            "first_loss": self._first_loss,
+            "selection": self._selection.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from the state of a run of the same configuration and data, which `trainer.checkpoint` checks."""
+        self.epoch = state["epoch"]
+        self.stop_reason = state["stop_reason"]
+        self.model.load_state_dict(state["model"])
+        # Copied first, since the optimizer would otherwise go on working on the tensors of the state.
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.schedule.load_state_dict(state["schedule"])
+        self._order_generator.set_state(state["generators"]["order"])
+        self._augmentation_generator.set_state(state["generators"]["augmentation"])
+        self._first_loss = state["first_loss"]
+        self._selection.load_state_dict(state["selection"])
+
+    def _load_pictures(self) -> None:
+        data, config = self._data, self.config
+        split = split_for_training(data, train_size=config.train_size, batch_size=config.batch_size)
+        self._train_indices_N = torch.from_numpy(split.train_indices_N).to(self.device)
+        self._validation_indices_N = torch.from_numpy(split.validation_indices_N).to(self.device)
+        self._train_store = PictureStore(data.train_images_NHWC, data.train_labels_N, self.device)
+        self._channels = self._train_store.measure_channels(self._train_indices_N)
+        self._train_store.set_normalization(*self._channels)
+        self._steps_per_epoch = len(split.train_indices_N) // config.batch_size
+
+    def _build_parts(self) -> None:
+        config = self.config
+        with torch.random.fork_rng(devices=()):  # layers draw weights of their own, which are drawn anew below
+            model = MODELS[config.model.name].build(config.model.settings, len(self._data.classes))
+        initialize(model, INITIALIZERS[config.initializer.name], build_generator(config.seed, "weights"))
+        self.model: Network = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        row = OPTIMIZERS[config.optimizer.name]
+        fused = self.device.type in row.fused_devices
+        self.optimizer = row.build(self.model.parameters(), config.optimizer.settings, fused)
+        self._lr = get_float(config.optimizer.settings, "lr")
+        plan = Plan(
+            lr=self._lr,
+            num_steps=config.epochs * self._steps_per_epoch,
+            steps_per_epoch=self._steps_per_epoch,
+            num_warmup_steps=round(config.warmup_epochs * self._steps_per_epoch),
+        )
+        self.schedule = SCHEDULES[config.schedule.name].build(config.schedule.settings, plan)
+        self._training_loss = LOSSES[config.loss.name].build(config.loss.settings, True)
+        self._evaluation_loss = LOSSES[config.loss.name].build(config.loss.settings, False)
+
+    def _train_epoch(self) -> tuple[list[float], int]:
+        """Loss of each step of an epoch, and how many pictures were right; ends early when a loss is not finite."""
+        self.model.train()
+        batch_size, num_steps = self.config.batch_size, self._steps_per_epoch
+        num_train = len(self._train_indices_N)
+        order_N = torch.randperm(num_train, generator=self._order_generator).to(self.device)
+        order_N = self._train_indices_N[order_N]
+        augmentation = draw_augmentation(
+            num_train,
+            crop_padding=self.config.crop_padding,
+            flip=self.config.flip,
+            generator=self._augmentation_generator,
+            device=self.device,
+        )
+        losses_S = torch.zeros(num_steps, device=self.device)
+        num_correct = torch.zeros((), dtype=torch.int64, device=self.device)
+        self._num_gradient_evaluations = 0
+        for index in range(num_steps):
+            chosen = slice(index * batch_size, (index + 1) * batch_size)
+            images_BCHW, labels_B = self._train_store.build_augmented_batch(
+                order_N[chosen], augmentation.shifts_N2[chosen], augmentation.flips_N[chosen]
+            )
+            self._lr = self.schedule.get_lr((self.epoch - 1) * num_steps + index)
+            losses_S[index], logits_BK = self._step(images_BCHW, labels_B)
+            num_correct += (logits_BK.argmax(1) == labels_B).sum()
+            # On an accelerator a look would wait for all the work that is queued.
+            if self.device.type == "cpu" and index % _CHECK_STEPS == 0 and not losses_S[index].isfinite():
+                losses_S = losses_S[: index + 1]
+                break
+        return losses_S.tolist(), int(num_correct)
+
+    def _step(self, images_BCHW: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
+        """Changes the weights once; the loss and the logits_BK of the weights as they were before."""
+        seen: list[tuple[Tensor, Tensor]] = []
+
+        def evaluate_gradient() -> Tensor:
+            self.optimizer.zero_grad(set_to_none=True)
+            with autocast(self.precision, self.device):
+                logits_BK = self.model(images_BCHW)
+            loss = self._training_loss(logits_BK.float(), labels_B)
+            penalty = self.model.penalty()
+            total = loss if penalty is None else loss + penalty
+            torch.autograd.backward(total)
+            self._num_gradient_evaluations += 1
+            seen.append((loss.detach(), logits_BK.detach()))
+            return total
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr
+        # torch declares a float; a tensor serves as well and is not waited for.
+        self.optimizer.step(cast("Callable[[], float]", evaluate_gradient))
+        return seen[0]
+
+    @torch.no_grad()
+    def _evaluate(self, model: nn.Module, store: PictureStore, indices_N: Tensor) -> tuple[float, float]:
+        """Mean loss and accuracy over some pictures, as they are."""
+        model.eval()
+        totals = torch.zeros(2, dtype=torch.float64, device=self.device)
+        for indices_B in torch.split(indices_N, _EVALUATION_BATCH):
+            images_BCHW, labels_B = store.build_batch(indices_B)
+            with autocast(self.precision, self.device):
+                logits_BK = model(images_BCHW)
+            totals[0] += self._evaluation_loss(logits_BK.float(), labels_B) * len(labels_B)
+            totals[1] += (logits_BK.argmax(1) == labels_B).sum()
+        loss, accuracy = (totals / len(indices_N)).tolist()
+        return loss, accuracy
+
+    def _end_epoch(self, val_loss: float, val_accuracy: float, diverged: bool) -> None:
+        """Takes the outcome of an epoch into the best weights, the schedule, and the reason to stop."""
+        out_of_patience = False
+        if math.isfinite(val_loss):
+            out_of_patience = self._selection.end_epoch(self.epoch, val_accuracy, self.model)
+        self.schedule.end_epoch(val_loss)
+        if diverged:
+            self.stop_reason = "diverged"
+        elif self.epoch == self.config.epochs:
+            self.stop_reason = "epochs"
+        elif out_of_patience:
+            self.stop_reason = "patience"
+
+
+def train(
+    config: TrialConfig,
+    data: Dataset,
+    *,
+    resume_from: Path | None = None,
+    device: str | None = None,
+    num_threads: int | None = None,
+) -> Iterator[EpochResult]:
+    """Yields the result of each epoch of a training, to its end.
+
+    Args:
+        config: Every setting of the run.
+        data: The pictures.
+        resume_from: Folder of a checkpoint to go on from, None to begin anew.
+        device: As for `TrainingRun`.
+        num_threads: As for `TrainingRun`.
+
+    Raises:
+        ConfigError: The configuration does not fit the data.
+        CheckpointError: The checkpoint is none, or one of another configuration or other data.
+    """
+    run = TrainingRun(config, data, device=device, num_threads=num_threads)
+    if resume_from is not None:
+        from trainer.checkpoint import load_checkpoint
+
+        load_checkpoint(run, resume_from)
+    while run.stop_reason is None:
+        yield run.run_epoch()
+
+
+def build_generator(seed: int, purpose: str) -> torch.Generator:
+    """A CPU generator for one purpose of one trial, unrelated to that of any other seed or purpose."""
+    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
+
+
+def _has_grown(losses_S: list[float], first_loss: float) -> bool:
+    """Whether the last steps of an epoch have more than twice the loss that training began with.
+
+    The last tenth, at least ten steps, decides: a high learning rate may well lose its way at first and find it again.
+    """
+    last = losses_S[-max(10, len(losses_S) // 10) :]
+    return sum(last) / len(last) > _DIVERGENCE_FACTOR * first_loss

@@ -1,0 +1,221 @@
+"""One value a user can set, one row of a table, and what is wrong with what was set."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Value = float | int | str | bool | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value of a training run that a user can set.
+
+    Attributes:
+        name: Its flat name, the same in a sweep file, in `TrialConfig` and in MLflow.
+        description: One line, with the unit in words where there is one.
+        kind: The type of the value. A whole number is a legal float; a bool is never a number.
+        default: The value that an absent setting has; None means "off" where `optional`, nothing where `required`.
+        required: Whether the setting must be given when its row is chosen.
+        low: Least legal number, None for no limit; excluded when `low_open`.
+        high: Greatest legal number, None for no limit; excluded when `high_open`.
+        choices: The legal texts, None for any text.
+        unit: The unit for tables and axes ("epochs", "pixels"), None for a pure number.
+        optional: Whether null (None) is a legal value.
+        complement_of: The name of the setting that this one spells as one minus its value, None for most settings.
+            Only one of the two may be given.
+    """
+
+    name: str
+    description: str
+    kind: Literal["float", "int", "bool", "str"]
+    default: Value = None
+    required: bool = False
+    low: float | None = None
+    high: float | None = None
+    low_open: bool = False
+    high_open: bool = False
+    choices: tuple[str, ...] | None = None
+    unit: str | None = None
+    optional: bool = False
+    complement_of: str | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The legal values in words: 'a whole number from 1', 'fp32, bf16 or auto'."""
+        if self.kind == "bool":
+            words = "true or false"
+        elif self.kind == "str":
+            words = _join_or(self.choices) if self.choices else "a text that is not empty"
+        else:
+            words = "a whole number" if self.kind == "int" else "a number"
+            if self.low is not None:
+                words += f" {'above' if self.low_open else 'from'} {self.low:g}"
+            if self.high is not None:
+                words += f"{' and' if self.low_open else ''} {'below' if self.high_open else 'to'} {self.high:g}"
+        return f"{words}, or null" if self.optional else words
+
+    def check(self, value: object) -> str | None:
+        """What is wrong with a value, as one sentence (found, allowed, remedy); None when it is legal."""
+        remedy = self._find_remedy(value)
+        return None if remedy is None else f"found {_show(value)}; allowed: {self.allowed}; {remedy}"
+
+    def convert(self, value: Value) -> Value:
+        """A legal value in the setting's own type, so that 1 and 1.0 make the same configuration."""
+        if value is not None and self.kind == "float":
+            assert not isinstance(value, str)
+            return float(value)
+        return value
+
+    def _find_remedy(self, value: object) -> str | None:
+        """What to do about an illegal value, None when it is legal."""
+        if value is None:
+            return None if self.optional else "give a value or leave the setting out"
+        if self.kind == "bool":
+            return None if isinstance(value, bool) else "write true or false without quotes"
+        if self.kind == "str":
+            return self._find_text_remedy(value)
+        return self._find_number_remedy(value)
+
+    def _find_text_remedy(self, value: object) -> str | None:
+        if not isinstance(value, str):
+            return "write a text" if self.choices is None else "choose one of these"
+        if self.choices is None:
+            return None if value else "write a text or leave the setting out"
+        if value in self.choices:
+            return None
+        return suggest(value, self.choices) or "choose one of these"
+
+    def _find_number_remedy(self, value: object) -> str | None:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            if isinstance(value, str) and _is_number(value):
+                return f"write {value.strip()} without quotes"
+            return "write a number"
+        if not math.isfinite(value):
+            return "write a finite number"
+        if self.kind == "int" and not isinstance(value, int):
+            return (
+                f"write {round(value)}" if value == round(value) else f"write {math.floor(value)} or {math.ceil(value)}"
+            )
+        too_low = self.low is not None and (value <= self.low if self.low_open else value < self.low)
+        too_high = self.high is not None and (value >= self.high if self.high_open else value > self.high)
+        return f"choose a {'greater' if too_low else 'smaller'} value" if too_low or too_high else None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table (optimizers, models, ...): a thing that a user can choose by name.
+
+    Attributes:
+        name: The name in a sweep file.
+        description: One line on what it does.
+        source: Paper or documentation it follows, with the place in it.
+        settings: The settings that only this row has.
+    """
+
+    name: str
+    description: str
+    source: str
+    settings: tuple[Setting, ...]
+
+    @property
+    def defaults(self) -> dict[str, Value]:
+        """Default value of each setting of the row, without alternative spellings and required settings."""
+        return {each.name: each.default for each in self.settings if not each.complement_of and not each.required}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong with a configuration.
+
+    Attributes:
+        parameter: Flat name of the parameter at fault.
+        message: A sentence that says what was found, what is allowed and what to do.
+    """
+
+    parameter: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.parameter}: {self.message}"
+
+
+class ConfigError(ValueError):
+    """A configuration cannot be used; carries every fault that was found, not only the first.
+
+    Attributes:
+        faults: What is wrong, in the order of the settings that were given.
+    """
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Fault, ...]]]:
+        return ConfigError, (self.faults,)
+
+
+class FrozenSettings(Mapping[str, Value]):
+    """Settings that cannot change: a mapping that can be hashed, compared and pickled."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> Value:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._values.items()))
+
+    def __repr__(self) -> str:
+        return f"FrozenSettings({self._values!r})"
+
+
+def get_float(settings: Mapping[str, Value], name: str) -> float:
+    """The value of a float setting, typed as one."""
+    value = settings[name]
+    assert isinstance(value, int | float)
+    return float(value)
+
+
+def get_int(settings: Mapping[str, Value], name: str) -> int:
+    """The value of an int setting, typed as one."""
+    value = settings[name]
+    assert isinstance(value, int)
+    return value
+
+
+def suggest(name: str, names: Iterable[str]) -> str | None:
+    """The question "did you mean ...?" with the nearest of some names, None when nothing is near."""
+    nearest = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f"did you mean {nearest[0]!r}?" if nearest else None
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _join_or(words: tuple[str, ...]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
