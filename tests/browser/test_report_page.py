@@ -57,8 +57,9 @@ def test_every_plot_is_drawn_and_nothing_is_wider_than_the_page(
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
         assert box["width"] > 0.4 * width
-        assert "validation" in "".join(figure.locator("[class$=ytitle]").all_text_contents())
-        assert "".join(figure.locator("[class$=xtitle]").all_text_contents())
+        # Panels number their axes: text.ytitle, text.x3title.
+        assert "validation" in "".join(figure.locator("text[class^=y][class$=title]").all_text_contents())
+        assert "".join(figure.locator("text[class^=x][class$=title]").all_text_contents())
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow == 0
 
