@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The lock is its own constraint: a machine-wide one, which pip would add to it, could contradict a pin.
 PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup sweep ui test lint system lock clean
+.PHONY: help setup sweep ui test lint system lock up down test-containers clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,5 +45,23 @@ lock:  ## resolve pyproject.toml anew into requirements.lock
 	{ head -n 1 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 
-clean:  ## remove the environment and caches; results stay
+COMPOSE := docker compose --file docker/compose.yaml
+
+up:  ## build and start the service in containers (docker/README.md)
+	@docker/write-secrets.sh
+	$(COMPOSE) up --build --detach --wait $(ARGS)
+	@echo "MLflow: http://127.0.0.1:$$(sed -n 's/^MLFLOW_PORT=//p' docker/.env | grep . || echo 5000), user admin, password in docker/.env"
+	@echo "a sweep: $(COMPOSE) run --rm sweep submit --follow quickstart.yaml"
+
+down:  ## stop the service; its data stays
+	$(COMPOSE) --profile client down
+
+test-containers: setup  ## build, run, break and mend the service in real containers
+	$(BIN)/python -m pytest tests/containers --override-ini addopts='--strict-markers --strict-config -ra' $(ARGS)
+
+clean:  ## remove the environment and caches; and, after asking, the data of the service in containers
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info
+	@[ -e docker/.env ] || exit 0; \
+	printf 'Also remove every sweep, model and password of the service in containers? Type yes: '; read -r answer; \
+	[ "$$answer" = yes ] || { echo "kept"; exit 0; }; \
+	$(COMPOSE) --profile client down --volumes && rm -f docker/.env

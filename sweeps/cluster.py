@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import secrets
+from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.errors import BadUsage, Unreachable
@@ -12,6 +16,9 @@ if TYPE_CHECKING:
     from sweeps.spec import Resources
 
 _MEBIBYTE = 2**20
+JOB_CONFIG_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entrypoint of a submitted job
+NODE_SECONDS = 60.0  # how long a node may take to start a process and look at a file
+PINNED = ("ray", "torch")  # must be the same everywhere: objects and checkpoints pass between processes
 
 # Read by Ray when it is imported or by its processes when they start; what the user has set stays.
 _ENVIRONMENT = {
@@ -41,11 +48,12 @@ def start_ray(data_bytes: int) -> dict[str, float]:
 
     logging.getLogger("ray").setLevel(logging.ERROR)
     address = os.environ.get("RAY_ADDRESS")
+    own_code = {"runtime_env": {"py_modules": list_packages()}} if JOB_CONFIG_VARIABLE not in os.environ else {}
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
     if not ray.is_initialized():
         try:
             if address:
-                ray.init(address=address, **options)
+                ray.init(address=address, **own_code, **options)  # a submitted job brings the code already
             else:
                 ray.init(
                     address="local",
@@ -54,7 +62,7 @@ def start_ray(data_bytes: int) -> dict[str, float]:
                     _node_ip_address="127.0.0.1",  # servers of a local Ray listen on loopback only
                     **options,
                 )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
             where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
             remedy = "check the address, or unset RAY_ADDRESS to run on this machine" if address else "see /tmp/ray"
             raise Unreachable(f"could not start on {where}: {error}; {remedy}") from error
@@ -88,3 +96,85 @@ def count_slots(resources: Resources) -> int:
             f"(nodes: {has}); lower `resources`, or join a larger cluster with RAY_ADDRESS"
         )
     return slots
+
+
+def list_packages() -> list[str]:
+    """The folders of our packages, to be shipped to a cluster that need not have them."""
+    code = Path(__file__).parents[1]
+    return [str(code / name) for name in ("sweeps", "trainer", "tracking")]
+
+
+def describe_versions() -> dict[str, str]:
+    """What has to be the same on every machine of a sweep."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **{name: metadata.version(name) for name in PINNED}}
+
+
+def check_nodes(home: Path) -> None:
+    """Finds out whether every node of a joined cluster has our versions and reaches the results folder.
+
+    Raises:
+        BadUsage: When one does not; the message names the node.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    token = secrets.token_hex(8)
+    marker = home / f".nodes-{token}"
+    marker.write_text(token)
+    look = ray.remote(num_cpus=0, max_retries=0)(_look_around)
+    try:
+        asked = {
+            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+                str(marker)
+            ): node["NodeManagerAddress"]
+            for node in nodes
+        }
+        answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=NODE_SECONDS)
+        faults = [f"{asked[each]}: no answer within {NODE_SECONDS:g} s; is it overloaded?" for each in silent]
+        faults += [fault for each in answered if (fault := _find_node_fault(asked[each], each, token, home))]
+    finally:
+        for file in home.glob(f".nodes-{token}*"):
+            file.unlink(missing_ok=True)
+    if faults:
+        raise BadUsage("\n".join(f"node {fault}" for fault in faults))
+
+
+def _look_around(marker: str) -> tuple[dict[str, str], str, str]:
+    """Runs on a node: its versions, what it reads in the marker, and why it cannot write beside it."""
+    path = Path(marker)
+    try:
+        found = path.read_text()
+    except OSError:
+        return describe_versions(), "", ""
+    try:
+        path.with_name(f"{path.name}-{os.getpid()}-{secrets.token_hex(2)}").write_text("")
+    except OSError as error:
+        return describe_versions(), found, str(error.strerror)
+    return describe_versions(), found, ""
+
+
+def _find_node_fault(address: str, answer: Any, token: str, home: Path) -> str:
+    """What keeps a node from taking part, "" for nothing."""
+    import ray
+
+    try:
+        versions, found, problem = ray.get(answer)
+    except ray.exceptions.RayError as error:
+        return (
+            f"{address}: cannot run our code ({str(error).strip().splitlines()[-1]}); install requirements.lock there"
+        )
+    wrong = [
+        f"{name} {versions[name]} there, {ours} here"
+        for name, ours in describe_versions().items()
+        if versions[name] != ours
+    ]
+    if wrong:
+        return f"{address}: {', '.join(wrong)}; install the same versions (requirements.lock) on all nodes"
+    if found != token:
+        return (
+            f"{address}: does not see {home}; the results folder must be on storage that all nodes share: "
+            "mount it there, or name another (SWEEPS_HOME, or `sweeps submit --storage`)"
+        )
+    return f"{address}: cannot write to {home} ({problem}); allow it there" if problem else ""

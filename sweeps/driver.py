@@ -5,42 +5,40 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.budgets import num_search_trials
 from sweeps.callbacks import SweepCallback, close_unfinished
-from sweeps.cluster import count_slots, start_ray, stop_ray
-from sweeps.errors import BadUsage, ExitCode, Unreachable
-from sweeps.home import Home, SweepFolder, build_sweep_id
+from sweeps.cluster import stop_ray
+from sweeps.errors import BadUsage, ExitCode
+from sweeps.home import JOB_VARIABLE, Home, SweepFolder, build_sweep_id
+from sweeps.interrupts import graceful_interrupts, remote_requests
 from sweeps.ledger import Ledger
+from sweeps.live import log_to
 from sweeps.manifest import build_manifest
+from sweeps.preflight import Prepared, constant_of, prepare
 from sweeps.schedulers import ArmRungs, ArmScheduler
-from sweeps.searchers import ArmSearcher
-from sweeps.space import Arm, build_arms, list_values, searched
-from sweeps.spec import Constant, SweepSpec, dump_spec, load_spec
+from sweeps.searchers import ArmSearcher, ResumableSearch
+from sweeps.space import Arm, build_arms, searched
+from sweeps.spec import SweepSpec, dump_spec, load_spec
 from sweeps.state import Listener, RunningSweep, register
 from tracking import names
-from tracking.leaderboard import build_leaderboard, format_markdown
+from tracking.leaderboard import build_leaderboard, find_winner, format_markdown
+from tracking.models import WinnerModel, register_winner
 from tracking.names import SweepState
 from tracking.queries import load_sweep
-from tracking.recorder import Recorder, SweepRecord, TrackingUnavailable, check_tracking
+from tracking.recorder import Recorder, SweepRecord
 from tracking.report import write_report, write_trials_csv
-from trainer.config import SETTINGS, ConfigError
-from trainer.data import Dataset, DataUnavailable, build_split, load_dataset, split_for_training
+from trainer.data import Dataset, build_split
 from trainer.trainable import CifarTrainable
 
 if TYPE_CHECKING:
     from tracking.table import SweepTable
 
-MIN_FREE_BYTES = 200 * 2**20
 DELIVERY_SECONDS = 60.0  # how long the end of a sweep waits for MLflow
 MAX_LOST_PROCESSES = 3  # restarts of a trial whose process or node was lost
 
@@ -58,23 +56,28 @@ class SweepOutcome:
     failures: tuple[tuple[str, str, str], ...]  # (trial id, reason, log file)
 
 
-def run_sweep(spec: SweepSpec, home: Home, *, sweep_file: str = "", listeners: Sequence[Listener] = ()) -> SweepOutcome:
+def run_sweep(
+    spec: SweepSpec, home: Home, *, sweep_file: str = "", sweep_id: str = "", listeners: Sequence[Listener] = ()
+) -> SweepOutcome:
     """Runs a sweep and writes its report.
 
     Args:
         spec: What to run.
         home: Where results go.
         sweep_file: The file as the user wrote it, kept beside the result; empty for a spec made in Python.
+        sweep_id: The sweep's id; empty for a new one.
         listeners: Called in the driver's loop at every event; must not wait.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
         Unreachable: When Ray or MLflow does not answer before the start.
     """
-    folder = home.folder(build_sweep_id(spec.slug))
+    folder = home.folder(sweep_id or build_sweep_id(spec.slug))
+    if folder.journal.exists():
+        raise BadUsage(f"{sweep_id}: it has been started already; go on with `sweeps resume {sweep_id}`")
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
-        prepared = _prepare(spec, home)
+        prepared = prepare(spec, home)
         folder.sweep_file.write_text(sweep_file or dump_spec(spec))
         folder.resolved_file.write_text(dump_spec(prepared.spec))
         return _run(prepared, home, folder, listeners, resume=False)
@@ -97,94 +100,9 @@ def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = (
     if not any((folder.ray / "trials").glob("experiment_state-*.json")):
         raise BadUsage(f"{sweep_id}: it ended before its first snapshot; start it again with `sweeps run`")
     try:
-        return _run(_prepare(load_spec(folder.resolved_file), home), home, folder, listeners, resume=True)
+        return _run(prepare(load_spec(folder.resolved_file), home), home, folder, listeners, resume=True)
     finally:
         stop_ray()
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A sweep whose preconditions hold."""
-
-    spec: SweepSpec  # with the fallback applied
-    data: Dataset
-    cluster: dict[str, float]
-    slots: int
-    notices: tuple[str, ...]
-
-
-def _prepare(spec: SweepSpec, home: Home) -> Prepared:
-    """Checks everything that would otherwise fail hours later; the slow checks run side by side."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        tracking = pool.submit(check_tracking, home.tracking_uri, timeout_seconds=15.0)
-        _check_storage(home.path)
-        spec, data, notices = _load_data(spec)
-        _check_fit(spec, data)
-        cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
-        slots = count_slots(spec.resources)
-        try:
-            tracking.result()
-        except TrackingUnavailable as error:
-            raise Unreachable(str(error)) from error
-    return Prepared(spec, data, cluster, slots, notices)
-
-
-def _check_storage(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        marker = path / f".writable-{os.getpid()}"
-        marker.write_text("")
-        marker.unlink()
-    except OSError as error:
-        raise BadUsage(f"{path}: results cannot be written ({error.strerror}); set SWEEPS_HOME elsewhere") from error
-    free = shutil.disk_usage(path).free
-    if free < MIN_FREE_BYTES:
-        raise BadUsage(
-            f"{path}: {free / 2**20:.0f} MB free, a sweep needs at least {MIN_FREE_BYTES / 2**20:.0f}; "
-            "free some, or set SWEEPS_HOME elsewhere"
-        )
-
-
-def _load_data(spec: SweepSpec) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
-    """Loads the data set; where CIFAR-10 cannot be had and the file allows it, the synthetic one, loudly."""
-    name, data_dir = _constant(spec, "dataset"), _constant(spec, "data_dir")
-    try:
-        return spec, load_dataset(str(name), None if data_dir is None else str(data_dir)), ()
-    except DataUnavailable as error:
-        fallback = spec.fallback
-        if name != "cifar10" or fallback is None:
-            raise BadUsage(str(error)) from error
-        notice = (
-            f"NOT CIFAR-10: these are drawn shapes (dataset: {fallback}), used because CIFAR-10 could not be had "
-            f"and the sweep file says `fallback: {fallback}`. The numbers say nothing about CIFAR-10. ({error})"
-        )
-    parameters = {key: value for key, value in spec.parameters.items() if key != "data_dir"}
-    parameters["dataset"] = Constant(value=fallback)
-    spec = spec.model_copy(update={"parameters": parameters})
-    return spec, load_dataset(fallback, None), (notice,)
-
-
-def _check_fit(spec: SweepSpec, data: Dataset) -> None:
-    """Finds out before the start whether the data set has enough pictures for every trial."""
-    train_sizes = _values(spec, "train_size")
-    batch_sizes = _values(spec, "batch_size")
-    try:
-        for train_size in train_sizes:
-            split_for_training(data, train_size=train_size, batch_size=max(batch_sizes))
-    except ConfigError as error:
-        raise BadUsage(f"the data set {data.name} has too few pictures: {error}") from error
-
-
-def _values(spec: SweepSpec, name: str) -> list[Any]:
-    """The values that a parameter can take, or the ends of its range."""
-    parameter = spec.parameters.get(name, Constant(value=SETTINGS[name].default))
-    values = [getattr(parameter, "min", None), getattr(parameter, "max", None)]
-    return values if None not in values else list(list_values(parameter))
-
-
-def _constant(spec: SweepSpec, name: str) -> Any:
-    parameter = spec.parameters.get(name)
-    return parameter.value if isinstance(parameter, Constant) else SETTINGS[name].default
 
 
 def _run(
@@ -199,20 +117,20 @@ def _run(
             sweep_id=sweep_id,
             spec=spec,
             ledger=Ledger(spec.metric.goal, arm_names),
-            rungs=ArmRungs(arm_names, spec.early_terminate, int(_constant(spec, "epochs"))),
+            rungs=ArmRungs(arm_names, spec.early_terminate, int(constant_of(spec, "epochs"))),
             recorder=recorder,
             num_trials=num_search_trials(spec, arms),
             deadline=None if spec.budget.hours is None else time.time() + 3600 * spec.budget.hours,
             slots=prepared.slots,
-            listeners=list(listeners),
+            listeners=[*listeners, log_to(folder.driver_log)],
         )
     )
     try:
         recorder.start_sweep(_build_record(prepared, folder, arms))
-        with _graceful_interrupts() as interrupted:
-            _tune(sweep, arms, prepared, folder, resume=resume)
-        close_unfinished(sweep, "interrupted" if interrupted.is_set() else sweep.halted or "ended with the sweep")
-        return _finish(sweep, home, folder, interrupted=interrupted.is_set())
+        with graceful_interrupts(sweep), remote_requests(sweep, home.tracking_uri):
+            checkpoints = _tune(sweep, arms, prepared, folder, resume=resume)
+        close_unfinished(sweep, "interrupted" if sweep.interrupted else sweep.halted or "ended with the sweep")
+        return _finish(sweep, prepared, home, folder, checkpoints)
     except BaseException:
         close_unfinished(sweep, "the driver failed")
         recorder.end_sweep(SweepState.FAILED, "The driver failed.", ())
@@ -239,6 +157,7 @@ def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]
             names.SWEEP_METHOD: spec.method,
             names.SWEEP_DATASET: data.name,
             names.SWEEP_FALLBACK: spec.fallback if prepared.notices and spec.fallback else "none",
+            **({names.SWEEP_JOB: os.environ[JOB_VARIABLE]} if JOB_VARIABLE in os.environ else {}),
         },
         goal_metric=spec.metric.name,
         goal=spec.metric.goal,
@@ -249,8 +168,10 @@ def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]
     )
 
 
-def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared, folder: SweepFolder, *, resume: bool) -> None:
-    """Runs Tune until nothing is left to try, or a signal stops it."""
+def _tune(
+    sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared, folder: SweepFolder, *, resume: bool
+) -> Mapping[str, Any]:
+    """Runs Tune until nothing is left to try, or a signal stops it; the last checkpoint of each trial that has one."""
     from ray import tune
 
     resources = {"cpu": sweep.spec.resources.cpu, "gpu": sweep.spec.resources.gpu}
@@ -261,7 +182,7 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared, folder
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=ArmSearcher(sweep, arms, sweep.slots),
+                search_alg=ResumableSearch(ArmSearcher(sweep, arms, sweep.slots)),
                 scheduler=ArmScheduler(sweep),
                 num_samples=-1,
                 reuse_actors=True,
@@ -278,55 +199,38 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared, folder
                 verbose=0,
             ),
         )
-    tuner.fit()
+    results = tuner.fit()
+    return {result.config["trial_id"]: result.checkpoint for result in results if result.config and result.checkpoint}
 
 
 def _name_trial(trial: Any) -> str:
     return str(trial.config["trial_id"])
 
 
-@contextmanager
-def _graceful_interrupts() -> Iterator[threading.Event]:
-    """Turns SIGINT and SIGTERM into Tune's graceful end (SIGUSR1); the event says whether one came.
-
-    Tune handles SIGINT itself, but neither SIGTERM nor the question who asked; a second signal ends at once.
-    """
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-
-    def handle(signum: int, frame: Any) -> None:  # noqa: ARG001
-        if interrupted.is_set():
-            raise KeyboardInterrupt
-        interrupted.set()
-        if signal.getsignal(signal.SIGUSR1) in (signal.SIG_DFL, signal.SIG_IGN, None):
-            raise KeyboardInterrupt  # Tune does not run yet
-        signal.raise_signal(signal.SIGUSR1)
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _finish(sweep: RunningSweep, home: Home, folder: SweepFolder, *, interrupted: bool) -> SweepOutcome:
+def _finish(
+    sweep: RunningSweep,
+    prepared: Prepared,
+    home: Home,
+    folder: SweepFolder,
+    checkpoints: Mapping[str, Any],
+) -> SweepOutcome:
     """Settles the sweep's state, writes report and table from what MLflow holds, and closes the parent run."""
-    exit_code = _exit_code(sweep, interrupted=interrupted)
+    exit_code = _exit_code(sweep)
     state = SweepState.COMPLETED
-    if interrupted:
+    if sweep.interrupted:
         state = SweepState.INTERRUPTED
     elif exit_code is ExitCode.NOTHING_SUCCEEDED:
         state = SweepState.FAILED
     problem, table = sweep.halted, None
     if sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS):
-        table = load_sweep(sweep.sweep_id, home.tracking_uri)
+        table = replace(load_sweep(sweep.sweep_id, home.tracking_uri), state=str(state))  # closed after its report
         write_report(table, folder.report)
         write_trials_csv(table, folder.trials)
         note = format_markdown(build_leaderboard(table))
-        sweep.recorder.end_sweep(state, note, (folder.report, folder.trials, folder.manifest))
+        if not sweep.interrupted:
+            problem = problem or _register_winner(table, prepared.data, home, checkpoints)
+        files = (folder.report, folder.trials, folder.manifest, *sorted(folder.logs.glob("*.log")))
+        sweep.recorder.end_sweep(state, note, files)
         delivered = sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS)
     else:
         sweep.recorder.end_sweep(state, "", ())
@@ -344,8 +248,25 @@ def _finish(sweep: RunningSweep, home: Home, folder: SweepFolder, *, interrupted
     return SweepOutcome(sweep.sweep_id, state, exit_code, folder, table, problem, failures)
 
 
-def _exit_code(sweep: RunningSweep, *, interrupted: bool) -> ExitCode:
-    if interrupted:
+def _register_winner(table: SweepTable, data: Dataset, home: Home, checkpoints: Mapping[str, Any]) -> str:
+    """Registers the best retrained network as a model of MLflow; says why where that fails. "" for none to register."""
+    winner = find_winner(table)
+    checkpoint = checkpoints.get(winner.trial_id) if winner else None
+    if winner is None or checkpoint is None:
+        return ""
+    from trainer.export import build_example, load_classifier
+
+    with checkpoint.as_directory() as directory:
+        network = load_classifier(Path(directory), winner.parameters, data)
+    tags = {names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm, names.SWEEP_DATASET: data.name}
+    tags[names.TEST_ACCURACY] = f"{winner.summary[names.TEST_ACCURACY]:.4f}"
+    facts = {"classes": list(data.classes), "input": "pictures, 3 channels of 0 to 255, 32 rows, 32 columns; float32"}
+    model = WinnerModel(network, build_example(data), facts, tags)
+    return register_winner(home.tracking_uri, table.project, table.sweep_id, model)
+
+
+def _exit_code(sweep: RunningSweep) -> ExitCode:
+    if sweep.interrupted:
         return ExitCode.INTERRUPTED
     if sweep.ledger.num_succeeded() == 0:
         return ExitCode.NOTHING_SUCCEEDED

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sweeps.errors import BadUsage
+
+JOB_VARIABLE = "SWEEPS_JOB"  # in the environment of a submitted sweep's driver: its submission id
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Home:
     def has_tracking(self) -> bool:
         """Whether there is an MLflow store to read: reading would otherwise create an empty one."""
         return bool(os.environ.get("MLFLOW_TRACKING_URI")) or (self.path / "mlflow.db").exists()
+
+    @property
+    def has_remote_tracking(self) -> bool:
+        """Whether MLflow may hold sweeps that have no folder here."""
+        return bool(os.environ.get("MLFLOW_TRACKING_URI"))
 
     @property
     def artifact_root(self) -> Path | None:
@@ -87,8 +95,13 @@ class SweepFolder:
 
     @property
     def logs(self) -> Path:
-        """Tracebacks of failed trials."""
+        """Tracebacks of failed trials, and what the driver said."""
         return self.path / "logs"
+
+    @property
+    def driver_log(self) -> Path:
+        """One line per trial that ended."""
+        return self.logs / "driver.log"
 
 
 def open_home() -> Home:
@@ -101,20 +114,19 @@ def build_sweep_id(slug: str, now: datetime | None = None) -> str:
     return f"{slug}-{(now or datetime.now(UTC)):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def find_sweep(home: Home, sweep_id: str | None) -> str:
-    """The sweep of that id or unambiguous beginning; the latest one for None.
+def choose_sweep(ids: Sequence[str], sweep_id: str | None, where: str) -> str:
+    """The one of these sweeps, latest first, that has that id or unambiguous beginning; the latest one for None.
 
     Raises:
         BadUsage: When there is no such sweep, with the ids there are.
     """
-    ids = home.sweep_ids()
     if sweep_id is None:
         if not ids:
-            raise BadUsage(f"no sweep in {home.path}; start one with `sweeps run FILE`, or set SWEEPS_HOME")
+            raise BadUsage(f"no sweep in {where}; start one with `sweeps run FILE`, or set SWEEPS_HOME")
         return ids[0]
     matches = [known for known in ids if known == sweep_id] or [known for known in ids if known.startswith(sweep_id)]
     if len(matches) == 1:
         return matches[0]
     found = f"{len(matches)} sweeps begin with it: " + ", ".join(matches) if matches else "no sweep of that id"
     latest = ", ".join(ids[:5]) or "none"
-    raise BadUsage(f"{sweep_id}: {found} in {home.path}; the latest: {latest}")
+    raise BadUsage(f"{sweep_id}: {found} in {where}; the latest: {latest}")

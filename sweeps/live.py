@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +22,7 @@ from rich.text import Text
 
 from sweeps.budgets import num_confirm_trials
 from sweeps.ledger import TrialEntry
-from sweeps.state import RunningSweep
+from sweeps.state import Listener, RunningSweep
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 
 if TYPE_CHECKING:
@@ -54,6 +57,24 @@ class View(ABC):
 def build_view(console: Console) -> View:
     """The table on a terminal, lines where the output is a file or a pipe."""
     return TableView(console) if console.is_terminal else LineView(console)
+
+
+def log_to(path: Path) -> Listener:
+    """A listener that adds lines to a file; a disk that is full or gone is no reason to end a sweep."""
+    buffer = io.StringIO()
+    view = LineView(Console(file=buffer, width=200))
+
+    def listen(sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+        view(sweep, entry, event)
+        if text := buffer.getvalue():
+            buffer.seek(0)
+            buffer.truncate()
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("a") as file:
+                    file.write(text)
+
+    return listen
 
 
 def estimate_seconds_left(ledger: Ledger, num_trials: Mapping[str, int | None], num_confirm: int, slots: int) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ray.tune.search import Searcher
+from ray.tune.search import Searcher, SearchGenerator
 
 from sweeps.confirm import build_confirm_trials, derive_seed, trial_seed
 from sweeps.ledger import TrialEntry
@@ -213,7 +213,11 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's config; None to be asked again later; FINISHED when no more can come."""
         ledger = self._sweep.ledger
-        if len(ledger.running()) >= self._max_concurrent:
+        if self._sweep.stopping and not ledger.running():
+            self._sweep.interrupt()
+        if self._sweep.interrupted:
+            return str(Searcher.FINISHED)
+        if self._sweep.paused or self._sweep.stopping or len(ledger.running()) >= self._max_concurrent:
             return None
         self._check_budgets()
         request = self._next_search() or self._next_confirm()
@@ -306,6 +310,18 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         """Reads what `save` wrote."""
         for name, value in pickle.loads(Path(checkpoint_path).read_bytes()).items():
             setattr(self, name, value)
+
+
+class ResumableSearch(SearchGenerator):  # type: ignore[misc]  # Ray ships no types
+    """Tune's wrapper of a searcher, which forgets over a resume that the searcher had nothing more to propose.
+
+    Otherwise a sweep that was stopped between two trials would come back finished. The searcher says so again if it
+    still holds.
+    """
+
+    def get_state(self) -> dict[str, Any]:
+        """Tune's state of the search."""
+        return {**super().get_state(), "finished": False}
 
 
 def conclude(entry: TrialEntry, result: Mapping[str, Any], error: bool) -> tuple[TrialState, str, str]:

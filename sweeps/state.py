@@ -34,6 +34,9 @@ class RunningSweep:
     num_trials: Mapping[str, int | None]  # search trials of each arm at most, None where only time ends the search
     deadline: float | None = None  # time.time() after which no search trial starts or goes on
     slots: int = 1  # trials that run at a time
+    paused: bool = False  # no new trials until it is resumed
+    stopping: bool = False  # no new trials; ends, to be resumed later, when those that run have ended
+    interrupted: bool = False  # ended before it was done; can be resumed
     halted: str = ""  # why no further trial is proposed; "" while the sweep goes on
     listeners: list[Listener] = field(default_factory=list)
 
@@ -45,6 +48,10 @@ class RunningSweep:
     def halt(self, reason: str) -> None:
         """Ends the search in order: what runs may finish, nothing new is proposed. The first reason stays."""
         self.halted = self.halted or reason
+
+    def interrupt(self) -> None:
+        """Takes note that the sweep ends before it is done."""
+        self.interrupted = True
 
     def search_time_over(self) -> bool:
         """Whether `budget.hours` is used up: no search trial starts or goes on, the best are still retrained."""

@@ -100,6 +100,8 @@ class Delivery:
             elif event.kind == "end_sweep":
                 self._flush()
                 self._end_sweep(event)
+            elif event.kind == "phase":
+                self._log(self._parent_id, tags={names.SWEEP_PHASE: event.content["phase"]})
             else:
                 self._apply(event)
         self._flush()
@@ -163,7 +165,7 @@ class Delivery:
     def _end_sweep(self, event: Event) -> None:
         client, state = self._open, SweepState(event.content["state"])
         self._close_orphans(event.time_ms, ORPHANED)
-        tags = {names.SWEEP_STATE: str(state)}
+        tags = {names.SWEEP_STATE: str(state), names.SWEEP_PHASE: ""}
         if event.content["note"]:
             tags[names.NOTE] = event.content["note"]
         self._log(self._parent_id, tags=tags)

@@ -68,6 +68,23 @@ def ranked_by_test(rows: Sequence[LeaderboardRow]) -> bool:
     return bool(candidates) and all(row.test_accuracy is not None for row in candidates)
 
 
+def find_winner(table: SweepTable) -> TrialRow | None:
+    """The retraining that stands for the sweep: of the leading arm, the one with the best validation value.
+
+    None when no trial of the leading arm was retrained to its end.
+    """
+    rows = build_leaderboard(table)
+    retrained = [
+        (value, trial)
+        for trial in (table.confirmed(rows[0].arm) if rows else ())
+        if TEST_ACCURACY in trial.summary and (value := trial.best(table.goal_metric, table.goal)) is not None
+    ]
+    if not retrained:
+        return None
+    sign = -1.0 if table.goal == "maximize" else 1.0
+    return min(retrained, key=lambda pair: sign * pair[0])[1]
+
+
 def _build_row(table: SweepTable, arm: str) -> LeaderboardRow:
     search, confirmed = table.select(arm), table.confirmed(arm)
     states = Counter(str(trial.state) if trial.state else RUNNING for trial in search)

@@ -17,6 +17,10 @@ SWEEP_COMPARE = "sweep.compare"
 SWEEP_ARMS = "sweep.arms"  # JSON list
 SWEEP_SEARCHED = "sweep.searched"  # JSON list
 SWEEP_NOTICES = "sweep.notices"  # JSON list
+SWEEP_REQUEST = "sweep.request"  # what somebody asks of its driver: a Request, "@", seconds since 1970
+SWEEP_PHASE = "sweep.phase"  # what the driver makes of it: "" | paused | stopping | cancelling
+SWEEP_HEARTBEAT = "sweep.heartbeat"  # seconds since 1970 at the driver's last sign of life
+SWEEP_JOB = "sweep.job"  # submission id of the Ray job that drives it; absent for a sweep that was not submitted
 
 # Tags of a trial (a child run)
 TRIAL_ID = "trial.id"

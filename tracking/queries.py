@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +24,18 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-__all__ = ["SweepNotFound", "SweepSummary", "hide_password", "list_sweeps", "load_sweep"]
+__all__ = [
+    "ArmStatus",
+    "SweepNotFound",
+    "SweepStatus",
+    "SweepSummary",
+    "ask",
+    "find_parent",
+    "hide_password",
+    "list_sweeps",
+    "load_status",
+    "load_sweep",
+]
 
 NUM_READERS = 8  # a server answers one metric of one run per request
 NUM_SHOWN_WHEN_NOT_FOUND = 5
@@ -46,13 +59,44 @@ class SweepSummary:
     ended: datetime | None
 
 
+@dataclass(frozen=True)
+class ArmStatus:
+    """How an arm stands: search trials by state, retrainings, and the best value of the goal metric so far."""
+
+    arm: str
+    num_by_state: dict[str, int]
+    num_retrained: int
+    best_value: float | None
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """How a sweep stands.
+
+    Attributes:
+        state: running | completed | interrupted | failed.
+        phase: What a running sweep's driver was asked to do last: "" | paused | stopping | cancelling.
+        job: Submission id of the Ray job that drives it, "" for a sweep that was not submitted.
+        seconds_since_heartbeat: Age of its driver's last sign of life, None when there was none.
+    """
+
+    sweep_id: str
+    project: str
+    state: str
+    phase: str
+    goal_metric: str
+    arms: tuple[ArmStatus, ...]
+    job: str
+    seconds_since_heartbeat: float | None
+
+
 def list_sweeps(tracking_uri: str, limit: int) -> tuple[SweepSummary, ...]:
     """The latest sweeps of all projects, latest first.
 
     Raises:
         TrackingUnavailable: When MLflow cannot be read.
     """
-    return _ask(tracking_uri, lambda client: _list_sweeps(client, limit))
+    return ask(tracking_uri, lambda client: _list_sweeps(client, limit))
 
 
 def load_sweep(sweep_id: str, tracking_uri: str) -> SweepTable:
@@ -62,10 +106,25 @@ def load_sweep(sweep_id: str, tracking_uri: str) -> SweepTable:
         SweepNotFound: When there is none of that id.
         TrackingUnavailable: When MLflow cannot be read.
     """
-    return _ask(tracking_uri, lambda client: _load_sweep(client, sweep_id, tracking_uri))
+    return ask(tracking_uri, lambda client: _load_sweep(client, sweep_id))
 
 
-def _ask(tracking_uri: str, question: Callable[[MlflowClient], Result]) -> Result:
+def load_status(sweep_id: str, tracking_uri: str) -> SweepStatus:
+    """How a sweep stands now; cheap enough to ask every few seconds.
+
+    Raises:
+        SweepNotFound: When there is none of that id.
+        TrackingUnavailable: When MLflow cannot be read.
+    """
+    return ask(tracking_uri, lambda client: _load_status(client, sweep_id))
+
+
+def ask(tracking_uri: str, question: Callable[[MlflowClient], Result]) -> Result:
+    """The answer of MLflow to a question.
+
+    Raises:
+        TrackingUnavailable: When it does not answer.
+    """
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -77,6 +136,57 @@ def _ask(tracking_uri: str, question: Callable[[MlflowClient], Result]) -> Resul
             f"MLflow at {hide_password(tracking_uri)} cannot be read ({describe(error, tracking_uri)}); "
             "start it, or set MLFLOW_TRACKING_URI to where the sweep was recorded"
         ) from error
+
+
+def find_parent(client: MlflowClient, sweep_id: str) -> Run:
+    """The run that stands for a sweep.
+
+    Raises:
+        SweepNotFound: When there is none.
+    """
+    return _split_family(_find_family(client, sweep_id), client, sweep_id)[0]
+
+
+def _find_family(client: MlflowClient, sweep_id: str) -> list[Run]:
+    """All runs of a sweep that were not deleted."""
+    experiments = _all_experiments(client)
+    found = search_runs(client, list(experiments), f"tags.`{names.SWEEP_ID}` = '{_check_id(sweep_id)}'")
+    return [run for run in found if run.info.lifecycle_stage == "active"]
+
+
+def _split_family(runs: Sequence[Run], client: MlflowClient, sweep_id: str) -> tuple[Run, list[Run]]:
+    parent = next((run for run in runs if names.SWEEP_STATE in run.data.tags), None)
+    if parent is None:
+        latest = ", ".join(sweep.sweep_id for sweep in _list_sweeps(client, NUM_SHOWN_WHEN_NOT_FOUND))
+        where = hide_password(str(client.tracking_uri))
+        raise SweepNotFound(f"{sweep_id}: no such sweep in MLflow at {where}; the latest: {latest or 'none'}")
+    return parent, [run for run in runs if names.TRIAL_ID in run.data.tags]
+
+
+def _load_status(client: MlflowClient, sweep_id: str) -> SweepStatus:
+    parent, children = _split_family(_find_family(client, sweep_id), client, sweep_id)
+    tags = parent.data.tags
+    metric, maximize = tags[names.SWEEP_GOAL_METRIC], tags[names.SWEEP_GOAL] == "maximize"
+    arms = []
+    for arm in json.loads(tags[names.SWEEP_ARMS]):
+        runs = [run for run in children if run.data.tags[names.TRIAL_ARM] == arm]
+        search = [run for run in runs if run.data.tags[names.TRIAL_STAGE] == names.STAGE_SEARCH]
+        scores = [run.data.metrics.get(f"best_{metric}", run.data.metrics.get(metric, math.nan)) for run in search]
+        scores = [score for score in scores if math.isfinite(score)]
+        num_by_state = Counter(run.data.tags.get(names.TRIAL_STATE, names.STATE_RUNNING) for run in search)
+        best = None if not scores else max(scores) if maximize else min(scores)
+        arms.append(ArmStatus(arm, dict(num_by_state), len(runs) - len(search), best))
+    heartbeat = tags.get(names.SWEEP_HEARTBEAT)
+    return SweepStatus(
+        sweep_id=sweep_id,
+        project=client.get_experiment(parent.info.experiment_id).name,
+        state=tags[names.SWEEP_STATE],
+        phase=tags.get(names.SWEEP_PHASE, ""),
+        goal_metric=metric,
+        arms=tuple(arms),
+        job=tags.get(names.SWEEP_JOB, ""),
+        seconds_since_heartbeat=None if heartbeat is None else max(0.0, time.time() - float(heartbeat)),
+    )
 
 
 def _list_sweeps(client: MlflowClient, limit: int) -> tuple[SweepSummary, ...]:
@@ -104,20 +214,8 @@ def _summarize(run: Run, project: str) -> SweepSummary:
     )
 
 
-def _load_sweep(client: MlflowClient, sweep_id: str, tracking_uri: str) -> SweepTable:
-    experiments = _all_experiments(client)
-    runs = [
-        run
-        for run in search_runs(client, list(experiments), f"tags.`{names.SWEEP_ID}` = '{_check_id(sweep_id)}'")
-        if run.info.lifecycle_stage == "active"
-    ]
-    parent = next((run for run in runs if names.SWEEP_STATE in run.data.tags), None)
-    if parent is None:
-        latest = ", ".join(sweep.sweep_id for sweep in _list_sweeps(client, NUM_SHOWN_WHEN_NOT_FOUND))
-        raise SweepNotFound(
-            f"{sweep_id}: no such sweep in MLflow at {hide_password(tracking_uri)}; the latest: {latest or 'none'}"
-        )
-    children = [run for run in runs if names.TRIAL_ID in run.data.tags]
+def _load_sweep(client: MlflowClient, sweep_id: str) -> SweepTable:
+    parent, children = _split_family(_find_family(client, sweep_id), client, sweep_id)
     with ThreadPoolExecutor(NUM_READERS) as pool:
         trials = tuple(pool.map(lambda run: _build_row(run, _load_history(client, run)), children))
     artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT))
@@ -126,7 +224,7 @@ def _load_sweep(client: MlflowClient, sweep_id: str, tracking_uri: str) -> Sweep
     return SweepTable(
         sweep_id=sweep_id,
         name=tags[names.SWEEP_NAME],
-        project=experiments[parent.info.experiment_id],
+        project=client.get_experiment(parent.info.experiment_id).name,
         state=tags[names.SWEEP_STATE],
         goal_metric=tags[names.SWEEP_GOAL_METRIC],
         goal=tags[names.SWEEP_GOAL],

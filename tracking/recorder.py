@@ -92,6 +92,10 @@ class Recorder:
         content = {"state": str(state), "stop_reason": stop_reason, "metrics": _to_floats(metrics or {})}
         self._add("end_trial", trial_id, content)
 
+    def note_phase(self, phase: str) -> None:
+        """Says what the sweep's driver was asked to do: "" | paused | stopping | cancelling."""
+        self._add("phase", "", {"phase": phase})
+
     def end_sweep(self, state: str, note_markdown: str = "", artifacts: Sequence[Path] = ()) -> None:
         """Closes the parent run and any trial still open; stores the files.
 

@@ -31,7 +31,8 @@ from tracking.table import SweepTable, TrialRow, format_value
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 )
-PLOT_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
+# One button, to save a plot as a picture: a whole bar would lie on the legend.
+PLOT_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtons": [["toImage"]]}
 MINOR_COLUMNS = ("best settings", "trials")
 EMPTY = "–"
 

@@ -71,6 +71,7 @@ def build_sweep_tags(record: Mapping[str, Any]) -> dict[str, str]:
         names.SWEEP_ID: record["sweep_id"],
         names.SWEEP_NAME: record["name"],
         names.SWEEP_STATE: names.STATE_RUNNING,
+        names.SWEEP_PHASE: "",
         names.SWEEP_GOAL_METRIC: record["goal_metric"],
         names.SWEEP_GOAL: record["goal"],
         names.SWEEP_COMPARE: record["compare"] or "",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,10 +65,17 @@ def load_checkpoint(run: TrainingRun, directory: Path) -> None:
     """
     path = directory / FILE_NAME
     try:
+        _check_whole(path)
         content = torch.load(path, map_location=run.device, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is not there; begin anew, or name the folder that has it") from error
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is incomplete, damaged or no checkpoint ({error}); take an earlier checkpoint or begin anew"
+        ) from error
+    except pickle.UnpicklingError as error:  # whose words would have the user run what the file says
+        raise CheckpointError(f"{path} is not a checkpoint that this version can read; begin anew") from error
+    except (OSError, RuntimeError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); take an earlier checkpoint or begin anew") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint that this version can read; begin anew")
@@ -77,6 +86,14 @@ def load_checkpoint(run: TrainingRun, directory: Path) -> None:
             "it was made with, or begin anew"
         )
     run.load_state_dict(content["state"])
+
+
+def _check_whole(path: Path) -> None:
+    """Finds what is no archive, not all of one, or not as it was written; torch's reader would let some of it pass."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise zipfile.BadZipFile(f"{damaged} is not as it was written")
 
 
 def _find_differences(run: TrainingRun, content: dict[str, Any]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import shutil
 import socket
 import urllib.error
 import urllib.request
@@ -54,13 +56,18 @@ def _download(folder: Path) -> tuple[CIFAR10, CIFAR10]:
         with hold_lock(folder / ".cifar10.lock"):
             if not check_integrity(folder / CIFAR10.filename, CIFAR10.tgz_md5):
                 _check_server(CIFAR10.url)
+            if not check_integrity(folder / CIFAR10.base_folder / CIFAR10.meta["filename"], CIFAR10.meta["md5"]):
+                # torchvision unpacks the archive again for every other file that is broken, but not for this one.
+                shutil.rmtree(folder / CIFAR10.base_folder, ignore_errors=True)
             patience = socket.getdefaulttimeout()
             socket.setdefaulttimeout(_STALL_SECONDS)  # torchvision's own download would wait for ever
             try:
                 return CIFAR10(folder, train=True, download=True), CIFAR10(folder, train=False)
             finally:
                 socket.setdefaulttimeout(patience)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):  # is the answer as well, with its connection
+            error.close()
         raise DataUnavailable(
             f"CIFAR-10 is not in {folder} and could not be downloaded: {_explain(error)}. Put {CIFAR10.filename} "
             f"(from {CIFAR10.url}) into {folder}, or set dataset: imagefolder with data_dir for pictures that you "
@@ -77,4 +84,4 @@ def _check_server(url: str) -> None:
 
 def _explain(error: Exception) -> str:
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    return str(reason) or type(reason).__name__
+    return str(reason).strip(". \r\n") or type(reason).__name__

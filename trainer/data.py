@@ -6,6 +6,7 @@ Shapes: N pictures, H = 32 rows, W = 32 columns, C = 3 channels (red, green, blu
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,9 @@ def build_dataset(
     test_images_NHWC: NDArray[np.uint8],
     test_labels_N: NDArray[np.int64],
 ) -> Dataset:
-    """The dataset of these arrays, with its digest."""
+    """The dataset of these arrays, with its digest; pictures that are not contiguous are copied so that they are."""
+    train_images_NHWC = np.ascontiguousarray(train_images_NHWC)
+    test_images_NHWC = np.ascontiguousarray(test_images_NHWC)
     digest = hashlib.sha256("\n".join(classes).encode())
     for array in (train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N):
         digest.update(f"{array.dtype} {array.shape}".encode())
@@ -172,10 +175,16 @@ def split_for_training(data: Dataset, *, train_size: int | None, batch_size: int
 
 
 def _share_out(total: int, sizes: list[int]) -> list[int]:
-    """Divides a total in proportion to sizes; what rounding leaves over goes to the largest remainders."""
-    exact = [total * size / sum(sizes) for size in sizes]
-    shares = [int(each) for each in exact]
-    by_remainder = sorted(range(len(sizes)), key=lambda index: (shares[index] - exact[index], index))
-    for index in by_remainder[: total - sum(shares)]:
-        shares[index] += 1
-    return shares
+    """Divides a total in proportion to sizes: each share is exact to below one, and none shrinks as the total grows.
+
+    Rounding to the largest remainders would have the first property and not the second.
+
+    Source: Balinski and Young 1975, The quota method of apportionment, American Mathematical Monthly 82.
+    """
+    sizes_K, whole = np.array(sizes), sum(sizes)
+    done = total - total % (whole // math.gcd(*sizes))  # the largest total so far that divides without remainders
+    shares_K = sizes_K * done // whole
+    for step in range(done + 1, total + 1):
+        may_grow_K = shares_K * whole < sizes_K * step
+        shares_K[np.argmax(np.where(may_grow_K, sizes_K / (shares_K + 1), 0))] += 1
+    return [int(share) for share in shares_K]

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import struct
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -58,7 +59,10 @@ def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
         DataUnavailable: The folder is not made like that, or pictures cannot be read; names them.
     """
     folder = folder.resolve()
-    listing = _list_folder(folder)
+    try:
+        listing = _list_folder(folder)
+    except OSError as error:
+        raise DataUnavailable(f"{folder} cannot be read: {error}; make what it names readable or remove it") from error
     place = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     cached = cache_dir / f"imagefolder-{place}-{listing.key[:16]}"
     try:
@@ -149,12 +153,16 @@ def _decode_folder(folder: Path, listing: _Listing) -> Dataset:
 
 def _decode(paths: Sequence[str]) -> tuple[NDArray[np.uint8], list[tuple[str, str]]]:
     """The pictures in order, and (path, reason) of those that cannot be read."""
+    from PIL import Image
+
+    # Pillow raises SyntaxError for some broken PNG files and struct.error for some broken EXIF tags.
+    unreadable = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
     images_NHWC = np.empty((len(paths), SIDE_PIXELS, SIDE_PIXELS, 3), dtype=np.uint8)
 
     def decode_one(index: int) -> tuple[str, str] | None:
         try:
             images_NHWC[index] = _decode_file(paths[index])
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken PNG files
+        except unreadable as error:
             return paths[index], str(error).split(" '/")[0] or type(error).__name__
         return None
 
@@ -170,7 +178,10 @@ def _decode_file(path: str) -> NDArray[np.uint8]:
     size = (SIDE_PIXELS, SIDE_PIXELS)
     with Image.open(path) as file:
         file.draft("RGB", size)  # lets JPEG skip detail far below the size that is wanted
-        image = file if file.size == size else ImageOps.exif_transpose(file)
+        ImageOps.exif_transpose(file, in_place=True)
+        # Pillow's own conversion of 16 bits to 8 makes everything above 255 white.
+        deep = file.mode.startswith("I;16")
+        image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)) if deep else file
         return np.asarray(image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 

@@ -55,6 +55,7 @@ class TrainingRun:
         device: Where it runs.
         precision: "fp32" or "bf16", what the configuration's precision came to on this hardware.
         data_digest: Digest of the data.
+        channels: Mean and standard deviation of each channel over the training pictures, in units of a byte.
         epoch: Epochs run so far.
         stop_reason: Why the run has ended, None while it goes on.
 
@@ -128,12 +129,12 @@ class TrainingRun:
             RuntimeError: No epoch has ended with a finite validation loss.
         """
         store = PictureStore(self._data.test_images_NHWC, self._data.test_labels_N, self.device)
-        store.set_normalization(*self._channels)
+        store.set_normalization(*self.channels)
         with exact_arithmetic():
             return self._evaluate(self.build_best_model(), store, torch.arange(len(store.labels_N)).to(self.device))
 
     def build_best_model(self) -> Network:
-        """A copy of the model with the weights of the best validation epoch, for normalised pictures.
+        """A copy of the model with the weights of the best validation epoch, for normalised pictures, ready to predict.
 
         Raises:
             RuntimeError: No epoch has ended with a finite validation loss.
@@ -143,7 +144,7 @@ class TrainingRun:
             raise RuntimeError("there are no best weights: no epoch has ended with a finite validation loss")
         model: Network = copy.deepcopy(self.model)
         model.load_state_dict(weights)
-        return model
+        return model.eval()  # a run that has just been restored, or has ended within an epoch, is set to train
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that a new run of the same configuration and data needs to go on as this one would."""
@@ -180,8 +181,8 @@ class TrainingRun:
         self._train_indices_N = torch.from_numpy(split.train_indices_N).to(self.device)
         self._validation_indices_N = torch.from_numpy(split.validation_indices_N).to(self.device)
         self._train_store = PictureStore(data.train_images_NHWC, data.train_labels_N, self.device)
-        self._channels = self._train_store.measure_channels(self._train_indices_N)
-        self._train_store.set_normalization(*self._channels)
+        self.channels = self._train_store.measure_channels(self._train_indices_N)
+        self._train_store.set_normalization(*self.channels)
         self._steps_per_epoch = len(split.train_indices_N) // config.batch_size
 
     def _build_parts(self) -> None:

@@ -2,7 +2,10 @@
 
 A picture shows one of five shapes, filled or hollow, anywhere, in any size, turn and two colours, on a shaded ground
 with noise. Neither the mean colour nor any single pixel tells the class, and which class it is survives shifting and
-mirroring, so augmentation is right for it. The learning rate and the optimizer matter: SEE_TABLE
+mirroring, so augmentation is right for it. The learning rate and the optimizer matter: after 3 epochs of fastcnn (width
+0.5, train_size 5000, batch_size 128, seed 0, one CPU thread, precision auto, which was fp32) validation accuracy is
+10, 13 and 38 % with sgd at lr 0.003, 0.03 and 0.3, and 12, 23 and 43 % with adam at 0.0001, 0.001 and 0.01, of one run
+each. Chance is 10 %.
 
 Shapes: N pictures, H = 32 rows, W = 32 columns, C = 3 channels.
 """

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
 import psutil
 import pytest
+import torch
 
 from sweeps.driver import run_sweep
 from sweeps.errors import BadUsage, ExitCode, Unreachable
@@ -23,6 +25,7 @@ from sweeps.state import RunningSweep
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.queries import load_sweep
 from tracking.table import SweepTable
+from trainer.data import load_dataset
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
@@ -63,9 +66,30 @@ def test_a_sweep_from_file_to_report(home: Home, build_spec: BuildSpec) -> None:
     assert_epochs_are_whole(table)
     assert "RUNNING" not in run_statuses(home)
     folder = outcome.folder
-    assert "adam" in folder.report.read_text()
+    report = folder.report.read_text()
+    assert "adam" in report
+    assert "<dd>completed</dd>" in report
+    assert len(folder.driver_log.read_text().splitlines()) == len(table.trials)
     assert len(folder.trials.read_text().splitlines()) == 1 + len(table.trials)
     assert json.loads(folder.manifest.read_text())["data"]["name"] == "synthetic"
+    assert_the_winner_is_registered(table, home)
+
+
+def assert_the_winner_is_registered(table: SweepTable, home: Home) -> None:
+    """The model that others load predicts as the retrained network did when its test accuracy was read."""
+    (version,) = mlflow.MlflowClient(home.tracking_uri).search_model_versions("name = 'cifar10'")
+    (winner,) = [trial for trial in table.trials if trial.trial_id == version.tags["trial.id"]]
+    assert winner.stage == STAGE_CONFIRM
+    assert version.tags["sweep.id"] == table.sweep_id
+    with warnings.catch_warnings(action="ignore"):  # what MLflow remarks on its own code as it is imported
+        from mlflow.pytorch import load_model
+
+        network = load_model(version.source)
+    data = load_dataset("synthetic", None)
+    with torch.no_grad():
+        logits_NK = network(torch.from_numpy(data.test_images_NHWC.transpose(0, 3, 1, 2).astype("float32")))
+    accuracy = (logits_NK.argmax(1).numpy() == data.test_labels_N).mean()
+    assert accuracy == pytest.approx(winner.summary["test_accuracy"], abs=2e-3)  # bf16 may turn a close call
 
 
 def test_a_lost_worker_costs_no_trial(home: Home, build_spec: BuildSpec) -> None:

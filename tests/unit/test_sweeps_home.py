@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.errors import BadUsage
-from sweeps.home import Home, build_sweep_id, find_sweep, open_home
+from sweeps.home import Home, build_sweep_id, choose_sweep, open_home
 
 
 def test_sweep_ids_say_name_and_time() -> None:
@@ -39,11 +39,11 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_the_latest_sweep_is_meant_when_none_is_named(home: Home) -> None:
-    assert find_sweep(home, None) == "new-2"
+    assert choose_sweep(home.sweep_ids(), None, "here") == "new-2"
 
 
 def test_an_unambiguous_beginning_is_enough(home: Home) -> None:
-    assert find_sweep(home, "old") == "old-1"
+    assert choose_sweep(home.sweep_ids(), "old", "here") == "old-1"
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_an_unambiguous_beginning_is_enough(home: Home) -> None:
 )
 def test_an_unknown_sweep_is_an_error_that_lists_the_known(home: Home, asked: str, message: str) -> None:
     with pytest.raises(BadUsage, match=message):
-        find_sweep(home, asked)
+        choose_sweep(home.sweep_ids(), asked, "here")
 
 
 def test_no_sweep_yet(tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match="start one with `sweeps run FILE`"):
-        find_sweep(Home(tmp_path / "absent"), None)
+        choose_sweep(Home(tmp_path / "absent").sweep_ids(), None, "here")

@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+import torch
+
+from trainer.batches import PictureStore, draw_augmentation
+
+CPU = torch.device("cpu")
+MEAN, STD = (120.0, 110.5, 98.25), (60.0, 55.0, 71.5)
+
+
+def draw_pictures(num_pictures=40):
+    generator = np.random.default_rng(5)
+    return (
+        generator.integers(0, 256, (num_pictures, 32, 32, 3), dtype=np.uint8),
+        generator.integers(0, 10, num_pictures),
+    )
+
+
+def build_store():
+    store = PictureStore(*draw_pictures(), CPU)
+    store.set_normalization(torch.tensor(MEAN), torch.tensor(STD))
+    return store
+
+
+def transcribe(image_HWC, shift_rows, shift_columns, flip, padding):
+    """One picture: padded by its mirror image, cropped off the centre, mirrored, normalised; channels first."""
+    padded = np.pad(image_HWC, ((padding, padding), (padding, padding), (0, 0)), mode="reflect")
+    top, left = padding + shift_rows, padding + shift_columns
+    crop = padded[top : top + 32, left : left + 32]
+    return ((crop[:, ::-1] if flip else crop) - np.array(MEAN)).transpose(2, 0, 1) / np.array(STD).reshape(3, 1, 1)
+
+
+def check_augmented(indices, shifts, flips, padding):
+    images_NHWC, labels_N = draw_pictures()
+    images_BCHW, labels_B = build_store().build_augmented_batch(
+        torch.tensor(indices), torch.tensor(shifts), torch.tensor(flips)
+    )
+    for index, (rows, columns), flip, image_CHW in zip(indices, shifts, flips, images_BCHW, strict=True):
+        expected = transcribe(images_NHWC[index], rows, columns, flip, padding)
+        np.testing.assert_allclose(image_CHW.numpy(), expected, atol=1e-5)
+    assert labels_B.tolist() == labels_N[indices].tolist()
+
+
+def draw(num_pictures=1000, *, seed=0, crop_padding=4, flip=True):
+    generator = torch.Generator().manual_seed(seed)
+    return draw_augmentation(num_pictures, crop_padding=crop_padding, flip=flip, generator=generator, device=CPU)
+
+
+@pytest.mark.parametrize("crop_padding", [0, 1, 4, 16])
+def test_augmented_batch_equals_padding_cropping_and_mirroring_one_by_one(crop_padding):
+    augmentation = draw(40, crop_padding=crop_padding)
+    indices = np.random.default_rng(1).permutation(40).tolist()
+    check_augmented(indices, augmentation.shifts_N2.tolist(), augmentation.flips_N.tolist(), crop_padding)
+
+
+def test_augmented_batch_at_every_corner_of_the_largest_padding():
+    shifts = [(rows, columns) for rows in (-16, 0, 16) for columns in (-16, 0, 16)]
+    check_augmented([7] * 18, shifts * 2, [False] * 9 + [True] * 9, 16)
+
+
+def test_augmented_batch_without_augmentation_is_the_plain_batch():
+    indices_B = torch.tensor([3, 3, 39, 0])
+    store = build_store()
+    plain, labels_B = store.build_batch(indices_B)
+    augmented, augmented_labels_B = store.build_augmented_batch(
+        indices_B, torch.zeros(4, 2, dtype=torch.int64), torch.zeros(4, dtype=torch.bool)
+    )
+    assert torch.equal(augmented, plain)
+    assert torch.equal(augmented_labels_B, labels_B)
+
+
+def test_plain_batch_is_the_normalised_pictures():
+    images_NHWC, labels_N = draw_pictures()
+    indices = [5, 0, 39, 5]
+    images_BCHW, labels_B = build_store().build_batch(torch.tensor(indices))
+    expected = (images_NHWC[indices] - np.array(MEAN)) / np.array(STD)
+    np.testing.assert_allclose(images_BCHW.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-5)
+    assert labels_B.tolist() == labels_N[indices].tolist()
+
+
+def test_batches_are_float32_and_channels_last():
+    indices_B = torch.arange(6)
+    plain, _ = build_store().build_batch(indices_B)
+    augmented, _ = build_store().build_augmented_batch(
+        indices_B, torch.ones(6, 2, dtype=torch.int64), torch.ones(6, dtype=torch.bool)
+    )
+    for images_BCHW in (plain, augmented):
+        assert images_BCHW.shape == (6, 3, 32, 32)
+        assert images_BCHW.dtype == torch.float32
+        assert images_BCHW.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_making_batches_leaves_the_pictures_alone():
+    images_NHWC, labels_N = draw_pictures()
+    store = PictureStore(images_NHWC, labels_N, CPU)
+    store.set_normalization(*store.measure_channels(torch.arange(40)))
+    store.build_batch(torch.arange(40))
+    store.build_augmented_batch(torch.arange(40), draw(40).shifts_N2, draw(40).flips_N)
+    assert np.array_equal(images_NHWC, draw_pictures()[0])
+
+
+def test_channels_are_measured_over_the_pictures_named_only():
+    images_NHWC, labels_N = draw_pictures()
+    images_NHWC[..., 1] //= 3
+    images_NHWC[20:] = 255
+    mean_C, std_C = PictureStore(images_NHWC, labels_N, CPU).measure_channels(torch.arange(20))
+    np.testing.assert_allclose(mean_C.numpy(), images_NHWC[:20].mean((0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(std_C.numpy(), images_NHWC[:20].std((0, 1, 2)), rtol=1e-6)
+
+
+def test_channels_are_exact_for_more_pictures_than_are_added_up_at_once():
+    # White pictures have the greatest sums there are: 5,000 of them go far beyond what 32 bits hold.
+    images_NHWC = np.full((5001, 32, 32, 3), 255, dtype=np.uint8)
+    images_NHWC[::2, :, :, 0] = 0
+    store = PictureStore(images_NHWC, np.zeros(5001, dtype=np.int64), CPU)
+    mean_C, std_C = store.measure_channels(torch.arange(5000))
+    assert mean_C.tolist() == [127.5, 255.0, 255.0]
+    assert std_C[0].item() == 127.5
+
+
+def test_channels_do_not_hang_on_the_order_of_pictures():
+    store = build_store()
+    straight = store.measure_channels(torch.arange(40))
+    reverse = store.measure_channels(torch.arange(40).flip(0))
+    assert torch.equal(torch.stack(straight), torch.stack(reverse))
+
+
+def test_a_channel_without_contrast_is_not_divided_by_nothing():
+    images_NHWC = np.full((4, 32, 32, 3), 200, dtype=np.uint8)
+    store = PictureStore(images_NHWC, np.zeros(4, dtype=np.int64), CPU)
+    mean_C, std_C = store.measure_channels(torch.arange(4))
+    assert std_C.tolist() == [1.0, 1.0, 1.0]
+    store.set_normalization(mean_C, std_C)
+    assert store.build_batch(torch.arange(4))[0].abs().max() == 0
+
+
+@pytest.fixture
+def repeated_warnings():
+    """Makes torch warn each time, not only the first time in a process."""
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(False)
+
+
+@pytest.mark.usefixtures("repeated_warnings")
+def test_arrays_are_used_without_a_copy_also_when_they_are_read_only():
+    images_NHWC, labels_N = draw_pictures()
+    images_NHWC.setflags(write=False)
+    labels_N.setflags(write=False)
+    store = PictureStore(images_NHWC, labels_N, CPU)
+    assert store.images_NHWC.data_ptr() == images_NHWC.ctypes.data
+    assert store.labels_N.data_ptr() == labels_N.ctypes.data
+
+
+def test_shifts_reach_the_padding_and_no_further():
+    shifts_N2 = draw(crop_padding=3).shifts_N2
+    assert shifts_N2.shape == (1000, 2)
+    assert shifts_N2.dtype == torch.int64
+    for axis in range(2):
+        assert shifts_N2[:, axis].unique().tolist() == [-3, -2, -1, 0, 1, 2, 3]
+
+
+def test_rows_and_columns_are_shifted_each_for_itself():
+    shifts_N2 = draw(crop_padding=3).shifts_N2
+    assert len(shifts_N2.unique(dim=0)) == 49
+
+
+def test_no_padding_means_no_shift():
+    assert not draw(crop_padding=0).shifts_N2.any()
+
+
+def test_about_half_of_the_pictures_are_mirrored():
+    flips_N = draw(flip=True).flips_N
+    assert flips_N.dtype == torch.bool
+    assert 400 < flips_N.sum() < 600
+
+
+def test_flip_off_means_that_none_is_mirrored():
+    assert not draw(flip=False).flips_N.any()
+
+
+def test_flip_does_not_change_the_shifts_or_what_is_drawn_later():
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    on, off = (
+        draw_augmentation(50, crop_padding=4, flip=flip, generator=generator, device=CPU)
+        for flip, generator in zip((True, False), generators, strict=True)
+    )
+    assert torch.equal(on.shifts_N2, off.shifts_N2)
+    assert torch.equal(generators[0].get_state(), generators[1].get_state())
+
+
+def test_same_generator_state_same_draws():
+    first, again, other = draw(seed=1), draw(seed=1), draw(seed=2)
+    assert torch.equal(first.shifts_N2, again.shifts_N2)
+    assert torch.equal(first.flips_N, again.flips_N)
+    assert not torch.equal(first.shifts_N2, other.shifts_N2)
+    assert not torch.equal(first.flips_N, other.flips_N)
+
+
+def test_one_epoch_after_the_other_draws_anew():
+    generator = torch.Generator().manual_seed(0)
+    first, second = (
+        draw_augmentation(50, crop_padding=4, flip=True, generator=generator, device=CPU) for _ in range(2)
+    )
+    assert not torch.equal(first.shifts_N2, second.shifts_N2)
+    assert not torch.equal(first.flips_N, second.flips_N)

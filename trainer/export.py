@@ -1,0 +1,70 @@
+"""A finished training as a network for others: takes pictures as they are, with the weights of its best epoch.
+
+Shapes: N pictures, C = 3 channels, H = 32 rows, W = 32 columns, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor, nn
+
+from trainer.checkpoint import load_checkpoint
+from trainer.config import build_trial_config
+from trainer.data import SIDE_PIXELS
+from trainer.loop import TrainingRun
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from trainer.data import Dataset
+
+
+class PictureClassifier(nn.Module):
+    """A trained network with the normalisation that it was trained with.
+
+    Args:
+        network: Takes normalised pictures.
+        mean_C: What is taken off each channel, in units of a byte.
+        std_C: What each channel is divided by.
+    """
+
+    mean_C11: Tensor
+    std_C11: Tensor
+
+    def __init__(self, network: nn.Module, mean_C: Tensor, std_C: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean_C11", mean_C[:, None, None])
+        self.register_buffer("std_C11", std_C[:, None, None])
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """The logits_NK of pictures whose channels go from 0 to 255, as float32."""
+        logits_NK: Tensor = self.network((images_NCHW - self.mean_C11) / self.std_C11)
+        return logits_NK
+
+
+def load_classifier(checkpoint: Path, parameters: Mapping[str, object], data: Dataset) -> PictureClassifier:
+    """Returns the network of a training's checkpoint, on the CPU, ready to predict.
+
+    Args:
+        checkpoint: Folder that `write_checkpoint` wrote after an epoch with a finite validation loss.
+        parameters: Those of the training.
+        data: The pictures of the training.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be read, or is one of another training.
+    """
+    run = TrainingRun(build_trial_config(parameters), data, device="cpu")
+    load_checkpoint(run, checkpoint)
+    return PictureClassifier(run.build_best_model(), *run.channels).eval()
+
+
+def build_example(data: Dataset, num_pictures: int = 2) -> NDArray[np.float32]:
+    """Some test pictures in the form that the classifier takes: images_NCHW."""
+    images_NHWC = data.test_images_NHWC[:num_pictures]
+    assert images_NHWC.shape[1:] == (SIDE_PIXELS, SIDE_PIXELS, 3)
+    return np.ascontiguousarray(images_NHWC.transpose(0, 3, 1, 2), dtype=np.float32)
