@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.errors import ExitCode
 from sweeps.printing import open_console, print_json, print_outcome
 
 if TYPE_CHECKING:
@@ -58,10 +57,11 @@ def submit(
 ) -> None:
     """Hand a sweep to a running Ray cluster."""
     from sweeps.control import submit_sweep
+    from sweeps.home import open_home
     from sweeps.jobs import Cluster
 
     cluster = Cluster(address)
-    submission = submit_sweep(file, overrides or (), cluster, storage=storage, working_dir=working_dir)
+    submission = submit_sweep(open_home(), file, overrides or (), cluster, storage=storage, working_dir=working_dir)
     _print_submission(submission, cluster, follow=follow, as_json=as_json)
 
 
@@ -169,7 +169,7 @@ def resume(
         _ask(found, Request.RESUME, "goes on")
     elif way is Ways.SUBMIT:
         cluster = _open_cluster(address)
-        submission = resume_submitted(load_status(found, home.tracking_uri), cluster, storage)
+        submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage)
         _print_submission(submission, cluster, follow=follow, as_json=as_json)
     else:
         from sweeps.driver import resume_sweep
@@ -211,7 +211,7 @@ def _print_submission(submission: Submission, cluster: Cluster, *, follow: bool,
             raise typer.Exit(int(cluster.exit_code(submission.job)))
     elif submission.status == "FAILED":
         sys.stderr.write(cluster.read_logs(submission.job))
-        raise typer.Exit(int(ExitCode.NOTHING_SUCCEEDED))
+        raise typer.Exit(int(cluster.exit_code(submission.job)))
 
 
 def _print_status(found: SweepStatus) -> None:

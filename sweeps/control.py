@@ -18,6 +18,7 @@ from sweeps.errors import BadUsage
 from sweeps.home import JOB_VARIABLE, Home, build_sweep_id, choose_sweep
 from sweeps.spec import load_spec
 from tracking import names
+from tracking.connection import TrackingUnavailable
 from tracking.control import LOST_SECONDS, Request, send_request
 from tracking.queries import SweepNotFound, SweepStatus, list_sweeps, load_status, load_sweep
 from tracking.table import SweepTable
@@ -59,6 +60,7 @@ def find_sweep(home: Home, sweep_id: str | None) -> str:
 
 
 def submit_sweep(
+    home: Home,
     file: Path,
     overrides: Sequence[str],
     cluster: Cluster,
@@ -66,9 +68,10 @@ def submit_sweep(
     storage: str | None = None,
     working_dir: Path | None = None,
 ) -> Submission:
-    """Hands a sweep file to a cluster and waits until its driver has begun.
+    """Hands a sweep file to a cluster and waits until its driver has passed its checks and MLflow knows the sweep.
 
     Args:
+        home: How MLflow is reached from here.
         file: As for `sweeps run`; checked here first.
         overrides: As for `sweeps run`.
         cluster: Where to run it.
@@ -87,14 +90,35 @@ def submit_sweep(
     job = cluster.submit(
         arguments, sweep_id, files={file.name: file.read_text()}, storage=storage, working_dir=working_dir
     )
-    state = cluster.wait_until_started(job)
+    state = cluster.wait_until(job, lambda: _is_driven_by(home, sweep_id, job))
     return Submission(sweep_id, job, cluster.address, state.status, state.message)
 
 
-def resume_submitted(status: SweepStatus, cluster: Cluster, storage: str | None = None) -> Submission:
-    """Starts a new job that goes on with a submitted sweep from its last snapshot."""
+def _is_driven_by(home: Home, sweep_id: str, job: str) -> bool:
+    """Whether MLflow knows that the job drives the sweep; where MLflow cannot be asked, that it runs will do."""
+    try:
+        return load_status(sweep_id, home.tracking_uri).job == job
+    except SweepNotFound:
+        return False
+    except TrackingUnavailable:
+        return True
+
+
+def resume_submitted(home: Home, status: SweepStatus, cluster: Cluster, storage: str | None = None) -> Submission:
+    """Starts a new job that goes on with a submitted sweep from its last snapshot.
+
+    Raises:
+        BadUsage: When its job still runs.
+        Unreachable: When the cluster does not answer.
+    """
+    try:
+        ended = cluster.job_state(status.job).ended
+    except BadUsage:
+        ended = True  # a head that was restarted has forgotten its jobs, which ended with it
+    if not ended:
+        raise BadUsage(f"{status.sweep_id}: it is running ({describe_life(status)})")
     job = cluster.submit(["resume", status.sweep_id], status.sweep_id, files={}, storage=storage, working_dir=None)
-    state = cluster.wait_until_started(job)
+    state = cluster.wait_until(job, lambda: _is_driven_by(home, status.sweep_id, job))
     return Submission(status.sweep_id, job, cluster.address, state.status, state.message)
 
 
@@ -121,7 +145,7 @@ def way_to_resume(home: Home, sweep_id: str) -> Ways:
         return Ways.UNPAUSE
     # The driver of a sweep whose folder is here would hold its journal; a resume finds that out for certain.
     has_folder = home.folder(sweep_id).journal.exists()
-    if is_alive(status) and not has_folder:
+    if is_alive(status) and not status.job and not has_folder:
         raise BadUsage(f"{sweep_id}: it is running ({describe_life(status)})")
     return Ways.SUBMIT if status.job and JOB_VARIABLE not in os.environ else Ways.HERE
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,11 @@ ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"  # Ray's own
 STOP_SECONDS = 90  # how long a driver may take to close its runs and write its report after SIGINT
 START_SECONDS = 180.0  # how long a cluster may take to start a job's process
 PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+NOISY_LOGGERS = (  # each has a level of its own
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -56,6 +62,8 @@ class Cluster:
         with self._explained(), _without_ray_addresses():
             from ray.job_submission import JobSubmissionClient
 
+            for name in NOISY_LOGGERS:
+                logging.getLogger(name).setLevel(logging.WARNING)  # they tell of each package that is sent
             self._client: JobSubmissionClient = JobSubmissionClient(self.address)
             theirs = self._client._do_request("GET", "/api/version").json()["ray_version"]
         ours = describe_versions()["ray"]
@@ -110,12 +118,12 @@ class Cluster:
             )
         return job
 
-    def wait_until_started(self, job: str) -> JobState:
-        """Returns when the job's process runs, has ended, or START_SECONDS are over."""
+    def wait_until(self, job: str, started: Callable[[], bool]) -> JobState:
+        """Returns when the job has started, in somebody's eyes, has ended, or START_SECONDS are over."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             state = self.job_state(job)
-            if state.status != "PENDING" or time.monotonic() > deadline:
+            if state.ended or time.monotonic() > deadline or (state.status == "RUNNING" and started()):
                 return state
             time.sleep(1.0)
 
@@ -162,22 +170,22 @@ class Cluster:
     def _explained(self) -> Iterator[None]:
         """Turns what Ray raises into one sentence with the remedy."""
         import requests
+        from ray.exceptions import AuthenticationError
 
         try:
             yield
+        except AuthenticationError as error:
+            raise Unreachable(
+                f"{self.address}: the cluster refuses our token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the "
+                "cluster's"
+            ) from error
         except (ConnectionError, requests.RequestException) as error:
             raise Unreachable(
                 f"{self.address}: no Ray Jobs API answers there ({_first_line(error)}); check --address (the "
                 "dashboard's port, 8265 by default) and that the cluster is up"
             ) from error
         except RuntimeError as error:
-            text = str(error)
-            if "401" in text or "403" in text or "uthenticat" in text:
-                raise Unreachable(
-                    f"{self.address}: the cluster refuses our token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN to the "
-                    "cluster's"
-                ) from error
-            if "404" in text or "does not exist" in text:
+            if "404" in str(error) or "does not exist" in str(error):
                 raise BadUsage(f"{self.address}: the cluster does not know this job ({_first_line(error)})") from error
             raise BadUsage(f"{self.address}: {_first_line(error)}") from error
         except ValueError as error:

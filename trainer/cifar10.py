@@ -37,7 +37,8 @@ def load_cifar10(folder: Path) -> Dataset:
     from torchvision.datasets import CIFAR10
 
     with warnings.catch_warnings():
-        # The archive's pickles are of 2009; NumPy remarks on how they write a type.
+        # The archive's pickles are of 2009; NumPy 2.4.0 to 2.4.4 remark on how they write a type:
+        # https://github.com/numpy/numpy/pull/31177
         warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         try:
             train, test = CIFAR10(folder, train=True), CIFAR10(folder, train=False)

@@ -24,6 +24,7 @@ from trainer.data import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
 from trainer.lock import hold_lock
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+_FORMAT = 2  # rises when pictures are decoded in another way, so that older caches are not taken
 _NUM_SHOWN = 5  # faulty files that an error names; the rest is a count
 _ARRAYS = ("train_images_NHWC", "train_labels_N", "test_images_NHWC", "test_labels_N")
 
@@ -64,7 +65,7 @@ def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
     except OSError as error:
         raise DataUnavailable(f"{folder} cannot be read: {error}; make what it names readable or remove it") from error
     place = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
-    cached = cache_dir / f"imagefolder-{place}-{listing.key[:16]}"
+    cached = cache_dir / f"imagefolder-{place}-{_FORMAT}-{listing.key[:16]}"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with hold_lock(cache_dir / f".imagefolder-{place}.lock"):

@@ -1,11 +1,15 @@
 """The README's tables and commands are those of the code."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from typer.main import get_command
 
 from sweeps.cli import app
+from sweeps.spec import load_spec
 from trainer.config import SETTINGS, TABLES
 from trainer.settings import Row, Setting
 
@@ -16,6 +20,39 @@ def test_the_tables_are_those_of_the_code() -> None:
     found = re.search(r"<!-- tables: [^>]*-->\n(.*?)<!-- /tables -->", README.read_text(), re.DOTALL)
     assert found
     assert found[1] == build_tables()
+
+
+def find_block(language: str, beginning: str) -> str:
+    """The code block of the README that begins so."""
+    blocks = re.findall(rf"```{language}\n(.*?)```", README.read_text(), re.DOTALL)
+    (block,) = [block for block in blocks if block.startswith(beginning)]
+    return str(block)
+
+
+def test_the_sweep_file_is_one(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(find_block("yaml", "name: optimizers"))
+    assert load_spec(tmp_path / "sweep.yaml").budget.trials_per_arm == 25
+
+
+def test_the_fault_is_told_as_shown(tmp_path: Path) -> None:
+    command, said = find_block("console", "$ sweeps validate bad.yaml").splitlines()
+    (tmp_path / "bad.yaml").write_text("budget: {trials: 2}\nparameters:\n  lr: {mim: 1e-3, max: 2}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "sweeps.cli", *command.split()[2:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert said in done.stderr.splitlines()
+
+
+def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    example = find_block("python", "from trainer import train_model")
+    small = example.replace('dataset="synthetic"', 'dataset="synthetic", train_size=200, width=0.25')
+    assert small != example
+    exec(compile(small, str(README), "exec"), {})
+    assert re.search(r"^\['0\.\d{3}', '0\.\d{3}'\] 0\.\d{3}$", capsys.readouterr().out, re.MULTILINE)
 
 
 def build_tables() -> str:

@@ -32,7 +32,7 @@ class OldPickler(pickle.Pickler):
 def pickle_as_in_2009(content):
     file = io.BytesIO()
     OldPickler(file, protocol=2).dump(content)
-    return file.getvalue()
+    return file.getvalue().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
 
 
 def draw_rows(seed, num_pictures=10):

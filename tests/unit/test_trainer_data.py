@@ -74,6 +74,18 @@ def test_the_split_is_the_same_in_every_sweep_and_version():
     split = build_split(np.arange(1000) % 10)
     assert split.digest == build_split(np.arange(1000) % 10).digest
     assert split.digest == "9a1454f79766dfbfb20b1762d7024667103d8d51249ada9be0c3b31d9a186880"
+    assert build_split(np.arange(1000) % 10, train_size=10).train_indices_N.tolist() == [
+        193,
+        232,
+        405,
+        514,
+        558,
+        559,
+        606,
+        830,
+        857,
+        911,
+    ]
     assert split.validation_indices_N[:10].tolist() == [19, 23, 27, 29, 45, 47, 50, 52, 67, 69]
 
 

@@ -33,7 +33,8 @@ from pathlib import Path
 from trainer.imagefolder import load_imagefolder
 print("ready", flush=True)
 sys.stdin.readline()
-print(load_imagefolder(Path(sys.argv[1]), Path(sys.argv[2])).digest)
+folder, cache = map(Path, sys.argv[1:])
+print(load_imagefolder(folder, cache).digest, *(path.stat().st_mtime_ns for path in cache.glob("*/dataset.json")))
 """
 
 
@@ -395,6 +396,15 @@ def test_a_picture_changed_later_is_decoded_anew_and_the_old_cache_removed(tmp_p
     assert list_cache(tmp_path) != cached
 
 
+def test_a_picture_of_another_size_is_noticed_whatever_its_time(folder, load):
+    load()
+    path = folder / "test" / "dog" / "1.bmp"
+    time = path.stat().st_mtime_ns
+    save_plain(path, GREEN, (32, 31))
+    os.utime(path, ns=(time, time))
+    assert (load().test_images_NHWC[1] == GREEN).all()
+
+
 def test_a_picture_added_or_removed_is_noticed(folder, load):
     assert len(load().train_labels_N) == 4
     save_plain(folder / "train" / "cat" / "3.png", GREEN)
@@ -440,18 +450,20 @@ def test_a_cache_folder_that_cannot_be_made(tmp_path, folder):
 
 
 def test_processes_that_start_at_once_have_the_same_pictures(tmp_path, folder):
-    generator = np.random.default_rng(0)
-    for number in range(3, 40):
-        pixels = generator.integers(0, 256, (100, 80, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / "train" / "cat" / f"{number}.png")
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(folder / "train" / "cat" / "3.png")
+    for number in range(4, 300):
+        os.link(folder / "train" / "cat" / "3.png", folder / "train" / "cat" / f"{number}.png")
     command = [sys.executable, "-c", LOAD, folder, tmp_path / "cache"]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.stdout.readline() for process in processes] == ["ready\n"] * 2
     for process in processes:  # both at once, now that both are up
         process.stdin.write("go\n")
         process.stdin.flush()
-    digests = [process.communicate()[0].strip() for process in processes]
-    assert digests == [load_imagefolder(folder, tmp_path / "alone").digest] * 2
+    # The digest, and when the cache was written that each of them left behind: one made it, the other took it.
+    (digest, written), other = (process.communicate()[0].split() for process in processes)
+    assert other == [digest, written]
+    assert digest == load_imagefolder(folder, tmp_path / "alone").digest
     assert len(list_cache(tmp_path)) == 1
 
 
