@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import secrets
+import time
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _MEBIBYTE = 2**20
 JOB_CONFIG_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entrypoint of a submitted job
+JOIN_SECONDS = 90.0  # how long to wait for the first node that trains, as after the head was restarted
 NODE_SECONDS = 60.0  # how long a node may take to start a process and look at a file
 PINNED = ("ray", "torch")  # must be the same everywhere: objects and checkpoints pass between processes
 
@@ -77,25 +79,37 @@ def stop_ray() -> None:
 
 
 def count_slots(resources: Resources) -> int:
-    """How many trials can run at a time.
+    """How many trials can run at a time; waits for nodes to join a cluster that has none for a trial so far.
 
     Raises:
         BadUsage: When not even one fits on any node; Ray would wait for ever.
     """
+    deadline = time.monotonic() + (JOIN_SECONDS if "RAY_ADDRESS" in os.environ else 0.0)
+    while True:
+        nodes = _list_resources()
+        slots = sum(_count_on_node(node, resources) for node in nodes)
+        if slots:
+            return slots
+        if time.monotonic() >= deadline or any(node.get("CPU", 0) for node in nodes):
+            break
+        time.sleep(1.0)
+    has = "; ".join(f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in nodes)
+    raise BadUsage(
+        f"resources: a trial asks for {resources.cpu} CPU and {resources.gpu:g} GPU, and no node has that much "
+        f"(nodes: {has}); lower `resources`, or join a larger cluster with RAY_ADDRESS"
+    )
+
+
+def _list_resources() -> list[dict[str, float]]:
+    """The resources of each living node."""
     import ray
 
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    slots = sum(
-        int(min(node.get("CPU", 0) / resources.cpu, node.get("GPU", 0) / resources.gpu if resources.gpu else 1e9))
-        for node in nodes
-    )
-    if slots == 0:
-        has = "; ".join(f"{node.get('CPU', 0):g} CPU, {node.get('GPU', 0):g} GPU" for node in nodes)
-        raise BadUsage(
-            f"resources: a trial asks for {resources.cpu} CPU and {resources.gpu:g} GPU, and no node has that much "
-            f"(nodes: {has}); lower `resources`, or join a larger cluster with RAY_ADDRESS"
-        )
-    return slots
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _count_on_node(node: dict[str, float], resources: Resources) -> int:
+    by_gpu = node.get("GPU", 0) / resources.gpu if resources.gpu else float("inf")
+    return int(min(node.get("CPU", 0) / resources.cpu, by_gpu))
 
 
 def list_packages() -> list[str]:

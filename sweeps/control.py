@@ -26,7 +26,7 @@ from tracking.table import SweepTable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sweeps.jobs import Cluster
+    from sweeps.jobs import Cluster, JobState
 
 NUM_KNOWN = 1000  # sweeps that an id's beginning is looked for in
 OBEY_SECONDS = 30.0  # how long to wait for a driver to take a request
@@ -90,18 +90,25 @@ def submit_sweep(
     job = cluster.submit(
         arguments, sweep_id, files={file.name: file.read_text()}, storage=storage, working_dir=working_dir
     )
-    state = cluster.wait_until(job, lambda: _is_driven_by(home, sweep_id, job))
+    state = _wait_for_driver(home, sweep_id, job, cluster)
     return Submission(sweep_id, job, cluster.address, state.status, state.message)
 
 
-def _is_driven_by(home: Home, sweep_id: str, job: str) -> bool:
-    """Whether MLflow knows that the job drives the sweep; where MLflow cannot be asked, that it runs will do."""
-    try:
-        return load_status(sweep_id, home.tracking_uri).job == job
-    except SweepNotFound:
-        return False
-    except TrackingUnavailable:
-        return True
+def _wait_for_driver(home: Home, sweep_id: str, job: str, cluster: Cluster) -> JobState:
+    """Waits until the job's driver has passed its checks and gives signs of life, or has ended."""
+    submitted = time.monotonic()
+
+    def is_driven() -> bool:
+        try:
+            status = load_status(sweep_id, home.tracking_uri)
+        except SweepNotFound:
+            return False
+        except TrackingUnavailable:
+            return True  # MLflow is not reached from here: that the job runs has to do
+        age = status.seconds_since_heartbeat
+        return status.job == job and age is not None and age < time.monotonic() - submitted
+
+    return cluster.wait_until(job, is_driven)
 
 
 def resume_submitted(home: Home, status: SweepStatus, cluster: Cluster, storage: str | None = None) -> Submission:
@@ -118,7 +125,7 @@ def resume_submitted(home: Home, status: SweepStatus, cluster: Cluster, storage:
     if not ended:
         raise BadUsage(f"{status.sweep_id}: it is running ({describe_life(status)})")
     job = cluster.submit(["resume", status.sweep_id], status.sweep_id, files={}, storage=storage, working_dir=None)
-    state = cluster.wait_until(job, lambda: _is_driven_by(home, status.sweep_id, job))
+    state = _wait_for_driver(home, status.sweep_id, job, cluster)
     return Submission(status.sweep_id, job, cluster.address, state.status, state.message)
 
 

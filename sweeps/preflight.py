@@ -45,9 +45,9 @@ def prepare(spec: SweepSpec, home: Home) -> Prepared:
         spec, data, notices = _load_data(spec)
         _check_fit(spec, data)
         cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
+        slots = count_slots(spec.resources)
         if "RAY_ADDRESS" in os.environ:
             check_nodes(home.path)
-        slots = count_slots(spec.resources)
         try:
             tracking.result()
         except TrackingUnavailable as error:

@@ -6,6 +6,7 @@ the order of the layers from one generator on the CPU, so that one seed gives th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -54,6 +55,12 @@ def _fill_he_normal(weight: Tensor, generator: torch.Generator) -> None:
     nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu", generator=generator)
 
 
+def _fill_torch_default(weight: Tensor, generator: torch.Generator) -> None:
+    from torch import nn
+
+    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
+
+
 _GLOROT = "Glorot and Bengio 2010, equation {}, https://proceedings.mlr.press/v9/glorot10a.html; torch.nn.init.{}"
 _HE = "He et al. 2015, equation 10, https://arxiv.org/abs/1502.01852; torch.nn.init.{}"
 
@@ -85,6 +92,14 @@ _ROWS = (
         source=_HE.format("kaiming_normal_"),
         settings=(),
         build=_fill_he_normal,
+    ),
+    InitializerRow(
+        name="torch_default",
+        description="Uniform with variance 1 / (3 inputs), as torch's own layers draw their weights",
+        source="torch.nn.Conv2d and torch.nn.Linear, https://docs.pytorch.org/docs/stable/nn.html; biases are zero as "
+        "under all initialisers here, where torch draws those as well",
+        settings=(),
+        build=_fill_torch_default,
     ),
 )
 

@@ -26,6 +26,7 @@ def main() -> None:
             "dataset": "imagefolder",
             "data_dir": "given",  # the pictures themselves are passed below
             "model": "fastcnn",
+            "initializer": "torch_default",
             "optimizer": "nesterov",
             "momentum": 0.9,
             "lr": 0.2,

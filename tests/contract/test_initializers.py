@@ -19,6 +19,7 @@ VARIANCES = {
     "glorot_normal": 2 / (NUM_INPUTS + NUM_OUTPUTS),
     "he_uniform": 2 / NUM_INPUTS,
     "he_normal": 2 / NUM_INPUTS,
+    "torch_default": 1 / (3 * NUM_INPUTS),
 }
 
 
@@ -46,7 +47,7 @@ class TestInitializers:
         assert weight.var().item() == pytest.approx(VARIANCES[row.name], rel=0.03)
         # A uniform distribution ends at the root of three standard deviations; a normal one does not.
         bound = math.sqrt(3 * VARIANCES[row.name])
-        assert (weight.abs().max().item() <= bound * 1.0001) == row.name.endswith("uniform")
+        assert (weight.abs().max().item() <= bound * 1.0001) == (not row.name.endswith("normal"))
 
     def test_same_seed_same_result(self, row):
         first, second, other = build_model(), build_model(), build_model()

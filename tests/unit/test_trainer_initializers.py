@@ -6,7 +6,7 @@ from trainer.initializers import INITIALIZERS, initialize
 
 
 def test_the_table_has_glorot_and_he():
-    assert list(INITIALIZERS) == ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"]
+    assert list(INITIALIZERS) == ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "torch_default"]
 
 
 def test_layer_that_no_rule_covers_is_refused_by_name():

@@ -3,6 +3,7 @@
 Shapes: N pictures, B pictures of a batch, C = 3 channels, H = 32 rows, W = 32 columns, K classes.
 """
 
+import copy
 import math
 import random
 from dataclasses import replace
@@ -342,13 +343,14 @@ class TestEnd:
 
     def test_a_loss_that_comes_back_within_the_epoch_is_not_diverged(self, data):
         # Adagrad's first step is as long as the learning rate, whatever the gradient; later ones are shorter.
-        run = build_run(data, optimizer="adagrad", lr=1.0, batch_size=5, epochs=1, **AS_THEY_ARE)
+        run = build_run(data, optimizer="adagrad", lr=3.0, schedule="cosine", batch_size=5, epochs=1, **AS_THEY_ARE)
         images, logits = watch(run)
         (result,) = run_to_end(run)
         labels_N = torch.from_numpy(data.train_labels_N[find_pictures(run, data, images)])
         pairs = zip(logits, labels_N.split(5), strict=True)
         losses = [cross_entropy(logits_BK, labels_B).item() for logits_BK, labels_B in pairs]
-        assert max(losses) > 4 * losses[0]
+        assert result.train_loss == pytest.approx(sum(losses) / 48, rel=1e-5)
+        assert result.train_loss > 3 * losses[0]
         assert result.stop_reason == "epochs"
 
 
@@ -398,6 +400,17 @@ def predict(run, model, images_NHWC, labels_N):
     images_NCHW = ((torch.from_numpy(images_NHWC).float() - mean_C) / std_C).permute(0, 3, 1, 2)
     with torch.no_grad():
         return model.eval()(images_NCHW), torch.from_numpy(labels_N)
+
+
+class TestState:
+    def test_a_state_that_a_run_goes_on_from_is_still_good_for_another(self, data):
+        before, first, second = (build_run(data, optimizer="adam", lr=0.01, epochs=3) for _ in range(3))
+        before.run_epoch()
+        state = copy.deepcopy(before.state_dict())
+        first.load_state_dict(state)
+        expected = show(run_to_end(first))
+        second.load_state_dict(state)
+        assert show(run_to_end(second)) == expected
 
 
 class TestTrain:

@@ -1,0 +1,142 @@
+"""A sweep over two machines: network namespaces with an address each, joined by a cable that can be pulled."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from sweeps.home import Home
+from sweeps.spec import SweepSpec
+from tracking.names import TrialState
+from tracking.queries import load_sweep
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.xdist_group("cluster"),
+    pytest.mark.skipif(
+        os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root and iproute2"
+    ),
+]
+
+HEAD, OTHER = "10.213.7.1", "10.213.7.2"  # seen only inside the namespaces
+GCS = f"{HEAD}:6379"
+WAIT_SECONDS = 120.0
+# A lost node is noticed within seconds, not within half a minute.
+QUICK = {
+    "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "1000",
+    "RAY_health_check_failure_threshold": "3",
+}
+
+
+def ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True)
+
+
+@contextmanager
+def namespace(name: str) -> Iterator[None]:
+    ip("netns", "add", name)
+    try:
+        ip("-n", name, "link", "set", "lo", "up")
+        yield
+    finally:
+        ip("netns", "delete", name)
+
+
+@contextmanager
+def node(name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A Ray node in a namespace."""
+    command = ["ip", "netns", "exec", name, str(Path(sys.executable).with_name("ray")), "start", "--block"]
+    command += ["--num-cpus=1", "--disable-usage-stats", "--object-store-memory=200000000", *arguments]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=environment | QUICK, stdout=quiet, stderr=quiet) as process:
+        try:
+            yield process
+        finally:
+            family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            process.terminate()
+            for each in family:
+                if each.is_running():
+                    each.terminate()
+
+
+@pytest.fixture
+def machines() -> Iterator[tuple[str, str]]:
+    first, second = f"sweep-a-{os.getpid()}", f"sweep-b-{os.getpid()}"
+    with namespace(first), namespace(second):
+        ip("-n", first, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", second)
+        for name, address in ((first, HEAD), (second, OTHER)):
+            ip("-n", name, "address", "add", f"{address}/24", "dev", "cable")
+            ip("-n", name, "link", "set", "cable", "up")
+        yield first, second
+
+
+def wait_for(what: str, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not ready():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.5)
+
+
+def runs_a_trial(process: subprocess.Popen[bytes]) -> bool:
+    family = psutil.Process(process.pid).children(recursive=True)
+    return any("Trainable" in "".join(each.cmdline()) for each in family if each.status() != psutil.STATUS_ZOMBIE)
+
+
+def test_a_node_that_is_cut_off_and_comes_back_costs_no_trial(
+    machines: tuple[str, str], home: Home, build_spec: Callable[..., SweepSpec], tmp_path: Path
+) -> None:
+    build_spec()
+    first, second = machines
+    join = [f"--address={GCS}", f"--node-ip-address={OTHER}", "--temp-dir=/tmp/ray-node-b"]
+    sets = ["early_terminate=null", "parameters.epochs=12", "parameters.train_size=2000", "confirm.top=0"]
+    command = [sys.executable, "-m", "sweeps.cli", "run", str(tmp_path / "small.yaml"), "--json"]
+    command += [part for override in sets for part in ("--set", override)]
+    with ExitStack() as stack:
+        head = ["--head", "--port=6379", f"--node-ip-address={HEAD}", "--temp-dir=/tmp/ray-node-a"]
+        stack.enter_context(node(first, *head, "--include-dashboard=false"))
+        wait_for("the head", lambda: answers(first))
+        other = stack.enter_context(node(second, *join))
+        driver = stack.enter_context(
+            subprocess.Popen(
+                ["ip", "netns", "exec", first, *command],
+                env={**os.environ, "RAY_ADDRESS": GCS},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        stack.callback(driver.kill)
+        wait_for("a trial on the other node", lambda: runs_a_trial(other) or driver.poll() is not None)
+        wait_for("an epoch", lambda: any('"epoch"' in path.read_text() for path in home.path.glob("*/journal.jsonl")))
+
+        ip("-n", second, "link", "set", "cable", "down")
+        log = next(home.path.glob("*")) / "logs" / "driver.log"
+        wait_for("the loss to be noticed", lambda: log.exists() and "its process was lost" in log.read_text())
+        ip("-n", second, "link", "set", "cable", "up")
+        other.wait(WAIT_SECONDS)  # a node that was given up ends by itself
+        back = stack.enter_context(node(second, *join))
+        wait_for("a trial on the node that came back", lambda: runs_a_trial(back) or driver.poll() is not None)
+        output, errors = driver.communicate(timeout=WAIT_SECONDS)
+
+    assert driver.returncode == 0, output + errors
+    table = load_sweep(json.loads(output)["sweep_id"], home.tracking_uri)
+    assert [trial.state for trial in table.trials] == [TrialState.COMPLETED] * 6
+    for trial in table.trials:
+        assert [epoch for epoch, _ in trial.history["val_accuracy"]] == list(range(1, 13))
+
+
+def answers(name: str) -> bool:
+    program = f"import socket; socket.create_connection(('{HEAD}', 6379), 1)"
+    command = ["ip", "netns", "exec", name, sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
