@@ -11,7 +11,7 @@ import typer
 from sweeps import cli_control
 from sweeps.cli_control import Json, SweepId
 from sweeps.errors import ExitCode, SweepError
-from sweeps.printing import open_console, print_json, print_leaderboard, print_outcome, table_facts
+from sweeps.printing import machine_output, open_console, print_json, print_leaderboard, print_outcome, table_facts
 
 app = typer.Typer(
     help="Which optimizer, learning rate, batch size and initialisation train CIFAR-10 best?",
@@ -44,7 +44,7 @@ def run(
     from sweeps.live import build_view
 
     home = open_home()
-    with build_view(open_console(stderr=as_json)) as view:
+    with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
         sweep_file = "" if str(file) == "-" else file.read_text()
         outcome = run_sweep(spec, home, sweep_file=sweep_file, sweep_id=sweep_id, listeners=[view])
     print_outcome(outcome, home.tracking_uri, as_json=as_json)

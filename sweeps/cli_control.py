@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sweeps.printing import open_console, print_json, print_outcome
+from sweeps.printing import machine_output, open_console, print_json, print_outcome
 
 if TYPE_CHECKING:
     from sweeps.control import Submission
@@ -175,7 +175,7 @@ def resume(
         from sweeps.driver import resume_sweep
         from sweeps.live import build_view
 
-        with build_view(open_console(stderr=as_json)) as view:
+        with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
             outcome = resume_sweep(found, home, listeners=[view])
         print_outcome(outcome, home.tracking_uri, as_json=as_json)
 

@@ -66,7 +66,12 @@ def start_ray(data_bytes: int) -> dict[str, float]:
                 )
         except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
             where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
-            remedy = "check the address, or unset RAY_ADDRESS to run on this machine" if address else "see /tmp/ray"
+            remedy = (
+                "check the address, and that RAY_AUTH_MODE and RAY_AUTH_TOKEN are the cluster's; "
+                "or unset RAY_ADDRESS to run on this machine"
+                if address
+                else "see /tmp/ray"
+            )
             raise Unreachable(f"could not start on {where}: {error}; {remedy}") from error
     return dict(ray.cluster_resources())
 

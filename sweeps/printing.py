@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -26,6 +28,13 @@ def open_console(*, stderr: bool = False) -> Console:
 
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=LINE_WIDTH)
+
+
+@contextmanager
+def machine_output(as_json: bool) -> Iterator[None]:
+    """With `as_json`, sends to standard error what Ray prints of its nodes: standard output is for the result alone."""
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        yield
 
 
 def print_outcome(outcome: SweepOutcome, tracking_uri: str, *, as_json: bool) -> None:
