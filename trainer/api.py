@@ -46,7 +46,7 @@ def train_model(
         `train_model("adam", lr=1e-3, batch_size=64, initializer="he_normal", epochs=10).test_accuracy`
 
     Args:
-        optimizer: Row of the table of optimizers: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw.
+        optimizer: Row of the table of optimizers, such as sgd, momentum, rmsprop, adam; `trainer.optimizers` has all.
         data: Pictures that are loaded already, None to load what the settings `dataset` and `data_dir` say.
         device: "cpu" or "cuda", None for cuda where there is one.
         progress: Whether to show a progress bar.

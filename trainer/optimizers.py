@@ -153,12 +153,61 @@ _ROWS = (
         build=partial(_build_torch, "RMSprop", ()),
     ),
     OptimizerRow(
+        name="adadelta",
+        description="Step per weight times the root of a running mean of squared steps over that of squared gradients",
+        source="Zeiler 2012, algorithm 1, https://arxiv.org/abs/1212.5701; torch.optim.Adadelta, "
+        "whose lr multiplies the step (the paper has none, which is 1)",
+        settings=(
+            _lr(1.0),
+            *_decay_rate("rho", "Decay rate of both running means", 0.9),
+            _epsilon(1e-6),
+            _weight_decay(),
+        ),
+        build=partial(_build_torch, "Adadelta", ()),
+    ),
+    OptimizerRow(
         name="adam",
         description="Running mean of gradients over the root of that of their squares, both corrected for their start",
         source="Kingma and Ba 2015, algorithm 1, https://arxiv.org/abs/1412.6980; torch.optim.Adam",
         settings=(_lr(1e-3), *_BETAS, _epsilon(1e-8), _weight_decay()),
         build=partial(_build_torch, "Adam", ()),
         fused_devices=("cpu", "cuda"),
+    ),
+    OptimizerRow(
+        name="amsgrad",
+        description="Adam whose denominator never falls: it divides by the largest running mean of squares so far",
+        source="Reddi, Kale and Kumar 2018, algorithm 2, https://arxiv.org/abs/1904.09237; "
+        "torch.optim.Adam(amsgrad=True), which corrects for the start as Adam does",
+        settings=(_lr(1e-3), *_BETAS, _epsilon(1e-8), _weight_decay()),
+        build=partial(_build_torch, "Adam", (("amsgrad", True),)),
+        fused_devices=("cpu", "cuda"),
+    ),
+    OptimizerRow(
+        name="adamax",
+        description="Adam with the largest recent gradient of each weight in place of the root of a mean of squares",
+        source="Kingma and Ba 2015, algorithm 2, https://arxiv.org/abs/1412.6980; torch.optim.Adamax",
+        settings=(_lr(2e-3), *_BETAS, _epsilon(1e-8), _weight_decay()),
+        build=partial(_build_torch, "Adamax", ()),
+    ),
+    OptimizerRow(
+        name="nadam",
+        description="Adam with Nesterov's look ahead, by a schedule that lets momentum rise at the start",
+        source="Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ; torch.optim.NAdam",
+        settings=(
+            _lr(2e-3),
+            *_BETAS,
+            _epsilon(1e-8),
+            Setting("momentum_decay", "How slowly momentum rises to beta1; 0 for at once", "float", 4e-3, low=0),
+            _weight_decay(),
+        ),
+        build=partial(_build_torch, "NAdam", ()),
+    ),
+    OptimizerRow(
+        name="radam",
+        description="Adam that steps like momentum until its running mean of squares rests on enough gradients",
+        source="Liu et al. 2020, algorithm 2, https://arxiv.org/abs/1908.03265; torch.optim.RAdam",
+        settings=(_lr(1e-3), *_BETAS, _epsilon(1e-8), _weight_decay()),
+        build=partial(_build_torch, "RAdam", ()),
     ),
     OptimizerRow(
         name="adamw",

@@ -36,6 +36,30 @@ TORCH = {
             parameters, lr=0.05, alpha=0.9, momentum=0.5, eps=1e-6, weight_decay=0.01
         ),
     ),
+    "adadelta": (
+        {"lr": 0.5, "rho": 0.8, "epsilon": 1e-5, "weight_decay": 0.01},
+        lambda parameters: torch.optim.Adadelta(parameters, lr=0.5, rho=0.8, eps=1e-5, weight_decay=0.01),
+    ),
+    "amsgrad": (
+        {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "weight_decay": 0.01},
+        lambda parameters: torch.optim.Adam(
+            parameters, lr=0.05, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.01, amsgrad=True
+        ),
+    ),
+    "adamax": (
+        {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "weight_decay": 0.01},
+        lambda parameters: torch.optim.Adamax(parameters, lr=0.05, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.01),
+    ),
+    "nadam": (
+        {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "momentum_decay": 0.01, "weight_decay": 0.01},
+        lambda parameters: torch.optim.NAdam(
+            parameters, lr=0.05, betas=(0.8, 0.95), eps=1e-6, momentum_decay=0.01, weight_decay=0.01
+        ),
+    ),
+    "radam": (
+        {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "weight_decay": 0.01},
+        lambda parameters: torch.optim.RAdam(parameters, lr=0.05, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.01),
+    ),
     "adam": (
         {"lr": 0.05, "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "weight_decay": 0.01},
         lambda parameters: torch.optim.Adam(parameters, lr=0.05, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.01),
@@ -51,6 +75,11 @@ TORCH_DEFAULTS = {
     "nesterov": torch.optim.SGD,
     "adagrad": torch.optim.Adagrad,
     "rmsprop": torch.optim.RMSprop,
+    "adadelta": torch.optim.Adadelta,
+    "amsgrad": torch.optim.Adam,
+    "adamax": torch.optim.Adamax,
+    "nadam": torch.optim.NAdam,
+    "radam": torch.optim.RAdam,
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
@@ -99,7 +128,9 @@ class TestOptimizers:
     def test_has_torchs_defaults(self, row):
         ours = row.build(build_weights(), row.defaults, False).defaults
         theirs = TORCH_DEFAULTS[row.name](build_weights()).defaults
-        chosen = {"momentum": {"momentum"}, "nesterov": {"momentum", "nesterov"}}.get(row.name, set())
+        chosen = {"momentum": {"momentum"}, "nesterov": {"momentum", "nesterov"}, "amsgrad": {"amsgrad"}}.get(
+            row.name, set()
+        )
         assert {k: v for k, v in ours.items() if k not in chosen} == {
             k: v for k, v in theirs.items() if k not in chosen
         }

@@ -5,7 +5,8 @@ from trainer.optimizers import OPTIMIZERS
 
 
 def test_the_table_has_the_optimizers_of_the_protocol():
-    assert list(OPTIMIZERS) == ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
+    first = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adadelta"]
+    assert list(OPTIMIZERS) == [*first, "adam", "amsgrad", "adamax", "nadam", "radam", "adamw"]
 
 
 def test_settings_reach_torch_under_its_names():
@@ -22,7 +23,7 @@ def test_fused_is_asked_for_only_where_it_is_wanted():
     assert row.build([weight], row.defaults, False).defaults["fused"] is None
 
 
-@pytest.mark.parametrize("name", ["momentum", "nesterov", "rmsprop", "adam", "adamw"])
+@pytest.mark.parametrize("name", ["momentum", "nesterov", "rmsprop", "adadelta", "adam", "nadam", "adamw"])
 def test_decay_rates_have_a_spelling_for_log_scales(name):
     complements = {each.complement_of: each for each in OPTIMIZERS[name].settings if each.complement_of}
     assert complements
