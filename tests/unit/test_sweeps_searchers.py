@@ -7,8 +7,9 @@ import pytest
 
 from sweeps.budgets import num_search_trials
 from sweeps.ledger import Ledger
+from sweeps.proposers import METHODS, BayesProposer, RandomProposer, SobolProposer
 from sweeps.schedulers import ArmRungs
-from sweeps.searchers import METHODS, ArmSearcher, BayesProposer, RandomProposer, SobolProposer, conclude, slug
+from sweeps.searchers import ArmSearcher, ResumableSearch, conclude, slug
 from sweeps.space import build_arms
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.state import RunningSweep
@@ -235,3 +236,27 @@ def test_num_search_trials(budget: str, expected: list[int | None], tmp_path: Pa
     file.write_text(SWEEP.replace("METHOD", "random").replace("{trials_per_arm: 4}", budget))
     spec: SweepSpec = load_spec(file)
     assert list(num_search_trials(spec, build_arms(spec)).values()) == expected
+
+
+def test_a_paused_sweep_proposes_nothing_and_goes_on(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path)
+    searcher._sweep.paused = True
+    assert searcher.suggest("0") is None
+    searcher._sweep.paused = False
+    assert isinstance(searcher.suggest("0"), dict)
+
+
+def test_a_sweep_that_is_stopped_ends_when_its_trials_have_and_can_be_resumed(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path)
+    search = ResumableSearch(searcher)
+    assert isinstance(searcher.suggest("0"), dict)
+    searcher._sweep.stopping = True
+    assert searcher.suggest("1") is None
+    assert not searcher._sweep.interrupted
+    finish(searcher, "0", 0.5)
+    assert searcher.suggest("1") == "FINISHED"
+    assert searcher._sweep.interrupted
+    search.set_finished()
+    assert search.is_finished()
+    search.set_state(search.get_state())
+    assert not search.is_finished()
