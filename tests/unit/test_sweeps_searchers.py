@@ -256,6 +256,7 @@ def test_a_sweep_that_is_stopped_ends_when_its_trials_have_and_can_be_resumed(tm
     finish(searcher, "0", 0.5)
     assert searcher.suggest("1") == "FINISHED"
     assert searcher._sweep.interrupted
+    search.set_state({**search.get_state(), "total_samples": math.inf})
     search.set_finished()
     assert search.is_finished()
     search.set_state(search.get_state())
