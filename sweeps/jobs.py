@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"  # Ray's own
 STOP_SECONDS = 90  # how long a driver may take to close its runs and write its report after SIGINT
+READY_SECONDS = 60.0  # how long a cluster that has just started may take before it takes jobs
 START_SECONDS = 180.0  # how long a cluster may take to start a job's process
 PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 NOISY_LOGGERS = (  # each has a level of its own
@@ -110,13 +111,27 @@ class Cluster:
             taken = {job.submission_id for job in self._client.list_jobs()}
             job = next(name for name in _number(sweep_id) if name not in taken)
             environment[JOB_VARIABLE] = job
-            self._client.submit_job(
-                entrypoint="exec python -m sweeps.job",
-                submission_id=job,
-                runtime_env={**runtime, "env_vars": environment},
-                metadata={"sweep_id": sweep_id},
-            )
+            runtime["env_vars"] = environment
+            self._submit_when_ready(job, runtime, sweep_id)
         return job
+
+    def _submit_when_ready(self, job: str, runtime: dict[str, Any], sweep_id: str) -> None:
+        """Submits, again for a while where the cluster has only just started: its API answers before it takes jobs."""
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self._client.submit_job(
+                    entrypoint="exec python -m sweeps.job",
+                    submission_id=job,
+                    runtime_env=runtime,
+                    metadata={"sweep_id": sweep_id},
+                )
+            except RuntimeError as error:
+                if "No available agent" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(1.0)
+            else:
+                return
 
     def wait_until(self, job: str, started: Callable[[], bool]) -> JobState:
         """Returns when the job has started, in somebody's eyes, has ended, or START_SECONDS are over."""

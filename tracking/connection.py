@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -54,7 +55,21 @@ def open_client(tracking_uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # tells of each table it creates
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=tracking_uri)
+    with _one_at_a_time(sqlite_path(tracking_uri)):
+        return MlflowClient(tracking_uri=tracking_uri)
+
+
+@contextmanager
+def _one_at_a_time(database: Path | None) -> Iterator[None]:
+    """Lets one process at a time open a SQLite store: MLflow refuses a new file in which another still makes tables."""
+    if database is None:
+        yield
+        return
+    with ExitStack() as stack:
+        with suppress(OSError):  # a folder that cannot be written has no new file either
+            lock = stack.enter_context(database.with_name(f".{database.name}.lock").open("a"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def probe(tracking_uri: str, timeout_seconds: float) -> None:

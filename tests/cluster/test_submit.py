@@ -15,10 +15,10 @@ import pytest
 
 from sweeps.spec import SweepSpec
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(900)]
 
 TOKEN = "a-token-of-the-tests-own-0123456789"
-WAIT_SECONDS = 150.0
+WAIT_SECONDS = 240.0
 
 
 @dataclass(frozen=True)

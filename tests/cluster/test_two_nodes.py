@@ -21,6 +21,7 @@ from tracking.queries import load_sweep
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.xdist_group("cluster"),
+    pytest.mark.timeout(900),  # an end to end run on a machine that runs other tests beside it
     pytest.mark.skipif(
         os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root and iproute2"
     ),
@@ -28,7 +29,7 @@ pytestmark = [
 
 HEAD, OTHER = "10.213.7.1", "10.213.7.2"  # seen only inside the namespaces
 GCS = f"{HEAD}:6379"
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 150.0
 # The token is set on every node: unset, Ray's processes would not agree on whether they want one. A lost node is
 # noticed within seconds, not within half a minute.
 RAY = {
@@ -103,7 +104,13 @@ def test_a_node_that_is_cut_off_and_comes_back_costs_no_trial(
     build_spec()
     first, second = machines
     join = [f"--address={GCS}", f"--node-ip-address={OTHER}", "--temp-dir=/tmp/ray-node-b"]
-    sets = ["early_terminate=null", "parameters.epochs=20", "parameters.train_size=2000", "confirm.top=0"]
+    sets = [
+        "early_terminate=null",
+        "budget.trials_per_arm=2",
+        "parameters.epochs=20",
+        "parameters.train_size=1000",
+        "confirm.top=0",
+    ]
     command = [sys.executable, "-m", "sweeps.cli", "run", str(tmp_path / "small.yaml"), "--json"]
     command += [part for override in sets for part in ("--set", override)]
     with ExitStack() as stack:
@@ -132,11 +139,11 @@ def test_a_node_that_is_cut_off_and_comes_back_costs_no_trial(
         other.wait(WAIT_SECONDS)  # a node that was given up ends by itself
         back = stack.enter_context(node(second, *join))
         wait_for("a trial on the node that came back", lambda: runs_a_trial(back), driver)
-        output, errors = driver.communicate(timeout=WAIT_SECONDS)
+        output, errors = driver.communicate(timeout=3 * WAIT_SECONDS)
 
     assert driver.returncode == 0, output + errors
     table = load_sweep(json.loads(output)["sweep_id"], home.tracking_uri)
-    assert [trial.state for trial in table.trials] == [TrialState.COMPLETED] * 6
+    assert [trial.state for trial in table.trials] == [TrialState.COMPLETED] * 4
     for trial in table.trials:
         assert [epoch for epoch, _ in trial.history["val_accuracy"]] == list(range(1, 21))
 
