@@ -30,7 +30,8 @@ system:  # a browser and a PostgreSQL server for the tests, where Debian's packa
 	@tests/install-system-packages.sh
 
 test: setup system lint  ## format, lint, types, imports and all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n 2 -m 'not cluster' $(ARGS)
+	$(BIN)/python -m pytest -m cluster $(ARGS)  # one Ray at a time: two would share ports, and each wants all cores
 
 lint: setup  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .

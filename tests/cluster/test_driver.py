@@ -27,7 +27,7 @@ from tracking.queries import load_sweep
 from tracking.table import SweepTable
 from trainer.data import load_dataset
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.cluster]
 
 BuildSpec = Callable[..., SweepSpec]
 
@@ -217,7 +217,7 @@ def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
     assert resumed.returncode == ExitCode.DONE, resumed.stderr
     table = load_sweep(sweep_id, home.tracking_uri)
     identifiers = [trial.trial_id for trial in table.trials]
-    assert len(identifiers) == len(set(identifiers)) == 8
+    assert len(identifiers) == len(set(identifiers)) == 8, resumed.stdout + resumed.stderr
     assert {trial.state for trial in table.trials} == {TrialState.COMPLETED}
     assert all(len(trial.history["val_accuracy"]) == 8 for trial in table.trials)
     assert_epochs_are_whole(table)

@@ -15,7 +15,7 @@ import pytest
 
 from sweeps.spec import SweepSpec
 
-pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 TOKEN = "a-token-of-the-tests-own-0123456789"
 WAIT_SECONDS = 240.0

@@ -20,7 +20,6 @@ from tracking.queries import load_sweep
 
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.xdist_group("cluster"),
     pytest.mark.timeout(900),  # an end to end run on a machine that runs other tests beside it
     pytest.mark.skipif(
         os.geteuid() != 0 or shutil.which("ip") is None, reason="network namespaces need root and iproute2"
