@@ -1,4 +1,4 @@
-"""Tune's callback: feeds the recorder and the terminal, and keeps the sweep's state in Tune's snapshot.
+"""Tune's callback: feeds the recorder and the terminal.
 
 Tune runs callbacks in its only loop, and an exception in one ends the sweep: nothing here waits or raises. The recorder
 takes events into a queue, the terminal redraws in a thread of its own.
@@ -7,7 +7,7 @@ takes events into a queue, the terminal redraws in a thread of its own.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -27,19 +27,14 @@ from tracking.names import (
 from tracking.recorder import TrialRecord
 from trainer.trainable import parse_trial
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
 _SUMMARY = (BEST_VAL_ACCURACY, BEST_EPOCH, TEST_LOSS, TEST_ACCURACY)  # recorded once, when the trial ends
 
 
 class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
     """Follows every trial from its start to its end."""
 
-    def __init__(self, sweep: RunningSweep, log_dir: Path) -> None:
+    def __init__(self, sweep: RunningSweep) -> None:
         self._sweep = sweep
-        self._log_dir = log_dir
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Opens the trial's run, once, however often its process is restarted."""
@@ -92,14 +87,6 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         """Lets the terminal look."""
         self._sweep.notify(None, "step")
 
-    def get_state(self) -> dict[str, Any]:
-        """The ledger and the rungs: Tune leaves the scheduler itself out of its snapshots."""
-        return self._sweep.get_state()
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Puts the ledger and the rungs back."""
-        self._sweep.set_state(state)
-
     def _entry(self, trial: Trial) -> TrialEntry:
         return self._sweep.ledger.entries[parse_trial(trial.config).trial_id]
 
@@ -107,8 +94,9 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         close_trial(self._sweep, entry)
         if entry.error:
             with contextlib.suppress(OSError):  # a full disk must not end the sweep; the reason is recorded anyway
-                self._log_dir.mkdir(parents=True, exist_ok=True)
-                (self._log_dir / f"{entry.trial_id}.log").write_text(entry.error)
+                log = self._sweep.folder.trial_log(entry.trial_id)
+                log.parent.mkdir(parents=True, exist_ok=True)
+                log.write_text(entry.error)
 
 
 def close_trial(sweep: RunningSweep, entry: TrialEntry) -> None:

@@ -112,7 +112,7 @@ def _wait_for_driver(home: Home, sweep_id: str, job: str, cluster: Cluster) -> J
 
 
 def resume_submitted(home: Home, status: SweepStatus, cluster: Cluster, storage: str | None = None) -> Submission:
-    """Starts a new job that goes on with a submitted sweep from its last snapshot.
+    """Starts a new job that goes on with a submitted sweep where its journal ends.
 
     Raises:
         BadUsage: When its job still runs.

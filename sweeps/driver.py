@@ -6,9 +6,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.budgets import num_search_trials
@@ -21,11 +20,12 @@ from sweeps.ledger import Ledger
 from sweeps.live import log_to
 from sweeps.manifest import build_manifest
 from sweeps.preflight import Prepared, constant_of, prepare
+from sweeps.replay import replay
 from sweeps.schedulers import ArmRungs, ArmScheduler
-from sweeps.searchers import ArmSearcher, ResumableSearch
+from sweeps.searchers import ArmSearcher
 from sweeps.space import Arm, build_arms, searched
 from sweeps.spec import SweepSpec, dump_spec, load_spec
-from sweeps.state import Listener, RunningSweep, register
+from sweeps.state import Listener, RunningSweep
 from tracking import names
 from tracking.leaderboard import build_leaderboard, find_winner, format_markdown
 from tracking.models import WinnerModel, register_winner
@@ -80,7 +80,7 @@ def run_sweep(
         prepared = prepare(spec, home)
         folder.sweep_file.write_text(sweep_file or dump_spec(spec))
         folder.resolved_file.write_text(dump_spec(prepared.spec))
-        return _run(prepared, home, folder, listeners, resume=False)
+        return _run(prepared, home, folder, listeners)
     except BaseException:
         if not folder.journal.exists():  # nothing ran: leave no empty sweep behind
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -90,47 +90,48 @@ def run_sweep(
 
 
 def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = ()) -> SweepOutcome:
-    """Goes on with an interrupted or crashed sweep from Tune's last snapshot.
+    """Goes on with an interrupted or crashed sweep where its journal ends, unfinished trials from their checkpoints.
 
     Raises:
         BadUsage: When there is nothing to resume.
         Unreachable: When Ray or MLflow does not answer.
     """
     folder = home.folder(sweep_id)
-    if not any((folder.ray / "trials").glob("experiment_state-*.json")):
-        raise BadUsage(f"{sweep_id}: it ended before its first snapshot; start it again with `sweeps run`")
+    if not folder.journal.exists():
+        raise BadUsage(f"{sweep_id}: it ended before its first trial; start it again with `sweeps run`")
     try:
-        return _run(prepare(load_spec(folder.resolved_file), home), home, folder, listeners, resume=True)
+        return _run(prepare(load_spec(folder.resolved_file), home), home, folder, listeners)
     finally:
         stop_ray()
 
 
-def _run(
-    prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequence[Listener], *, resume: bool
-) -> SweepOutcome:
+def _run(prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequence[Listener]) -> SweepOutcome:
     spec, sweep_id = prepared.spec, folder.path.name
     arms = build_arms(spec)
     arm_names = tuple(arm.name for arm in arms)
     recorder = Recorder(home.tracking_uri, folder.journal, artifact_root=home.artifact_root)
-    sweep = register(
-        RunningSweep(
-            sweep_id=sweep_id,
-            spec=spec,
-            ledger=Ledger(spec.metric.goal, arm_names),
-            rungs=ArmRungs(arm_names, spec.early_terminate, int(constant_of(spec, "epochs"))),
-            recorder=recorder,
-            num_trials=num_search_trials(spec, arms),
-            deadline=None if spec.budget.hours is None else time.time() + 3600 * spec.budget.hours,
-            slots=prepared.slots,
-            listeners=[*listeners, log_to(folder.driver_log)],
-        )
+    sweep = RunningSweep(
+        sweep_id=sweep_id,
+        spec=spec,
+        ledger=Ledger(spec.metric.goal, arm_names),
+        rungs=ArmRungs(arm_names, spec.early_terminate, int(constant_of(spec, "epochs"))),
+        recorder=recorder,
+        folder=folder,
+        num_trials=num_search_trials(spec, arms),
+        slots=prepared.slots,
+        listeners=[*listeners, log_to(folder.driver_log)],
     )
     try:
+        replay(sweep, recorder.past)
+        if spec.budget.hours is not None and sweep.deadline is None:
+            sweep.deadline = time.time() + 3600 * spec.budget.hours
         recorder.start_sweep(_build_record(prepared, folder, arms))
         with graceful_interrupts(sweep), remote_requests(sweep, home.tracking_uri):
-            checkpoints = _tune(sweep, arms, prepared, folder, resume=resume)
+            _tune(sweep, arms, prepared)
+        if not sweep.finished:  # whatever made Tune end: what is left can be resumed
+            sweep.interrupt()
         close_unfinished(sweep, "interrupted" if sweep.interrupted else sweep.halted or "ended with the sweep")
-        return _finish(sweep, prepared, home, folder, checkpoints)
+        return _finish(sweep, prepared, home)
     except BaseException:
         close_unfinished(sweep, "the driver failed")
         recorder.end_sweep(SweepState.FAILED, "The driver failed.", ())
@@ -168,54 +169,43 @@ def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]
     )
 
 
-def _tune(
-    sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared, folder: SweepFolder, *, resume: bool
-) -> Mapping[str, Any]:
-    """Runs Tune until nothing is left to try, or a signal stops it; the last checkpoint of each trial that has one."""
+def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared) -> None:
+    """Runs Tune until nothing is left to try, or a signal stops it."""
     from ray import tune
 
     resources = {"cpu": sweep.spec.resources.cpu, "gpu": sweep.spec.resources.gpu}
     trainable = tune.with_resources(tune.with_parameters(CifarTrainable, data=prepared.data), resources)
-    if resume:
-        tuner = tune.Tuner.restore(str(folder.ray / "trials"), trainable, resume_errored=False)
-    else:
-        tuner = tune.Tuner(
-            trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=ResumableSearch(ArmSearcher(sweep, arms, sweep.slots)),
-                scheduler=ArmScheduler(sweep),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_name_creator=_name_trial,
-                trial_dirname_creator=_name_trial,
-            ),
-            run_config=tune.RunConfig(
-                name="trials",
-                storage_path=str(folder.ray),
-                callbacks=[SweepCallback(sweep, folder.logs)],
-                # Not at the end, as is the default: a trial that is over needs none, and a failed one has none.
-                checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=MAX_LOST_PROCESSES),
-                verbose=0,
-            ),
-        )
-    results = tuner.fit()
-    return {result.config["trial_id"]: result.checkpoint for result in results if result.config and result.checkpoint}
+    num_drivers = len(list(sweep.folder.ray.glob("*")))  # before this one
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            search_alg=ArmSearcher(sweep, arms, sweep.slots),
+            scheduler=ArmScheduler(sweep),
+            num_samples=-1,
+            reuse_actors=True,
+            trial_name_creator=_name_trial,
+            trial_dirname_creator=_name_trial,
+        ),
+        run_config=tune.RunConfig(
+            name=f"trials-{num_drivers:04d}",  # a folder of its own: Tune would write over the checkpoints of another
+            storage_path=str(sweep.folder.ray),
+            callbacks=[SweepCallback(sweep)],
+            # Not at the end, as is the default: a trial that is over needs none, and a failed one has none.
+            checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=MAX_LOST_PROCESSES),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
 
 
 def _name_trial(trial: Any) -> str:
     return str(trial.config["trial_id"])
 
 
-def _finish(
-    sweep: RunningSweep,
-    prepared: Prepared,
-    home: Home,
-    folder: SweepFolder,
-    checkpoints: Mapping[str, Any],
-) -> SweepOutcome:
+def _finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
     """Settles the sweep's state, writes report and table from what MLflow holds, and closes the parent run."""
-    exit_code = _exit_code(sweep)
+    folder, exit_code = sweep.folder, _exit_code(sweep)
     state = SweepState.COMPLETED
     if sweep.interrupted:
         state = SweepState.INTERRUPTED
@@ -228,7 +218,7 @@ def _finish(
         write_trials_csv(table, folder.trials)
         note = format_markdown(build_leaderboard(table))
         if not sweep.interrupted:
-            problem = problem or _register_winner(table, prepared.data, home, checkpoints)
+            problem = problem or _register_winner(table, prepared.data, home, folder)
         files = (folder.report, folder.trials, folder.manifest, *sorted(folder.logs.glob("*.log")))
         sweep.recorder.end_sweep(state, note, files)
         delivered = sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS)
@@ -242,22 +232,21 @@ def _finish(
             f"{folder.journal}: run `sweeps report {sweep.sweep_id}` when it is back"
         )
     failures = tuple(
-        (entry.trial_id, entry.stop_reason, str(folder.logs / f"{entry.trial_id}.log") if entry.error else "")
+        (entry.trial_id, entry.stop_reason, str(log) if (log := folder.trial_log(entry.trial_id)).exists() else "")
         for entry in sweep.ledger.failed()
     )
     return SweepOutcome(sweep.sweep_id, state, exit_code, folder, table, problem, failures)
 
 
-def _register_winner(table: SweepTable, data: Dataset, home: Home, checkpoints: Mapping[str, Any]) -> str:
+def _register_winner(table: SweepTable, data: Dataset, home: Home, folder: SweepFolder) -> str:
     """Registers the best retrained network as a model of MLflow; says why where that fails. "" for none to register."""
     winner = find_winner(table)
-    checkpoint = checkpoints.get(winner.trial_id) if winner else None
-    if winner is None or checkpoint is None:
+    checkpoints = folder.checkpoints(winner.trial_id) if winner else ()
+    if winner is None or not checkpoints:
         return ""
     from trainer.export import build_example, load_classifier
 
-    with checkpoint.as_directory() as directory:
-        network = load_classifier(Path(directory), winner.parameters, data)
+    network = load_classifier(checkpoints[0], winner.parameters, data)
     tags = {names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm, names.SWEEP_DATASET: data.name}
     tags[names.TEST_ACCURACY] = f"{winner.summary[names.TEST_ACCURACY]:.4f}"
     facts = {"classes": list(data.classes), "input": "pictures, 3 channels of 0 to 255, 32 rows, 32 columns; float32"}

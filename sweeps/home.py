@@ -90,13 +90,22 @@ class SweepFolder:
 
     @property
     def ray(self) -> Path:
-        """Tune's snapshots and checkpoints."""
+        """Tune's folders, one for each time that the sweep's driver was started, with the trials' checkpoints."""
         return self.path / "ray"
+
+    def checkpoints(self, trial_id: str) -> tuple[Path, ...]:
+        """Folders with a checkpoint of a trial, the latest first, whichever driver it ran under."""
+        found = self.ray.glob(f"*/{trial_id}/checkpoint_*/*.pt")
+        return tuple(sorted({file.parent for file in found}, reverse=True))
 
     @property
     def logs(self) -> Path:
         """Tracebacks of failed trials, and what the driver said."""
         return self.path / "logs"
+
+    def trial_log(self, trial_id: str) -> Path:
+        """The traceback of a trial that failed."""
+        return self.logs / f"{trial_id}.log"
 
     @property
     def driver_log(self) -> Path:

@@ -1,4 +1,4 @@
-"""What the driver knows of every trial of one sweep: pure bookkeeping, kept in Tune's snapshot.
+"""What the driver knows of every trial of one sweep: pure bookkeeping.
 
 Searcher, scheduler, recorder and terminal view all read this one record, so that they cannot disagree.
 """

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweeps.confirm import derive_seed
-from sweeps.space import Arm, build_grid, from_unit_cube, num_dimensions, sample
+from sweeps.space import Arm, build_grid, from_unit_cube, num_dimensions, sample, to_suggestions
 from tracking.names import TrialState
 from trainer.config import Value
 
 if TYPE_CHECKING:
     import optuna
 
+    from sweeps.ledger import TrialEntry
     from sweeps.spec import SweepSpec
 
 
@@ -26,11 +27,11 @@ class Proposer(ABC):
     def propose(self, number: int) -> dict[str, Value] | None:
         """Returns the parameters of search trial `number`; None when there is nothing left to try."""
 
-    def report(self, number: int, epoch: int, score: float) -> None:  # noqa: B027  # most methods do not listen
-        """Takes in the score of one epoch."""
+    def tell(self, entry: TrialEntry) -> None:  # noqa: B027  # most methods do not listen
+        """Takes in the outcome of a trial that has ended."""
 
-    def tell(self, number: int, state: TrialState, epoch: int, last_score: float, best_score: float) -> None:  # noqa: B027
-        """Takes in the outcome of a trial."""
+    def recall(self, entry: TrialEntry) -> None:  # noqa: B027
+        """Takes in a trial that an earlier driver of the sweep proposed, ended or not; in the order of numbers."""
 
 
 class GridProposer(Proposer):
@@ -84,10 +85,11 @@ class SobolProposer(Proposer):
 
 
 class BayesProposer(Proposer):
-    """Tree-structured Parzen estimator in an Optuna study of the arm's own, kept in memory and in the snapshot.
+    """Tree-structured Parzen estimator in an Optuna study of the arm's own, kept in memory.
 
     Optuna hears the truth: COMPLETE with the best score, PRUNED with the score at the rung where a trial was stopped,
-    FAIL for a diverged, failed or interrupted one.
+    FAIL for a diverged, failed or interrupted one. Proposal n follows from the seed, n and the trials before it: the
+    sampler starts anew for each, so that a study that is told of the same trials again goes on alike.
 
     Source: Bergstra et al. 2011; Optuna's TPESampler. Deviation: the number of random start-up trials is a third of the
     arm's budget, between 3 and Optuna's 10, since small budgets would otherwise never leave the start-up.
@@ -98,9 +100,9 @@ class BayesProposer(Proposer):
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._arm = arm
-        num_startup = 10 if num_trials is None else min(10, max(3, num_trials // 3))
-        sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=num_startup)
-        self._study = optuna.create_study(direction=goal, sampler=sampler, pruner=optuna.pruners.NopPruner())
+        self._seed = seed
+        self._num_startup = 10 if num_trials is None else min(10, max(3, num_trials // 3))
+        self._study = optuna.create_study(direction=goal, pruner=optuna.pruners.NopPruner())
         self._trials: dict[int, optuna.Trial] = {}
 
     @property
@@ -110,27 +112,32 @@ class BayesProposer(Proposer):
 
     def propose(self, number: int) -> dict[str, Value]:
         """Asks the study."""
+        import optuna
+
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=derive_seed(self._seed, number), n_startup_trials=self._num_startup
+        )
         trial = self._study.ask()
         self._trials[number] = trial
         return sample(self._arm, trial)
 
-    def report(self, number: int, epoch: int, score: float) -> None:
-        """Passes on an epoch's score, once per epoch; a NaN is left out, since TPE would take it for a value."""
-        trial = self._trials[number]
-        known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        if math.isfinite(score) and epoch not in known:
-            trial.report(score, epoch)
+    def recall(self, entry: TrialEntry) -> None:
+        """Puts the trial back into the study."""
+        self._study.enqueue_trial(to_suggestions(self._arm, entry.parameters))
+        self.propose(entry.number)
+        if entry.ended:
+            self.tell(entry)
 
-    def tell(self, number: int, state: TrialState, epoch: int, last_score: float, best_score: float) -> None:
+    def tell(self, entry: TrialEntry) -> None:
         """Closes the trial in the study."""
         import optuna
 
-        if epoch:
-            self.report(number, epoch, last_score)
-        trial = self._trials.pop(number)
-        if state is TrialState.COMPLETED and math.isfinite(best_score):
-            self._study.tell(trial, best_score)
-        elif state is TrialState.EARLY_STOPPED:
+        trial = self._trials.pop(entry.number)
+        if entry.epoch and math.isfinite(entry.last_score):  # TPE would take a NaN for a value
+            trial.report(entry.last_score, entry.epoch)
+        if entry.state is TrialState.COMPLETED and math.isfinite(entry.best_score):
+            self._study.tell(trial, entry.best_score)
+        elif entry.state is TrialState.EARLY_STOPPED:
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)

@@ -89,35 +89,21 @@ class ArmRungs:
     def __getitem__(self, arm: str) -> Rungs:
         return self._rungs[arm]
 
-    def get_state(self) -> dict[str, Any]:
-        """The rungs as plain data, for the snapshot."""
-        return {arm: {"scores": rungs.scores, "verdicts": rungs.verdicts} for arm, rungs in self._rungs.items()}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Puts back what `get_state` gave."""
-        for arm, saved in state.items():
-            self._rungs[arm].scores = saved["scores"]
-            self._rungs[arm].verdicts = saved["verdicts"]
-
 
 class ArmScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
-    """Ray's side of early stopping: asks the trial's own arm's rungs, and ends search trials after the time budget.
-
-    Ray leaves the scheduler out of its snapshots, so the rungs belong to `SweepCallback`, which is in them.
-    """
+    """Ray's side of early stopping: asks the trial's own arm's rungs, and ends search trials after the time budget."""
 
     def __init__(self, sweep: RunningSweep) -> None:
         super().__init__()
         self._sweep = sweep
         self._score_name = sweep.spec.metric.name
-        self._sign = 1.0 if sweep.spec.metric.goal == "maximize" else -1.0
 
     def on_trial_result(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> str:  # noqa: ARG002
         """Decides on a result that did not end the trial by itself."""
         request = parse_trial(trial.config)
         if request.stage != STAGE_SEARCH:
             return str(TrialScheduler.CONTINUE)
-        score = self._sign * result[self._score_name]
+        score = self._sweep.sign * result[self._score_name]
         reason = self._sweep.rungs[request.arm].judge(request.trial_id, result["epoch"], score)
         if not reason and self._sweep.search_time_over():
             reason = "budget: hours"
@@ -131,5 +117,5 @@ class ArmScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
         request = parse_trial(trial.config)
         reported = result.get(REPORTED_AT_END)
         if request.stage == STAGE_SEARCH and reported not in (None, "failed"):
-            score = math.nan if reported == "diverged" else self._sign * result[self._score_name]
+            score = math.nan if reported == "diverged" else self._sweep.sign * result[self._score_name]
             self._sweep.rungs[request.arm].record_ended(request.trial_id, result["epoch"], score)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import re
+from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from ray.tune.search import Searcher, SearchGenerator
+from ray.tune.search import Searcher
 
 from sweeps.confirm import build_confirm_trials, derive_seed, trial_seed
 from sweeps.ledger import TrialEntry
@@ -24,10 +23,10 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     """Ray's side of the search: equal turns for all arms, then each arm's retrainings.
 
     Tune asks for one trial at a time. No more than `max_concurrent` are under way, so every proposal knows the outcome
-    of all trials but those that run.
+    of all trials but those that run. What it proposes follows from the sweep's ledger alone, so a searcher made over
+    the ledger of a sweep that was cut off goes on with it: first with the trials that had not ended, each from its
+    last checkpoint.
     """
-
-    CHECKPOINT = "searcher-state.pkl"
 
     def __init__(self, sweep: RunningSweep, arms: tuple[Arm, ...], max_concurrent: int) -> None:
         super().__init__(metric=sweep.spec.metric.name, mode="max" if sweep.spec.metric.goal == "maximize" else "min")
@@ -42,54 +41,59 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             for arm in arms
         }
         self._exhausted: set[str] = set()
-        self._waiting_confirm: dict[str, list[TrialRequest]] = {}  # arm -> retrainings not yet started
-        self._trial_of_ray: dict[str, str] = {}
+        self._confirm: dict[str, list[TrialRequest]] = {}  # arm -> its retrainings, once its search is over
+        self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial
+        self._cut_off = deque(sweep.ledger.running())
+        for entry in sweep.ledger.select(stage=STAGE_SEARCH):
+            self._proposers[entry.arm].recall(entry)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's config; None to be asked again later; FINISHED when no more can come."""
-        ledger = self._sweep.ledger
-        if self._sweep.stopping and not ledger.running():
+        num_under_way = sum(not entry.ended for entry in self._of_ray.values())
+        if self._sweep.stopping and not num_under_way:
             self._sweep.interrupt()
         if self._sweep.interrupted:
             return str(Searcher.FINISHED)
-        if self._sweep.paused or self._sweep.stopping or len(ledger.running()) >= self._max_concurrent:
+        if self._sweep.paused or self._sweep.stopping or num_under_way >= self._max_concurrent:
             return None
         self._check_budgets()
-        request = self._next_search() or self._next_confirm()
+        request = self._next_cut_off() or self._next_search() or self._next_confirm()
+        if request is None and num_under_way:
+            return None
         if request is None:
-            return None if ledger.running() else str(Searcher.FINISHED)
-        self._trial_of_ray[trial_id] = request.trial_id
-        seed = request.parameters["seed"]
-        ledger.add(
-            TrialEntry(
-                request.trial_id, request.arm, request.stage, request.number, _as_int(seed), dict(request.parameters)
-            )
-        )
+            self._sweep.finished = True
+            return str(Searcher.FINISHED)
+        self._of_ray[trial_id] = self._sweep.ledger.entries[request.trial_id]
         return request.to_ray()
-
-    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Passes an epoch's score to the arm's proposer."""
-        entry = self._entry(trial_id)
-        if entry.stage == STAGE_SEARCH and self.metric in result:
-            self._proposers[entry.arm].report(entry.number, result["epoch"], float(result[self.metric]))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Settles how a trial ended, first of all who hear of it, and tells the arm's proposer."""
-        entry = self._entry(trial_id)
+        entry = self._of_ray[trial_id]
         if entry.ended:
             return
         self._sweep.ledger.end(entry.trial_id, *conclude(entry, result or {}, error))
-        assert entry.state is not None
         if entry.stage == STAGE_SEARCH:
-            self._proposers[entry.arm].tell(entry.number, entry.state, entry.epoch, entry.last_score, entry.best_score)
-
-    def _entry(self, ray_trial_id: str) -> TrialEntry:
-        return self._sweep.ledger.entries[self._trial_of_ray[ray_trial_id]]
+            self._proposers[entry.arm].tell(entry)
 
     def _check_budgets(self) -> None:
         spec, ledger = self._sweep.spec, self._sweep.ledger
         if ledger.consecutive_failures >= spec.budget.max_consecutive_failures:
             self._sweep.halt(f"budget: {ledger.consecutive_failures} trials failed in a row")
+
+    def _next_cut_off(self) -> TrialRequest | None:
+        """The next trial that an earlier driver of this sweep left unfinished."""
+        if not self._cut_off:
+            return None
+        entry = self._cut_off.popleft()
+        return TrialRequest(
+            entry.trial_id,
+            entry.arm,
+            entry.stage,
+            entry.number,
+            entry.stage == STAGE_CONFIRM,
+            entry.parameters,
+            tuple(str(folder) for folder in self._sweep.folder.checkpoints(entry.trial_id)),
+        )
 
     def _next_search(self) -> TrialRequest | None:
         if self._sweep.halted or self._sweep.search_time_over():
@@ -104,19 +108,30 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
                 self._exhausted.add(arm.name)
                 continue
             seeded = {"seed": trial_seed(self._sweep.spec.seed, number), **parameters}
-            return TrialRequest(f"{slug(arm.name)}-{number:03d}", arm.name, STAGE_SEARCH, number, False, seeded)
+            return self._add(
+                TrialRequest(f"{slug(arm.name)}-{number:03d}", arm.name, STAGE_SEARCH, number, False, seeded)
+            )
         return None
 
     def _next_confirm(self) -> TrialRequest | None:
         if self._sweep.halted or self._sweep.spec.confirm.top == 0:
             return None
         for arm in self._arms:
-            if arm.name not in self._waiting_confirm and self._search_over(arm.name):
-                self._waiting_confirm[arm.name] = self._confirm_requests(arm.name)
-        for requests in self._waiting_confirm.values():
-            if requests:
-                return requests.pop(0)
+            if arm.name not in self._confirm and self._search_over(arm.name):
+                self._confirm[arm.name] = self._confirm_requests(arm.name)
+        for requests in self._confirm.values():
+            for request in requests:
+                if request.trial_id not in self._sweep.ledger.entries:
+                    return self._add(request)
         return None
+
+    def _add(self, request: TrialRequest) -> TrialRequest:
+        """Takes a new trial into the ledger."""
+        seed = _as_int(request.parameters["seed"])
+        self._sweep.ledger.add(
+            TrialEntry(request.trial_id, request.arm, request.stage, request.number, seed, dict(request.parameters))
+        )
+        return request
 
     def _search_over(self, arm: str) -> bool:
         entries = list(self._sweep.ledger.select(arm, STAGE_SEARCH))
@@ -134,29 +149,8 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             for number, trial in enumerate(trials)
         ]
 
-    # Tune asks for a picklable state with every snapshot. The sweep itself travels with the callback's state.
-    _IN_SNAPSHOT = ("_proposers", "_exhausted", "_waiting_confirm", "_trial_of_ray")
-
     def save(self, checkpoint_path: str) -> None:
-        """Writes proposers and counters; one pickle, so that studies and their open trials stay connected."""
-        Path(checkpoint_path).write_bytes(pickle.dumps({name: getattr(self, name) for name in self._IN_SNAPSHOT}))
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Reads what `save` wrote."""
-        for name, value in pickle.loads(Path(checkpoint_path).read_bytes()).items():
-            setattr(self, name, value)
-
-
-class ResumableSearch(SearchGenerator):  # type: ignore[misc]  # Ray ships no types
-    """Tune's wrapper of a searcher, which forgets over a resume that the searcher had nothing more to propose.
-
-    Otherwise a sweep that was stopped between two trials would come back finished. The searcher says so again if it
-    still holds.
-    """
-
-    def get_state(self) -> dict[str, Any]:
-        """Tune's state of the search."""
-        return {**super().get_state(), "finished": False}
+        """Writes nothing: Tune asks with every snapshot of its own, and a sweep is resumed from its journal."""
 
 
 def conclude(entry: TrialEntry, result: Mapping[str, Any], error: bool) -> tuple[TrialState, str, str]:

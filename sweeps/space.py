@@ -107,6 +107,34 @@ def _sample(parameters: Mapping[str, Parameter], trial: BaseTrial, prefix: str) 
                 yield from _sample(choices[chosen], trial, f"{unique}.{chosen}.")
 
 
+def to_suggestions(arm: Arm, parameters: Mapping[str, Value]) -> dict[str, Value]:
+    """What `trial.suggest_*` gave when `sample` drew this configuration, by Optuna's names."""
+    return dict(_to_suggestions(arm.parameters, parameters, ""))
+
+
+def _to_suggestions(
+    space: Mapping[str, Parameter], drawn: Mapping[str, Value], prefix: str
+) -> Iterator[tuple[str, Value]]:
+    for name, parameter in space.items():
+        unique, value = prefix + name, drawn[name]
+        match parameter:
+            case Constant():
+                pass
+            case Categorical(values=values):
+                if len(values) > 1:
+                    yield unique, value
+            case QUniform(q=q):
+                assert isinstance(value, int | float)
+                yield unique, round(value / q)
+            case Choices(choices=choices):
+                assert isinstance(value, str)
+                if len(choices) > 1:
+                    yield unique, value
+                yield from _to_suggestions(choices[value], drawn, f"{unique}.{value}.")
+            case _:
+                yield unique, value
+
+
 def num_dimensions(arm: Arm) -> int:
     """Axes of the unit cube that `from_unit_cube` reads for this arm."""
     return _count_axes(arm.parameters)

@@ -1,13 +1,14 @@
-"""What searcher, scheduler and callback of one running sweep share, and how it passes through Tune's snapshots."""
+"""What searcher, scheduler and callback of one running sweep share."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sweeps.home import SweepFolder
     from sweeps.ledger import Ledger, TrialEntry
     from sweeps.schedulers import ArmRungs
     from sweeps.spec import SweepSpec
@@ -20,10 +21,8 @@ Listener = Callable[["RunningSweep", "TrialEntry | None", str], None]  # (sweep,
 class RunningSweep:
     """The state of the sweep that this process drives.
 
-    Tune pickles searcher, scheduler and callbacks when a sweep starts and unpickles them to restore it. All three hold
-    this object, which pickles as its id and unpickles as the object that this process registered under that id: live
-    things (threads, terminals, secrets) never get into a pickle, and the three cannot come back with three ledgers. Its
-    content travels through `get_state` and `set_state`, which Tune calls for every snapshot.
+    Tune pickles searcher, scheduler and callbacks when a sweep starts, for a restoring of its own that is not used
+    here: this object pickles as its id, so that live things (threads, terminals, secrets) never get into a pickle.
     """
 
     sweep_id: str
@@ -31,14 +30,21 @@ class RunningSweep:
     ledger: Ledger
     rungs: ArmRungs
     recorder: Recorder
+    folder: SweepFolder
     num_trials: Mapping[str, int | None]  # search trials of each arm at most, None where only time ends the search
     deadline: float | None = None  # time.time() after which no search trial starts or goes on
     slots: int = 1  # trials that run at a time
     paused: bool = False  # no new trials until it is resumed
     stopping: bool = False  # no new trials; ends, to be resumed later, when those that run have ended
+    finished: bool = False  # the searcher has nothing left to propose
     interrupted: bool = False  # ended before it was done; can be resumed
     halted: str = ""  # why no further trial is proposed; "" while the sweep goes on
     listeners: list[Listener] = field(default_factory=list)
+
+    @property
+    def sign(self) -> float:
+        """What makes of a score one of which more is better."""
+        return 1.0 if self.spec.metric.goal == "maximize" else -1.0
 
     def notify(self, entry: TrialEntry | None, event: str) -> None:
         """Tells the terminal what happened: started, epoch, ended, step."""
@@ -57,38 +63,5 @@ class RunningSweep:
         """Whether `budget.hours` is used up: no search trial starts or goes on, the best are still retrained."""
         return self.deadline is not None and time.time() > self.deadline
 
-    def get_state(self) -> dict[str, Any]:
-        """Plain data for the snapshot."""
-        return {
-            "entries": self.ledger.entries,
-            "consecutive_failures": self.ledger.consecutive_failures,
-            "rungs": self.rungs.get_state(),
-            "deadline": self.deadline,
-        }
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Puts back what `get_state` gave, in place; trials that ran open their MLflow runs again when they go on."""
-        self.ledger.entries.clear()
-        self.ledger.entries.update(state["entries"])
-        for entry in self.ledger.running():
-            entry.started = False
-        self.ledger.consecutive_failures = state["consecutive_failures"]
-        self.rungs.set_state(state["rungs"])
-        self.deadline = state["deadline"]
-
-    def __reduce__(self) -> tuple[Callable[[str], RunningSweep], tuple[str]]:
-        return running_sweep, (self.sweep_id,)
-
-
-_REGISTERED: dict[str, RunningSweep] = {}
-
-
-def register(sweep: RunningSweep) -> RunningSweep:
-    """Makes a sweep the one that snapshots with its id come back to."""
-    _REGISTERED[sweep.sweep_id] = sweep
-    return sweep
-
-
-def running_sweep(sweep_id: str) -> RunningSweep:
-    """Returns the registered sweep of this process."""
-    return _REGISTERED[sweep_id]
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (self.sweep_id,)

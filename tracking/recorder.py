@@ -71,6 +71,11 @@ class Recorder:
         self._thread = threading.Thread(target=self._run, name="mlflow-recorder", daemon=True)
         self._thread.start()
 
+    @property
+    def past(self) -> tuple[Event, ...]:
+        """What earlier drivers of this sweep recorded, whether or not MLflow has got it."""
+        return self._journal.events
+
     # Called by the driver
 
     def start_sweep(self, record: SweepRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 REPORTED_AT_END = "stop_reason"  # key of a trial's last result: epochs | patience | diverged | failed
 ERROR = "error"  # key of a failed trial's last result: its traceback
+logger = logging.getLogger(__name__)
 MIN_CHECKPOINT_SECONDS = 20.0  # a restarted trial repeats at most this much work and one epoch
 
 
@@ -33,6 +35,9 @@ class TrialRequest:
     number: int
     read_test: bool  # read the test split, once, at the end
     parameters: Mapping[str, Value]
+    checkpoints: tuple[
+        str, ...
+    ] = ()  # folders to go on from, the best first; those that cannot be used are passed over
 
     def to_ray(self) -> dict[str, Any]:
         """The loose dict that Ray carries; `parse_trial` reads it back."""
@@ -93,17 +98,35 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
 
     def _started_run(self) -> TrainingRun:
         if self._run is None:
-            from trainer.loop import TrainingRun
-
-            # A trial that asked for no GPU sees all of them in Ray 2.60, so the device follows the request.
-            granted = self.trial_resources.required_resources
-            self._run = TrainingRun(
-                build_trial_config(self._request.parameters),
-                self._data,
-                device="cuda" if granted.get("GPU", 0) else "cpu",
-                num_threads=int(granted["CPU"]),
-            )
+            self._run = self._resume() or self._build_run()
         return self._run
+
+    def _resume(self) -> TrainingRun | None:
+        """The training as the latest usable checkpoint has it; None to begin anew."""
+        from trainer.checkpoint import CheckpointError, load_checkpoint
+
+        for folder in self._request.checkpoints:
+            run = self._build_run()
+            try:
+                load_checkpoint(run, Path(folder))
+            except CheckpointError as error:
+                logger.warning("%s: %s", self._request.trial_id, error)
+                continue
+            if run.stop_reason is None:  # of one that was over, the last result is still wanted
+                return run
+        return None
+
+    def _build_run(self) -> TrainingRun:
+        from trainer.loop import TrainingRun
+
+        # A trial that asked for no GPU sees all of them in Ray 2.60, so the device follows the request.
+        granted = self.trial_resources.required_resources
+        return TrainingRun(
+            build_trial_config(self._request.parameters),
+            self._data,
+            device="cuda" if granted.get("GPU", 0) else "cpu",
+            num_threads=int(granted["CPU"]),
+        )
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Writes the exact state of the training."""
@@ -116,7 +139,8 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
         """Continues a training from a checkpoint, on whatever node it is now."""
         from trainer.checkpoint import load_checkpoint
 
-        load_checkpoint(self._started_run(), Path(checkpoint))
+        self._run = self._build_run()
+        load_checkpoint(self._run, Path(checkpoint))
 
     def cleanup(self) -> None:
         """Lets go of the model."""

@@ -183,36 +183,38 @@ def test_the_grid_runs_every_combination_once(home: Home, build_spec: BuildSpec)
     assert len(combinations) == len(table.trials) == 8
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
-def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
-    number: signal.Signals, home: Home, build_spec: BuildSpec, tmp_path: Path
-) -> None:
-    overrides = ["--set", "parameters.epochs=8", "--set", "early_terminate=null", "--set", "budget.trials_per_arm=3"]
-    command = [sys.executable, "-m", "sweeps.cli"]
-    with subprocess.Popen(
-        [*command, "run", str(tmp_path / "small.yaml"), *overrides],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "TUNE_GLOBAL_CHECKPOINT_S": "0"},
-    ) as process:
+def run_until(command: list[str], text: str, number: signal.Signals) -> tuple[int, str]:
+    """Runs a command, sends it a signal when it has printed `text`, and returns its exit code and what it printed."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         timer = threading.Timer(120, process.kill)
         timer.start()
         output = []
         for line in process.stdout:
             output.append(line)
-            if "(2 ended)" in line:
+            if text in line:
                 process.send_signal(number)
                 break
         output += process.stdout.readlines()
-        code = process.wait()
         timer.cancel()
+        return process.wait(), "".join(output)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
+    number: signal.Signals, home: Home, build_spec: BuildSpec, tmp_path: Path
+) -> None:
+    overrides = ["--set", "parameters.epochs=8", "--set", "early_terminate=null", "--set", "budget.trials_per_arm=3"]
+    command = [sys.executable, "-m", "sweeps.cli"]
+    code, output = run_until([*command, "run", str(tmp_path / "small.yaml"), *overrides], "(2 ended)", number)
     (sweep_id,) = home.sweep_ids()
     if number is signal.SIGINT:
-        assert code == ExitCode.INTERRUPTED, "".join(output)
-        assert f"sweeps resume {sweep_id}" in "".join(output)
+        assert code == ExitCode.INTERRUPTED, output
+        assert f"sweeps resume {sweep_id}" in output
         assert "RUNNING" not in run_statuses(home)
+    else:
+        code, output = run_until([*command, "resume"], "(4 ended)", number)  # and once more
+        assert code == -signal.SIGKILL, output
     resumed = subprocess.run([*command, "resume", "--json"], capture_output=True, text=True, check=False)
     assert resumed.returncode == ExitCode.DONE, resumed.stderr
     table = load_sweep(sweep_id, home.tracking_uri)
@@ -223,6 +225,7 @@ def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
     assert_epochs_are_whole(table)
     assert table.state == "completed"
     assert "RUNNING" not in run_statuses(home)
+    assert_the_winner_is_registered(table, home)
 
 
 def test_without_cifar10_a_sweep_ends_or_falls_back_loudly_where_its_file_allows(

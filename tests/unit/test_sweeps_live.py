@@ -1,10 +1,12 @@
 import io
 import math
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
+from sweeps.home import SweepFolder
 from sweeps.ledger import Ledger, TrialEntry
 from sweeps.live import LineView, TableView, build_status_table, build_view, estimate_seconds_left, format_seconds
 from sweeps.schedulers import ArmRungs
@@ -25,7 +27,13 @@ def sweep() -> RunningSweep:
     spec = SweepSpec(name="s", compare="optimizer", parameters={"epochs": Constant(value=4)})
     ledger = Ledger("maximize", ("sgd", "adam"))
     sweep = RunningSweep(
-        "s-1", spec, ledger, ArmRungs(ledger.arms, None, 4), cast("Any", QuietRecorder()), {"sgd": 3, "adam": 3}
+        "s-1",
+        spec,
+        ledger,
+        ArmRungs(ledger.arms, None, 4),
+        cast("Any", QuietRecorder()),
+        SweepFolder(Path("s-1")),
+        {"sgd": 3, "adam": 3},
     )
     for number, (state, epochs, score) in enumerate(
         [(TrialState.COMPLETED, 4, 0.61), (TrialState.EARLY_STOPPED, 1, 0.3), (None, 2, 0.5)]

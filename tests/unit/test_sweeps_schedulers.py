@@ -84,17 +84,6 @@ def test_arms_do_not_compete() -> None:
     assert rungs["slow"].judge("slow-0", 1, 0.2) == ""
 
 
-def test_state_survives_a_snapshot() -> None:
-    asha = Asha(min_iter=1, eta=3)
-    before = ArmRungs(("a", "b"), asha, 9)
-    for trial, score in (("x", 0.5), ("y", 0.6), ("z", 0.4)):
-        before["a"].judge(trial, 1, score)
-    after = ArmRungs(("a", "b"), asha, 9)
-    after.set_state(before.get_state())
-    for score in (0.45, 0.55, 0.7):
-        assert after["a"].judge(f"new-{score}", 1, score) == before["a"].judge(f"new-{score}", 1, score)
-
-
 def test_without_early_termination_nothing_is_stopped() -> None:
     rungs = ArmRungs(("all",), None, 9)
     assert all(rungs["all"].judge(str(trial), epoch, math.nan) == "" for trial in range(5) for epoch in range(1, 10))

@@ -6,10 +6,11 @@ import optuna
 import pytest
 
 from sweeps.budgets import num_search_trials
+from sweeps.home import SweepFolder
 from sweeps.ledger import Ledger
 from sweeps.proposers import METHODS, BayesProposer, RandomProposer, SobolProposer
 from sweeps.schedulers import ArmRungs
-from sweeps.searchers import ArmSearcher, ResumableSearch, conclude, slug
+from sweeps.searchers import ArmSearcher, conclude, slug
 from sweeps.space import build_arms
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.state import RunningSweep
@@ -33,7 +34,9 @@ parameters:
 """
 
 
-def build_searcher(tmp_path: Path, method: str = "random", max_concurrent: int = 2, text: str = SWEEP) -> ArmSearcher:
+def build_searcher(
+    tmp_path: Path, method: str = "random", max_concurrent: int = 2, text: str = SWEEP, known: Ledger | None = None
+) -> ArmSearcher:
     file = tmp_path / "sweep.yaml"
     file.write_text(text.replace("METHOD", method))
     spec = load_spec(file)
@@ -42,9 +45,10 @@ def build_searcher(tmp_path: Path, method: str = "random", max_concurrent: int =
     sweep = RunningSweep(
         sweep_id="s",
         spec=spec,
-        ledger=Ledger(spec.metric.goal, names),
+        ledger=known or Ledger(spec.metric.goal, names),
         rungs=ArmRungs(names, None, 9),
         recorder=cast("Any", None),  # the searcher has nothing to record
+        folder=SweepFolder(tmp_path / "s"),
         num_trials=num_search_trials(spec, arms),
     )
     return ArmSearcher(sweep, arms, max_concurrent)
@@ -55,11 +59,10 @@ def ledger_of(searcher: ArmSearcher) -> Ledger:
 
 
 def finish(searcher: ArmSearcher, ray_id: str, score: float, epochs: int = 9, **result: Any) -> None:
-    """Plays a trial through: every epoch to ledger and searcher, then its end."""
-    trial_id = searcher._trial_of_ray[ray_id]
+    """Plays a trial through: every epoch to the ledger, its end to the searcher."""
+    trial_id = searcher._of_ray[ray_id].trial_id
     for epoch in range(1, epochs + 1):
         ledger_of(searcher).record_epoch(trial_id, epoch, score, 1.0)
-        searcher.on_trial_result(ray_id, {"epoch": epoch, "val_accuracy": score})
     searcher.on_trial_complete(ray_id, {"epoch": epochs, "val_accuracy": score, "stop_reason": "epochs", **result})
 
 
@@ -99,10 +102,7 @@ class TestEveryMethod:
         for number in range(3):
             before.suggest(str(number))
             finish(before, str(number), 0.5 + (number + 1) / 1000)
-        before.save(str(tmp_path / "state.pkl"))
-        after = build_searcher(tmp_path, method, text=self.text(method))
-        after.restore(str(tmp_path / "state.pkl"))
-        after._sweep.set_state(before._sweep.get_state())
+        after = build_searcher(tmp_path, method, text=self.text(method), known=ledger_of(before))
         rest: list[TrialRequest] = []
         while (config := after.suggest(ray_id := str(3 + len(rest)))) != "FINISHED":
             assert isinstance(config, dict)
@@ -181,9 +181,9 @@ def test_optuna_hears_the_truth(tmp_path: Path) -> None:
             searcher.suggest(ray_id)
         if not result:
             for ray_id in ray_ids:
-                ledger_of(searcher).entries[searcher._trial_of_ray[ray_id]].stop_reason = "asha: rank 3 of 3"
+                searcher._of_ray[ray_id].stop_reason = "asha: rank 3 of 3"
         for ray_id in ray_ids:
-            trial_id = searcher._trial_of_ray[ray_id]
+            trial_id = searcher._of_ray[ray_id].trial_id
             ledger_of(searcher).record_epoch(trial_id, 1, score, 1.0)
             searcher.on_trial_complete(ray_id, {"epoch": 1, "val_accuracy": score, **result})
     states = optuna.trial.TrialState
@@ -248,7 +248,6 @@ def test_a_paused_sweep_proposes_nothing_and_goes_on(tmp_path: Path) -> None:
 
 def test_a_sweep_that_is_stopped_ends_when_its_trials_have_and_can_be_resumed(tmp_path: Path) -> None:
     searcher = build_searcher(tmp_path)
-    search = ResumableSearch(searcher)
     assert isinstance(searcher.suggest("0"), dict)
     searcher._sweep.stopping = True
     assert searcher.suggest("1") is None
@@ -256,8 +255,31 @@ def test_a_sweep_that_is_stopped_ends_when_its_trials_have_and_can_be_resumed(tm
     finish(searcher, "0", 0.5)
     assert searcher.suggest("1") == "FINISHED"
     assert searcher._sweep.interrupted
-    search.set_state({**search.get_state(), "total_samples": math.inf})
-    search.set_finished()
-    assert search.is_finished()
-    search.set_state(search.get_state())
-    assert not search.is_finished()
+    assert not searcher._sweep.finished
+    again = build_searcher(tmp_path, known=ledger_of(searcher))
+    config = again.suggest("0")
+    assert isinstance(config, dict)
+    assert config["trial_id"] == "adam-000"
+
+
+def test_trials_that_were_cut_off_go_on_first_from_their_latest_checkpoint(tmp_path: Path) -> None:
+    before = build_searcher(tmp_path)
+    for ray_id in ("0", "1"):
+        before.suggest(ray_id)
+    finish(before, "0", 0.5)
+    for folder in ("trials-0000/adam-000/checkpoint_000001", "trials-0001/adam-000/checkpoint_000000"):
+        (tmp_path / "s/ray" / folder).mkdir(parents=True)
+        (tmp_path / "s/ray" / folder / "checkpoint.pt").touch()
+    (tmp_path / "s/ray/trials-0001/adam-000/checkpoint_000001").mkdir()  # cut off before the file was there
+    after = build_searcher(tmp_path, known=ledger_of(before))
+    config = after.suggest("0")
+    assert isinstance(config, dict)
+    request = parse_trial(config)
+    assert (request.trial_id, request.parameters) == ("adam-000", ledger_of(before).entries["adam-000"].parameters)
+    assert [path.removeprefix(f"{tmp_path}/s/ray/") for path in request.checkpoints] == [
+        "trials-0001/adam-000/checkpoint_000000",
+        "trials-0000/adam-000/checkpoint_000001",
+    ]
+    config = after.suggest("1")
+    assert isinstance(config, dict)
+    assert (config["trial_id"], config["checkpoints"]) == ("sgd-001", ())

@@ -199,6 +199,35 @@ class TestCheckpoint:
         after.restore(saved)
         assert show([*done, *run_to_end(after)]) == expected
 
+    def save_after(self, start, tmp_path, epochs):
+        """Folders with a checkpoint of the trial after each of these epochs; None for a file that is damaged."""
+        folders = []
+        for number, epoch in enumerate(epochs):
+            trial = start(CONFIRM)
+            for _ in range(epoch or 1):
+                trial.step()
+            folders.append(str(tmp_path / f"checkpoint-{number}"))
+            trial.save_checkpoint(folders[-1])
+            if epoch is None:
+                file = tmp_path / f"checkpoint-{number}" / "checkpoint.pt"
+                file.write_bytes(file.read_bytes()[:-1000])
+        return tuple(folders)
+
+    @pytest.mark.parametrize(
+        ("saved", "first"),
+        [((2, 1), 3), ((None, 1), 2), ((None, None), 1), ((3, 2), 3), ((3,), 1), ((), 1)],
+        ids=["latest", "damaged", "all damaged", "over", "only one, over", "none"],
+    )
+    def test_a_request_goes_on_from_the_first_checkpoint_that_can_be_used(self, start, tmp_path, saved, first):
+        expected = show(run_to_end(start(CONFIRM)))
+        request = replace(CONFIRM, checkpoints=self.save_after(start, tmp_path, saved))
+        assert show(run_to_end(start(request))) == expected[first - 1 :]
+
+    def test_a_checkpoint_of_other_settings_is_not_used(self, start, tmp_path):
+        other = replace(CONFIRM, parameters={**CONFIRM.parameters, "seed": 9})
+        request = replace(other, checkpoints=self.save_after(start, tmp_path, (2,)))
+        assert show(run_to_end(start(request))) == show(run_to_end(start(other)))
+
     def test_is_due_when_the_last_one_is_old_and_the_trial_goes_on(self, start, clock, tmp_path):
         trial = start(replace(SEARCH, parameters={**SEARCH.parameters, "epochs": 7}))
         due = []

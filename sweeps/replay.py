@@ -1,0 +1,72 @@
+"""What an earlier driver of a sweep knew, from the journal that it wrote: how a sweep is resumed.
+
+The journal is written before anything takes effect, one event at a time, and is the only state of a sweep that outlives
+its driver: what one file says cannot disagree with another. (Tune's own snapshot is several files, written one after
+another every ten seconds: a driver killed in between comes back with trials that only some of them know.)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from sweeps.ledger import TrialEntry
+from tracking.names import STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
+
+if TYPE_CHECKING:
+    from sweeps.state import RunningSweep
+    from tracking.journal import Event
+
+
+def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
+    """Brings a new sweep's ledger, rungs and deadline to where the journal's events leave them.
+
+    A trial that was stopped because its sweep ended counts as unfinished: it goes on. Failures in a row count from 0,
+    since whoever resumes a sweep that they ended has looked into them.
+
+    Args:
+        sweep: Nothing has run under it.
+        events: Of the same sweep, in order.
+    """
+    for event in events:
+        match event.kind:
+            case "start_sweep":
+                hours = sweep.spec.budget.hours
+                if hours is not None and sweep.deadline is None:
+                    sweep.deadline = event.time_ms / 1000 + 3600 * hours
+            case "start_trial":
+                _start(sweep, event.content)
+            case "epoch":
+                _record_epoch(sweep, event.trial_id, event.content)
+            case "end_trial":
+                _end(sweep, event.trial_id, event.content)
+    sweep.ledger.consecutive_failures = 0
+
+
+def _start(sweep: RunningSweep, trial: Mapping[str, Any]) -> None:
+    if trial["trial_id"] not in sweep.ledger.entries:  # else it was opened again after a resume
+        names = ("trial_id", "arm", "stage", "number", "seed", "parameters")
+        sweep.ledger.add(TrialEntry(**{name: trial[name] for name in names}))
+
+
+def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:
+    epoch, metrics = content["epoch"], content["metrics"]
+    score = metrics[sweep.spec.metric.name]
+    seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
+    if sweep.ledger.record_epoch(trial_id, epoch, score, seconds):
+        entry = sweep.ledger.entries[trial_id]
+        if entry.stage == STAGE_SEARCH:
+            entry.stop_reason = sweep.rungs[entry.arm].judge(trial_id, epoch, sweep.sign * score)
+
+
+def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:
+    state = TrialState(content["state"])
+    if state is TrialState.STOPPED:
+        return
+    entry = sweep.ledger.entries[trial_id]
+    entry.started = True
+    entry.summary.update(content["metrics"])
+    sweep.ledger.end(trial_id, state, content["stop_reason"])
+    if entry.stage == STAGE_SEARCH and state is TrialState.DIVERGED:
+        sweep.rungs[entry.arm].record_ended(trial_id, entry.epoch, math.nan)

@@ -1,0 +1,240 @@
+"""A sweep whose driver is killed at any moment, and resumed, ends as if nothing had happened.
+
+The moments are the events of the journal: nothing else outlives a driver. Tune is played by a loop that calls searcher,
+scheduler and callback in its order.
+"""
+
+import json
+import math
+import random
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeps.budgets import num_search_trials
+from sweeps.callbacks import SweepCallback, close_unfinished
+from sweeps.home import SweepFolder
+from sweeps.ledger import Ledger
+from sweeps.replay import replay
+from sweeps.schedulers import ArmRungs, ArmScheduler
+from sweeps.searchers import ArmSearcher
+from sweeps.space import build_arms
+from sweeps.spec import SweepSpec, load_spec
+from sweeps.state import RunningSweep
+from tracking.journal import Event
+from tracking.names import EPOCH_METRICS, TrialState
+from trainer.trainable import parse_trial
+
+SWEEP = """
+method: METHOD
+compare: optimizer
+budget: {trials_per_arm: 7}
+early_terminate: {type: asha, min_iter: 1, eta: 2}
+confirm: {top: 2, seeds: 2}
+seed: 3
+parameters:
+  dataset: synthetic
+  epochs: 5
+  batch_size: {values: [32, 64]}
+  weight_decay: {distribution: q_uniform, q: 0.05, min: 0, max: 0.3}
+  optimizer:
+    choices:
+      sgd: {lr: {distribution: log_uniform_values, min: 1e-3, max: 1}}
+      adam: {lr: {distribution: log_uniform_values, min: 1e-5, max: 1e-1}}
+  model: {choices: {fastcnn: {depth: {min: 1, max: 3}}, cnn3c3d: {}}}
+"""
+
+
+class Cut(BaseException):
+    """The driver is killed."""
+
+
+class ListRecorder:
+    """Keeps the events as a journal would, and can be killed after so many of them."""
+
+    def __init__(self, past: Sequence[Event] = (), cut_after: int | None = None) -> None:
+        self.events = list(past)
+        self._cut_after = cut_after
+
+    def _add(self, kind: str, trial_id: str, content: dict[str, Any]) -> None:
+        if self._cut_after is not None and len(self.events) >= self._cut_after:
+            raise Cut
+        line = Event(len(self.events) + 1, kind, 0, trial_id, content).to_line()
+        self.events.append(Event(**json.loads(line)))
+
+    def start_trial(self, record: Any) -> None:
+        self._add("start_trial", record.trial_id, vars(record))
+
+    def record_epoch(self, trial_id: str, epoch: int, metrics: dict[str, float]) -> None:
+        self._add("epoch", trial_id, {"epoch": epoch, "metrics": metrics})
+
+    def end_trial(self, trial_id: str, state: TrialState, stop_reason: str, metrics: dict[str, float]) -> None:
+        self._add("end_trial", trial_id, {"state": str(state), "stop_reason": stop_reason, "metrics": dict(metrics)})
+
+
+def load(tmp_path: Path, method: str) -> SweepSpec:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(SWEEP.replace("METHOD", method))
+    return load_spec(file)
+
+
+def train(request: Any, epoch: int) -> dict[str, Any]:
+    """What training gives: a curve that follows from the configuration; some diverge, fail, or stop early."""
+    luck = random.Random(zlib.crc32(json.dumps(dict(request.parameters), sort_keys=True).encode()))
+    kind, level = luck.random(), luck.random()
+    metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": level * epoch / 5}
+    if kind < 0.08 and epoch == 2:
+        return {"epoch": 1, "stop_reason": "failed", "failure": "ValueError: no", "error": "Traceback", "done": True}
+    if kind < 0.2 and epoch == 3:
+        return metrics | {"epoch": 3, "val_accuracy": math.nan, "stop_reason": "diverged", "done": True}
+    if epoch == 5 or (kind > 0.9 and epoch == 4):
+        return metrics | {"epoch": epoch, "stop_reason": "epochs" if epoch == 5 else "patience", "done": True}
+    return metrics | {"epoch": epoch, "done": False}
+
+
+def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, luck: random.Random) -> RunningSweep:
+    """Runs a sweep as Tune would, from where the recorder's events end, to its end or to the recorder's cut."""
+    arms = build_arms(spec)
+    names = tuple(arm.name for arm in arms)
+    sweep = RunningSweep(
+        sweep_id="s",
+        spec=spec,
+        ledger=Ledger(spec.metric.goal, names),
+        rungs=ArmRungs(names, spec.early_terminate, 5),
+        recorder=cast("Any", recorder),
+        folder=SweepFolder(tmp_path / "s"),
+        num_trials=num_search_trials(spec, arms),
+        slots=slots,
+    )
+    replay(sweep, tuple(recorder.events))
+    searcher, scheduler, callback = ArmSearcher(sweep, arms, slots), ArmScheduler(sweep), SweepCallback(sweep)
+    live: dict[str, tuple[Any, int]] = {}  # Ray's id -> trial, its next epoch
+    number = 0
+    while not (sweep.finished and not live):
+        number += 1
+        config = searcher.suggest(str(number))
+        if isinstance(config, dict):
+            trial = cast("Any", SimpleNamespace(config=config, trial_id=str(number)))
+            known = sweep.ledger.entries[config["trial_id"]].epoch
+            live[str(number)] = (
+                trial,
+                luck.randint(1, max(1, known)),
+            )  # from the beginning or a checkpoint, perhaps an old one
+            callback.on_trial_start(0, [], trial)
+        if not live:
+            continue
+        ray_id = luck.choice(sorted(live))
+        trial, epoch = live[ray_id]
+        result = train(parse_trial(trial.config), epoch)
+        stops = result["done"] or scheduler.on_trial_result(cast("Any", None), trial, result) == "STOP"
+        callback.on_trial_result(0, [], trial, result)
+        if stops:
+            scheduler.on_trial_complete(cast("Any", None), trial, result)
+            searcher.on_trial_complete(ray_id, result)
+            callback.on_trial_complete(0, [], trial)
+            del live[ray_id]
+        else:
+            live[ray_id] = trial, epoch + 1
+    return sweep
+
+
+def show(sweep: RunningSweep) -> dict[str, Any]:
+    """All that a sweep came to; as text, since NaN does not equal itself."""
+    rungs = {arm: (sweep.rungs[arm].scores, sweep.rungs[arm].verdicts) for arm in sweep.ledger.arms}
+    entries = {key: vars(entry) | {"error": "", "started": True} for key, entry in sweep.ledger.entries.items()}
+    return {"rungs": repr(rungs), **{key: repr(entry) for key, entry in entries.items()}}
+
+
+@pytest.mark.parametrize("method", ["bayes", "random"])
+def test_killed_at_any_event_a_sweep_of_one_slot_ends_as_if_it_had_not_been(method: str, tmp_path: Path) -> None:
+    spec = load(tmp_path, method)
+    recorder = ListRecorder()
+    whole = show(drive(spec, recorder, tmp_path, 1, random.Random(1)))
+    states = [event.content["state"] for event in recorder.events if event.kind == "end_trial"]
+    assert {"completed", "early_stopped", "diverged"} <= set(states), "the test meets every kind of end"
+    for cut in range(0, len(recorder.events), 1 if method == "random" else 5):
+        killed = ListRecorder(cut_after=cut)
+        with pytest.raises(Cut):
+            drive(spec, killed, tmp_path, 1, random.Random(1))
+        assert len(killed.events) == cut
+        assert show(drive(spec, ListRecorder(killed.events), tmp_path, 1, random.Random(2))) == whole
+
+
+@settings(max_examples=40, deadline=None)
+@given(cuts=st.lists(st.integers(0, 60), max_size=4), slots=st.integers(1, 5), seed=st.integers(0, 99))
+def test_killed_again_and_again_no_trial_is_lost_or_run_twice(
+    cuts: list[int], slots: int, seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("sweep")
+    spec = load(tmp_path, "sobol")
+    luck = random.Random(seed)
+    events: list[Event] = []
+    for cut in cuts:
+        recorder = ListRecorder(events, cut_after=len(events) + cut)
+        try:
+            drive(spec, recorder, tmp_path, slots, luck)
+        except Cut:
+            events = recorder.events
+        else:
+            break
+    recorder = ListRecorder(events)
+    sweep = drive(spec, recorder, tmp_path, slots, luck)
+    assert sorted(entry.number for entry in sweep.ledger.select("adam", "search")) == list(range(7))
+    assert sorted(entry.number for entry in sweep.ledger.select("sgd", "search")) == list(range(7))
+    assert all(len(list(sweep.ledger.select(arm, "confirm"))) == 4 for arm in ("adam", "sgd"))
+    assert not sweep.ledger.running()
+    ends = [event.trial_id for event in recorder.events if event.kind == "end_trial"]
+    assert sorted(ends) == sorted(sweep.ledger.entries), "each trial ends once"
+    for trial_id, entry in sweep.ledger.entries.items():
+        mine = [event for event in recorder.events if event.trial_id == trial_id]
+        epochs = [event.content["epoch"] for event in mine if event.kind == "epoch"]
+        assert epochs == list(range(1, entry.epoch + 1))
+        parameters = [event.content["parameters"] for event in mine if event.kind == "start_trial"]
+        assert all(each == entry.parameters for each in parameters)
+
+
+def test_what_an_orderly_end_stopped_goes_on_when_it_is_resumed(tmp_path: Path) -> None:
+    spec = load(tmp_path, "random")
+    recorder = ListRecorder(cut_after=9)
+    arms = tuple(arm.name for arm in build_arms(spec))
+    with pytest.raises(Cut):
+        drive(spec, recorder, tmp_path, 2, random.Random(1))
+    recorder = ListRecorder(recorder.events)
+    interrupted = RunningSweep(
+        sweep_id="s",
+        spec=spec,
+        ledger=Ledger(spec.metric.goal, arms),
+        rungs=ArmRungs(arms, spec.early_terminate, 5),
+        recorder=cast("Any", recorder),
+        folder=SweepFolder(tmp_path / "s"),
+        num_trials={},
+    )
+    replay(interrupted, tuple(recorder.events))
+    running = [entry.trial_id for entry in interrupted.ledger.running()]
+    assert running
+    for entry in interrupted.ledger.running():
+        entry.started = True
+    close_unfinished(interrupted, "interrupted")
+    assert not interrupted.ledger.running()
+    sweep = drive(spec, recorder, tmp_path, 2, random.Random(2))
+    assert all(sweep.ledger.entries[trial_id].state is not TrialState.STOPPED for trial_id in running)
+
+
+def test_a_sweep_that_ended_for_failures_in_a_row_goes_on_when_it_is_resumed(tmp_path: Path) -> None:
+    spec = load(tmp_path, "random")
+    recorder = ListRecorder()
+    sweep = drive(spec, recorder, tmp_path, 1, random.Random(1))
+    failed = next(iter(sweep.ledger.failed()))
+    for _ in range(3):
+        recorder.end_trial(failed.trial_id, TrialState.FAILED, "ValueError: no", {})
+    ledger = Ledger("maximize", ("sgd", "adam"))
+    sweep.ledger = ledger
+    replay(sweep, recorder.events)
+    assert ledger.consecutive_failures == 0
+    assert ledger.entries[failed.trial_id].state is TrialState.FAILED
