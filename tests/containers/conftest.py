@@ -1,11 +1,10 @@
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service import ROOT, Service
+from service import Service
 
 
 @pytest.fixture(scope="session")
@@ -16,17 +15,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode
     ):
         pytest.fail("no Docker engine answers; start one (here: ../shared/tools/containers.sh up)")
-    folder = tmp_path_factory.mktemp("docker")
-    for name in ("write-secrets.sh", ".env.example"):
-        shutil.copy(ROOT / "docker" / name, folder / name)
-    subprocess.run([folder / "write-secrets.sh"], check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with (folder / ".env").open("a") as file:
-        file.write(f"MLFLOW_PORT={port}\nMLFLOW_WORKERS=1\nBUILD_NETWORK=host\n")
-    service = Service("sweeps-test", folder / ".env", port)
-    service.compose("build", "--quiet")
+    service = Service.prepare(tmp_path_factory.mktemp("docker"))
     try:
         service.compose("up", "--detach", "--wait", "--scale", "worker=2")
         yield service

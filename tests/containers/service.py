@@ -1,10 +1,13 @@
 """The service in containers, driven as a person would: through `docker compose`."""
 
 import json
+import shutil
+import socket
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,21 @@ class Service:
     project: str
     environment_file: Path
     port: int
+
+    @classmethod
+    def prepare(cls, folder: Path) -> "Service":
+        """A deployment with secrets and a port of its own, its image built; nothing runs yet."""
+        for name in ("write-secrets.sh", ".env.example"):
+            shutil.copy(ROOT / "docker" / name, folder / name)
+        subprocess.run([folder / "write-secrets.sh"], check=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with (folder / ".env").open("a") as file:
+            file.write(f"MLFLOW_PORT={port}\nMLFLOW_WORKERS=1\nBUILD_NETWORK=host\n")
+        service = cls("sweeps-test", folder / ".env", port)
+        service.compose("build", "--quiet")
+        return service
 
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         command = ["docker", "compose", "--file", str(COMPOSE_FILE), "--project-name", self.project]
@@ -69,6 +87,27 @@ class Service:
         status = self.wait(sweep_id, lambda status: status["state"] != "running")
         assert status["state"] == state, self.sweeps("logs", sweep_id, check=False).stdout
         return status
+
+    @contextmanager
+    def of_another_image(self) -> Iterator["Service"]:
+        """The same deployment from an image made anew, as after an upgrade."""
+        image = "sweeps-test-upgraded"
+        subprocess.run(
+            ["docker", "build", "--quiet", "--tag", image, "-"],
+            input='FROM sweeps:latest\nLABEL org.opencontainers.image.version="upgraded"\n',
+            text=True,
+            check=True,
+            capture_output=True,
+        )
+        environment = self.environment_file.with_name(".env.upgraded")
+        environment.write_text(f"{self.environment_file.read_text()}SWEEPS_IMAGE={image}\n")
+        upgraded = replace(self, environment_file=environment)
+        try:
+            upgraded.compose("up", "--detach", "--wait", "--no-build", "--scale", "worker=2")
+            yield upgraded
+        finally:
+            self.compose("up", "--detach", "--wait", "--no-build", "--scale", "worker=2")
+            subprocess.run(["docker", "image", "rm", image], check=False, capture_output=True)
 
     def containers(self) -> list[dict[str, Any]]:
         """What the engine knows of each container."""

@@ -159,6 +159,21 @@ def test_a_head_that_is_killed_is_survived(service: Service) -> None:
     assert {row["num_epochs"] for row in table["leaderboard"]} == {(3 + 1) * 12}
 
 
+def test_a_new_image_over_the_same_volumes_reads_and_resumes_what_the_old_one_left(service: Service) -> None:
+    sweep_id = service.submit()
+    service.wait(sweep_id, lambda status: count_states(status, "completed") >= 1)
+    assert "cancelling" in service.sweeps("cancel", sweep_id).stdout
+    before = count_states(service.wait_for_end(sweep_id, "interrupted"), "completed")
+    old = {each["Id"] for each in service.containers()}
+    with service.of_another_image() as upgraded:
+        assert {each["Id"] for each in upgraded.of_service("mlflow") + upgraded.of_service("worker")}.isdisjoint(old)
+        assert sweep_id in upgraded.sweeps("list").stdout
+        assert count_states(upgraded.status(sweep_id), "completed") == before
+        upgraded.sweeps("resume", sweep_id)
+        assert count_states(upgraded.wait_for_end(sweep_id), "completed") == 6
+        assert "adam" in upgraded.sweeps("report", sweep_id).stdout
+
+
 def test_the_ui_opens_in_a_browser_with_the_password(service: Service, mlflow_password: str) -> None:
     from playwright.sync_api import sync_playwright
 

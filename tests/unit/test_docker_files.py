@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
@@ -34,6 +36,73 @@ def test_the_clusters_on_kubernetes_have_the_locked_ray_and_a_token() -> None:
             (container,) = pod["containers"]
             assert container["resources"]["limits"]["memory"]
             assert "/results" in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+# What KubeRay 1.5 takes of the fields used here (ray-operator, {raycluster,rayjob}_types.go). Any other field
+# is refused, as the API server does with a misspelt one. Pods are Kubernetes' own and are held to its schema below.
+STRINGS = {"type": "object", "additionalProperties": {"type": "string"}}
+GROUP = {"rayStartParams": STRINGS, "template": {"type": "object", "required": ["spec"]}}
+WORKERS = {
+    "groupName": {"type": "string"},
+    "replicas": {"type": "integer", "minimum": 0},
+    "minReplicas": {"type": "integer", "minimum": 0},
+    "maxReplicas": {"type": "integer", "minimum": 0},
+    **GROUP,
+}
+
+
+def closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+CLUSTER = closed(
+    {
+        "rayVersion": {"type": "string"},
+        "enableInTreeAutoscaling": {"type": "boolean"},
+        "authOptions": closed({"mode": {"enum": ["disabled", "token"]}}, []),
+        "headGroupSpec": closed(GROUP, ["template"]),
+        "workerGroupSpecs": {"type": "array", "items": closed(WORKERS, ["groupName", "template"])},
+    },
+    ["headGroupSpec"],
+)
+JOB = closed(
+    {
+        "entrypoint": {"type": "string"},
+        "shutdownAfterJobFinishes": {"type": "boolean"},
+        "ttlSecondsAfterFinished": {"type": "integer", "minimum": 0},
+        "runtimeEnvYAML": {"type": "string"},
+        "rayClusterSpec": CLUSTER,
+    },
+    [],
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "schema"), [("raycluster.yaml", "RayCluster", CLUSTER), ("rayjob.yaml", "RayJob", JOB)]
+)
+def test_kuberay_and_kubernetes_know_every_field(name: str, kind: str, schema: dict[str, Any]) -> None:
+    content = load(DOCKER / "kuberay" / name)
+    assert (content["apiVersion"], content["kind"]) == ("ray.io/v1", kind)
+    assert set(content) == {"apiVersion", "kind", "metadata", "spec"}
+    jsonschema.validate(content["spec"], schema)
+    cluster = content["spec"].get("rayClusterSpec", content["spec"])
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        validate_pod(group["template"]["spec"])
+        for container in group["template"]["spec"]["containers"]:
+            volumes = {volume["name"] for volume in group["template"]["spec"]["volumes"]}
+            assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+
+
+def validate_pod(spec: dict[str, Any]) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ray"}, "spec": spec}
+    kubernetes_validate.validate(pod, "1.33", strict=True)
+
+
+def test_a_field_that_kubernetes_does_not_know_is_found() -> None:
+    spec = load(DOCKER / "kuberay" / "raycluster.yaml")["spec"]["headGroupSpec"]["template"]["spec"]
+    spec["containers"][0]["securityContexts"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError, match="securityContexts"):
+        validate_pod(spec)
 
 
 def test_every_secret_that_compose_wants_is_written_by_make_up() -> None:
