@@ -162,7 +162,7 @@ def test_a_head_that_is_killed_is_survived(service: Service) -> None:
 def test_a_new_image_over_the_same_volumes_reads_and_resumes_what_the_old_one_left(service: Service) -> None:
     sweep_id = service.submit()
     service.wait(sweep_id, lambda status: count_states(status, "completed") >= 1)
-    assert "cancelling" in service.sweeps("cancel", sweep_id).stdout
+    assert "cancelled" in service.sweeps("cancel", sweep_id).stdout
     before = count_states(service.wait_for_end(sweep_id, "interrupted"), "completed")
     old = {each["Id"] for each in service.containers()}
     with service.of_another_image() as upgraded:
