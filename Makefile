@@ -42,7 +42,7 @@ lint: setup  ## ruff, mypy, import-linter
 lock:  ## resolve pyproject.toml anew into requirements.lock
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev,s3]'
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev,optimizers,s3]'
 	{ head -n 1 requirements.lock; $(BIN)/python -m pip freeze --exclude-editable; } > requirements.lock.new
 	mv requirements.lock.new requirements.lock
 

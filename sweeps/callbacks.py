@@ -18,16 +18,23 @@ from tracking.names import (
     BEST_EPOCH,
     BEST_VAL_ACCURACY,
     EPOCH_METRICS,
+    HEALTH_PREFIX,
+    HESSIAN_LARGEST,
+    HESSIAN_SMALLEST,
     TEST_ACCURACY,
     TEST_LOSS,
     TRAIN_SECONDS,
+    TRIAL_CURVATURE,
+    TRIAL_HEALTH,
     VALIDATION_SECONDS,
     TrialState,
 )
 from tracking.recorder import TrialRecord
-from trainer.trainable import parse_trial
+from trainer.trainable import CURVATURE, HEALTH, parse_trial
 
-_SUMMARY = (BEST_VAL_ACCURACY, BEST_EPOCH, TEST_LOSS, TEST_ACCURACY)  # recorded once, when the trial ends
+# Recorded once, when the trial ends: metrics, and words as tags.
+_SUMMARY = (BEST_VAL_ACCURACY, BEST_EPOCH, TEST_LOSS, TEST_ACCURACY, HESSIAN_LARGEST, HESSIAN_SMALLEST)
+_MARKS = {HEALTH: TRIAL_HEALTH, CURVATURE: TRIAL_CURVATURE}
 
 
 class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
@@ -56,7 +63,12 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
     ) -> None:
         """Records one epoch."""
         entry = self._entry(trial)
-        metrics = {name: float(result[name]) for name in EPOCH_METRICS if name in result}
+        metrics = {
+            name: float(value)
+            for name, value in result.items()
+            if name in EPOCH_METRICS or name.startswith(HEALTH_PREFIX)
+        }
+        entry.marks.update({tag: result[key] for key, tag in _MARKS.items() if key in result})
         entry.summary.update({name: float(result[name]) for name in _SUMMARY if name in result})
         score = metrics.get(self._sweep.spec.metric.name)
         if score is None:  # a failed trial's result has no metrics
@@ -102,7 +114,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 def close_trial(sweep: RunningSweep, entry: TrialEntry) -> None:
     """Records a trial's end."""
     assert entry.state is not None
-    sweep.recorder.end_trial(entry.trial_id, entry.state, entry.stop_reason, entry.summary)
+    sweep.recorder.end_trial(entry.trial_id, entry.state, entry.stop_reason, entry.summary, entry.marks)
     sweep.notify(entry, "ended")
 
 

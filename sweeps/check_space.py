@@ -17,6 +17,7 @@ from trainer.config import (
     Setting,
     Value,
     build_trial_config,
+    find_row,
     find_setting,
     known_names,
     rows_with,
@@ -227,10 +228,11 @@ def _explain_lacking(
     table = owners[0][0]
     having = [row for owner, row in owners if owner == table]
     chosen_rows = dict.fromkeys(chosen.get(table, DEFAULT_ROWS[table]) for chosen in without)
-    rows = [row for row in chosen_rows if row in TABLES[table]]
+    rows = [row for row in chosen_rows if find_row(table, row)]
     if table in doubtful or not rows:
         return None
-    others = [row for row in dict.fromkeys(chosen.get(table, "") for chosen in everywhere) if row in having]
+    named = dict.fromkeys(chosen.get(table, "") for chosen in everywhere)
+    others = [name for name in named if (row := find_row(table, name)) and row.name in having]
     found = f"{', '.join(rows)} {'has' if len(rows) == 1 else 'have'} no such setting"
     if not others:
         return f"{found}, so nothing would use it; {table}s that have it: {', '.join(having)}"

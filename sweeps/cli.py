@@ -156,6 +156,7 @@ cli_control.add_commands(app)
 
 def main() -> None:
     """Runs the command line; a user's error is printed as its message and sets the exit code."""
+    sys.path.insert(0, str(Path.cwd()))  # the user's own optimizers and models
     from tracking.connection import TrackingUnavailable
     from tracking.journal import JournalBusy
     from tracking.queries import SweepNotFound

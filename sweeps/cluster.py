@@ -28,6 +28,8 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # the driver handles SIGINT and SIGTERM and passes them on as SIGUSR1
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a failed trial reports no metric, which would end the whole sweep
     "TUNE_GLOBAL_CHECKPOINT_S": "inf",  # Tune's own snapshots: a sweep is resumed from its journal
+    # Trials whose process starts, all at once: the searcher proposes no more than fit. Else it is one after another.
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -127,7 +129,14 @@ def list_packages() -> list[str]:
 def describe_versions() -> dict[str, str]:
     """What has to be the same on every machine of a sweep."""
     python = ".".join(platform.python_version_tuple()[:2])
-    return {"python": python, **{name: metadata.version(name) for name in PINNED}}
+    return {"python": python, **{name: _find_version(name) for name in PINNED}}
+
+
+def _find_version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def check_nodes(home: Path) -> None:

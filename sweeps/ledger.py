@@ -35,6 +35,7 @@ class TrialEntry:
     error: str = ""
     started: bool = False
     train_seconds: float = 0.0
+    marks: dict[str, str] = field(default_factory=dict)  # words for its tags: whether the network still learnt
     summary: dict[str, float] = field(default_factory=dict)  # metrics of the end: test accuracy
 
     @property

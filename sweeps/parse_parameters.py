@@ -16,8 +16,8 @@ from sweeps.parameters import (
     Uniform,
 )
 from sweeps.parse_sections import REFUSED, build_setting, check_scalar, is_null, refuse_unknown, take_value, validate
-from sweeps.tree import Entry, Items, KeyPath, Scalar, Section, describe
-from trainer.config import TABLES, Setting, Value
+from sweeps.tree import Entry, Items, KeyPath, Place, Scalar, Section, describe
+from trainer.config import TABLES, Setting, Value, find_row
 
 AnyParameter = Constant | Categorical | Uniform | IntUniform | LogUniformValues | QUniform | Choices
 
@@ -94,8 +94,7 @@ def _parse_value(entry: Entry, model: type[AnyParameter], path: KeyPath, faults:
 
 def _refuse_parameter_keys(node: Section, path: KeyPath, faults: list[SpecFault]) -> set[str]:
     """Adds faults for keys that no parameter has; returns the keys that were probably meant."""
-    rows = TABLES.get(path[-1], {})
-    if node.entries and all(key in rows for key in node.entries):
+    if path[-1] in TABLES and node.entries and all(find_row(path[-1], key) for key in node.entries):
         faults.append(node.place.fault(path, "found choices without the key `choices:` above them; add it"))
         return {"choices"}
     meant = refuse_unknown(node, PARAMETER_KEYS, path, faults, REFUSED["parameter"])
@@ -181,14 +180,15 @@ def _parse_values(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> tuple
         return None
     if not node.items:
         faults.append(node.place.fault(path, "is an empty list; give at least one value"))
-    values: dict[Value, None] = {}
+    values: dict[Value, Place] = {}
     for index, item in enumerate(node.items):
         here = (*path, str(index))
         scalar = take_value(Entry(item.place, item), here, faults)
         if scalar is not None and scalar.value in values:
             faults.append(item.place.fault(here, f"{describe(item)} is in the list twice; keep one"))
         elif scalar is not None:
-            values[scalar.value] = None
+            values[scalar.value] = item.place
+    _refuse_second_names(values, path, faults)
     return tuple(values) or None
 
 
@@ -202,4 +202,15 @@ def _parse_choices(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> dict
         return None
     if not node.entries:
         faults.append(node.place.fault(path, "holds no choice; give at least one"))
+    _refuse_second_names({name: inner.key_place for name, inner in node.entries.items()}, path, faults)
     return {name: parse_parameters(inner, (*path, name), faults) for name, inner in node.entries.items()} or None
+
+
+def _refuse_second_names(places: Mapping[Any, Place], path: KeyPath, faults: list[SpecFault]) -> None:
+    """Adds a fault for each name of a row that is given under another of its names already."""
+    table = path[-2]
+    first: dict[str, str] = {}
+    for name, place in places.items():
+        row = find_row(table, name) if table in TABLES and isinstance(name, str) else None
+        if row and first.setdefault(row.name, name) != name:
+            faults.append(place.fault(path, f"{name} is the same {table} as {first[row.name]}; keep one of the two"))

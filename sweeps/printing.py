@@ -63,8 +63,12 @@ def _print_result(console: Console, outcome: SweepOutcome, tracking_uri: str) ->
         print_leaderboard(console, outcome.table)
         console.print(f"report: {outcome.folder.report}", soft_wrap=True, highlight=False)
         console.print(f"trials: {outcome.folder.trials}", soft_wrap=True, highlight=False)
+    shown = hide_password(tracking_uri)
+    has_server = tracking_uri.startswith(("http://", "https://"))
     console.print(
-        f"every trial: `sweeps ui`, then http://127.0.0.1:5000 (MLflow at {hide_password(tracking_uri)})",
+        f"every trial: {shown}/#/experiments"
+        if has_server
+        else f"every trial: `sweeps ui`, then http://127.0.0.1:5000 (MLflow at {shown})",
         soft_wrap=True,
         highlight=False,
         markup=False,

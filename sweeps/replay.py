@@ -67,6 +67,7 @@ def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None
     entry = sweep.ledger.entries[trial_id]
     entry.started = True
     entry.summary.update(content["metrics"])
+    entry.marks.update(content.get("marks", {}))  # journals of before November 25, 2026 have none
     sweep.ledger.end(trial_id, state, content["stop_reason"])
     if entry.stage == STAGE_SEARCH and state is TrialState.DIVERGED:
         sweep.rungs[entry.arm].record_ended(trial_id, entry.epoch, math.nan)

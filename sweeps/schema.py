@@ -9,6 +9,7 @@ from sweeps.parameters import IntUniform, LogUniformValues, QUniform, Uniform
 from trainer.config import SETTINGS, TABLES, Setting
 
 RANGES: tuple[type[BaseModel], ...] = (Uniform, IntUniform, LogUniformValues, QUniform)
+OWN_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"  # package.module:name, whose settings only its module knows
 JSON_TYPES = {"float": "number", "int": "integer", "bool": "boolean", "str": "string"}
 
 
@@ -31,7 +32,13 @@ def build_schema(model: type[BaseModel]) -> dict[str, Any]:
         "additionalProperties": False,
         "required": ["parameters"],
         "properties": properties,
-        "$defs": {**sections, **ranges, "settings": _build_settings()},
+        "$defs": {
+            **sections,
+            **ranges,
+            "settings": _build_settings(),
+            "optimizer_settings": _build_optimizer_settings(),
+            "own_settings": {"type": "object"},
+        },
     }
 
 
@@ -55,11 +62,28 @@ def _build_settings() -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
+def _build_optimizer_settings() -> dict[str, Any]:
+    """What may stand inside a choice of an optimizer."""
+    space = {
+        "const": "default",
+        "description": "the search space of the table for all settings that are not given here",
+    }
+    settings = _build_settings()
+    return settings | {"properties": {"space": space, **settings["properties"]}}
+
+
 def _build_table(table: str) -> dict[str, Any]:
     rows = TABLES[table].values()
-    value = {"oneOf": [{"const": row.name, "description": row.description} for row in rows]}
-    choices = {row.name: {"$ref": "#/$defs/settings", "description": row.description} for row in rows}
+    names = [(name, row.description) for row in rows for name in (row.name, *row.aliases)]
+    own = {"type": "string", "pattern": OWN_PATTERN, "description": f"a {table} of your own, as package.module:name"}
+    value = {"oneOf": [*({"const": name, "description": description} for name, description in names), own]}
+    choices = {name: {"$ref": "#/$defs/settings", "description": description} for name, description in names}
+    if table == "optimizer":  # what else a choice may say
+        choices = {
+            name: {"$ref": "#/$defs/optimizer_settings", "description": description} for name, description in names
+        }
     nested = {"type": "object", "additionalProperties": False, "minProperties": 1, "properties": choices}
+    nested["patternProperties"] = {OWN_PATTERN: {"$ref": "#/$defs/own_settings"}}
     forms = [*_build_forms(value, ()), _build_object({"choices": nested}, ("choices",))]
     return {"description": f"The {table}.", "anyOf": forms}
 
@@ -86,7 +110,10 @@ def _build_value(settings: Iterable[Setting]) -> dict[str, Any]:
             option["exclusiveMinimum" if setting.low_open else "minimum"] = setting.low
         if setting.high is not None:
             option["exclusiveMaximum" if setting.high_open else "maximum"] = setting.high
-        for each in [option, {"type": "null"}] if setting.optional else [option]:
+        beside: list[dict[str, Any]] = [{"const": word} for word in setting.words]
+        if setting.optional:
+            beside.append({"type": "null"})
+        for each in [option, *beside]:
             if each not in options:
                 options.append(each)
     return options[0] if len(options) == 1 else {"anyOf": options}

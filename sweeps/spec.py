@@ -172,11 +172,12 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
     """
     from sweeps.check_space import check_space
     from sweeps.checks import check_sections
+    from sweeps.default_space import expand_default_spaces
     from sweeps.parse import parse_tree
     from sweeps.yaml_file import read_tree
 
     faults: list[SpecFault] = []
-    tree = read_tree(path, overrides, faults)
+    tree = expand_default_spaces(read_tree(path, overrides, faults), faults)
     draft = parse_tree(tree, SweepSpec, faults)
     check_sections(draft, tree, faults)
     check_space(draft.get("parameters", {}), tree, faults)

@@ -52,6 +52,7 @@ def open_client(tracking_uri: str) -> MlflowClient:
     """
     probe(tracking_uri, PROBE_SECONDS)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # importing MLflow would call home
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for each trial that ends
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # tells of each table it creates
     from mlflow import MlflowClient
 

@@ -205,6 +205,7 @@ class Delivery:
             last_epoch = max(self._last_steps(run).values(), default=0)
             self._add_metrics(run, event, last_epoch, event.content["metrics"])
             run.tags[names.TRIAL_STATE] = str(state)
+            run.tags |= event.content.get("marks", {})
             self._set_reason(run, event.content["stop_reason"])
             self._flush_run(run)
             self._open.set_terminated(run.run_id, status=state.mlflow_status, end_time=event.time_ms)

@@ -29,6 +29,8 @@ TRIAL_ARM = "trial.arm"
 TRIAL_STAGE = "trial.stage"  # search | confirm
 TRIAL_STATE = "trial.state"  # running, then a TrialState
 TRIAL_STOP_REASON = "trial.stop_reason"
+TRIAL_HEALTH = "trial.health"  # healthy | diverged | exploding | vanishing | dead | stalled, after its last epoch
+TRIAL_CURVATURE = "trial.curvature"  # saddle | sharp | flat, where it was asked for
 TRIAL_SEED = "trial.seed"
 NONFINITE_PREFIX = "nonfinite."  # nonfinite.train_loss = "nan at epoch 3": MLflow's charts cannot show such a value
 
@@ -58,6 +60,8 @@ NUM_STEPS = "num_steps"
 NUM_GRADIENT_EVALUATIONS = "num_gradient_evaluations"
 BEST_VAL_ACCURACY = "best_val_accuracy"
 BEST_EPOCH = "best_epoch"
+HEALTH_PREFIX = "health."  # gradient norms, size of steps, dead units: trainer.health
+HESSIAN_LARGEST, HESSIAN_SMALLEST = "hessian_largest", "hessian_smallest"
 TEST_LOSS = "test_loss"
 TEST_ACCURACY = "test_accuracy"
 

@@ -266,6 +266,8 @@ def _load_history(client: MlflowClient, run: Run) -> dict[str, Points]:
     """Metric -> points by epoch; of a point recorded twice the first."""
     history: dict[str, Points] = {}
     for key in run.data.metrics:
+        if key.startswith(names.HEALTH_PREFIX):
+            continue  # many, and looked at in MLflow
         points: dict[int, float] = {}
         for metric in sorted(client.get_metric_history(run.info.run_id, key), key=lambda metric: metric.timestamp):
             if math.isfinite(metric.value):

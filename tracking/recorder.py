@@ -91,10 +91,20 @@ class Recorder:
         self._add("epoch", trial_id, {"epoch": int(epoch), "metrics": _to_floats(metrics)})
 
     def end_trial(
-        self, trial_id: str, state: TrialState, stop_reason: str, metrics: Mapping[str, float] | None = None
+        self,
+        trial_id: str,
+        state: TrialState,
+        stop_reason: str,
+        metrics: Mapping[str, float] | None = None,
+        marks: Mapping[str, str] | None = None,
     ) -> None:
-        """Closes a trial's run; `metrics` are those of the end, such as the test accuracy."""
-        content = {"state": str(state), "stop_reason": stop_reason, "metrics": _to_floats(metrics or {})}
+        """Closes a trial's run; `metrics` are those of the end, such as the test accuracy; `marks` are tags."""
+        content = {
+            "state": str(state),
+            "stop_reason": stop_reason,
+            "metrics": _to_floats(metrics or {}),
+            "marks": dict(marks or {}),
+        }
         self._add("end_trial", trial_id, content)
 
     def note_phase(self, phase: str) -> None:

@@ -5,6 +5,7 @@ Shapes: N pictures, B pictures of a batch, H = 32 rows, W = 32 columns, C = 3 ch
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainer.config import TrialConfig
 from trainer.data import SIDE_PIXELS
 
 _CHUNK = 2_000  # pictures whose channels are added up at once
@@ -25,20 +27,48 @@ class Augmentation:
     Attributes:
         shifts_N2: int64, rows and columns by which the crop lies off the picture's centre.
         flips_N: bool, whether the crop is mirrored left to right.
+        holes_N2: int64, row and column of the centre of the square that is blanked out; None for none.
+        hole_size: Its side, in pixels.
     """
 
     shifts_N2: Tensor
     flips_N: Tensor
+    holes_N2: Tensor | None = None
+    hole_size: int = 0
+
+    def __getitem__(self, chosen: slice) -> Augmentation:
+        """The part of it for some of the pictures."""
+        holes_N2 = None if self.holes_N2 is None else self.holes_N2[chosen]
+        return Augmentation(self.shifts_N2[chosen], self.flips_N[chosen], holes_N2, self.hole_size)
 
 
 def draw_augmentation(
-    num_pictures: int, *, crop_padding: int, flip: bool, generator: torch.Generator, device: torch.device
+    num_pictures: int,
+    *,
+    crop_padding: int,
+    flip: bool,
+    generator: torch.Generator,
+    device: torch.device,
+    cutout_size: int = 0,
 ) -> Augmentation:
     """Draws the augmentation of an epoch on the CPU, the same for every device and batch size."""
     shifts_N2 = torch.randint(-crop_padding, crop_padding + 1, (num_pictures, 2), generator=generator)
     flips_N = torch.randint(2, (num_pictures,), generator=generator, dtype=torch.bool)
     flips_N &= flip
-    return Augmentation(shifts_N2.to(device), flips_N.to(device))
+    holes_N2 = None
+    if cutout_size:
+        holes_N2 = torch.randint(SIDE_PIXELS, (num_pictures, 2), generator=generator).to(device)
+    return Augmentation(shifts_N2.to(device), flips_N.to(device), holes_N2, cutout_size)
+
+
+def draw_mixing(config: TrialConfig, epoch: int, num_steps: int) -> list[float] | list[None]:
+    """For each step of an epoch the share of each picture that is its own under mixup; None where that is off."""
+    if not config.mixup_alpha:
+        return [None] * num_steps
+    digest = hashlib.sha256(f"{config.seed}/mixup/{epoch}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    shares_S: list[float] = rng.beta(config.mixup_alpha, config.mixup_alpha, num_steps).tolist()
+    return shares_S
 
 
 class PictureStore:
@@ -83,12 +113,15 @@ class PictureStore:
         """The images_BCHW (float32, channels last) and labels_B of some pictures as they are."""
         return self._normalize(self.images_NHWC.index_select(0, indices_B)), self.labels_N.index_select(0, indices_B)
 
-    def build_augmented_batch(self, indices_B: Tensor, shifts_B2: Tensor, flips_B: Tensor) -> tuple[Tensor, Tensor]:
-        """The images_BCHW (float32, channels last) and labels_B of some pictures, cropped and mirrored.
+    def build_augmented_batch(self, indices_B: Tensor, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
+        """The images_BCHW (float32, channels last) and labels_B of some pictures, each with its augmentation.
 
         The crop is of a picture that is padded by its own mirror image without the outermost pixels repeated, as one
-        gather of pixels out of all pictures. Source: Jordan 2024, section 3.1, https://arxiv.org/abs/2404.00498.
+        gather of pixels out of all pictures. Source: Jordan 2024, section 3.1, https://arxiv.org/abs/2404.00498. The
+        blank square has the mean colour, and may reach past the edge. Source: DeVries and Taylor 2017, section 3,
+        https://arxiv.org/abs/1708.04552.
         """
+        shifts_B2, flips_B = augmentation.shifts_N2, augmentation.flips_N
         rows_BH = self._reflect(self._pixels + shifts_B2[:, :1])
         columns_BW = self._reflect(self._pixels + shifts_B2[:, 1:])
         columns_BW = torch.where(flips_B[:, None], columns_BW.flip(1), columns_BW)
@@ -96,7 +129,13 @@ class PictureStore:
         pixels_M = (starts_BH[:, :, None] + columns_BW[:, None, :]).flatten()
         images_MC = self.images_NHWC.view(-1, 3).index_select(0, pixels_M)
         images_BHWC = images_MC.view(len(indices_B), SIDE_PIXELS, SIDE_PIXELS, 3)
-        return self._normalize(images_BHWC), self.labels_N.index_select(0, indices_B)
+        images_BCHW = self._normalize(images_BHWC)
+        if augmentation.holes_N2 is not None:
+            first_B2 = augmentation.holes_N2 - augmentation.hole_size // 2
+            offsets_B2P = self._pixels - first_B2[:, :, None]
+            inside_B2P = (offsets_B2P >= 0) & (offsets_B2P < augmentation.hole_size)
+            images_BCHW.masked_fill_((inside_B2P[:, 0, :, None] & inside_B2P[:, 1, None, :])[:, None], 0.0)
+        return images_BCHW, self.labels_N.index_select(0, indices_B)
 
     def _normalize(self, images_BHWC: Tensor) -> Tensor:
         values_BP = images_BHWC.flatten(1).float().mul_(self._scale_P).add_(self._shift_P)

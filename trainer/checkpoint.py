@@ -6,10 +6,13 @@ import os
 import pickle
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from trainer.config import ConfigError, build_trial_config
 
 if TYPE_CHECKING:
     from trainer.loop import TrainingRun
@@ -99,6 +102,8 @@ def _check_whole(path: Path) -> None:
 def _find_differences(run: TrainingRun, content: dict[str, Any]) -> list[str]:
     """What of configuration, data and arithmetic is not as the checkpoint has it, in words."""
     saved, wanted = content["parameters"], run.config.to_parameters()
+    with suppress(ConfigError):  # settings that have come since then had their defaults
+        saved = build_trial_config(saved).to_parameters()
     differences = [
         f"{name} was {_show(saved, name)} and is {_show(wanted, name)}"
         for name in dict.fromkeys((*wanted, *saved))

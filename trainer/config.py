@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import cast
+from typing import TypeVar, cast
 
+from trainer.contradictions import find_contradictions
 from trainer.initializers import INITIALIZERS
 from trainer.losses import LOSSES
 from trainer.models import MODELS
 from trainer.optimizers import OPTIMIZERS
+from trainer.own import OwnRowError, is_own, load_own_row
 from trainer.schedules import SCHEDULES
 from trainer.settings import ConfigError, Fault, FrozenSettings, Row, Setting, Value, suggest
 from trainer.trial_settings import SETTINGS
@@ -30,6 +32,7 @@ __all__ = [
     "TrialConfig",
     "Value",
     "build_trial_config",
+    "find_row",
     "find_setting",
     "known_names",
     "rows_with",
@@ -52,8 +55,34 @@ DEFAULT_ROWS: Mapping[str, str] = {
     "schedule": "constant",
 }
 
+
+RowT = TypeVar("RowT", bound=Row)
+
+
+@dataclass(frozen=True)
+class _TableSetting(Setting):
+    """The choice of a row, which may be one that the user brings."""
+
+    def check(self, value: object) -> str | None:
+        """What is wrong with a name, None when there is such a row."""
+        if not is_own(value):
+            return super().check(value)
+        try:
+            load_own_row(self.name, str(value))
+        except OwnRowError as error:
+            return str(error)
+        return None
+
+
 _TABLE_SETTINGS: Mapping[str, Setting] = {
-    table: Setting(table, f"Row of the table of {table} choices", "str", DEFAULT_ROWS[table], choices=tuple(rows))
+    table: _TableSetting(
+        table,
+        f"Row of the table of {table} choices",
+        "str",
+        DEFAULT_ROWS[table],
+        choices=tuple(rows),
+        aliases=tuple((alias, row.name) for row in rows.values() for alias in row.aliases),
+    )
     for table, rows in TABLES.items()
 }
 
@@ -63,7 +92,7 @@ class Choice:
     """A chosen row of a table with its settings.
 
     Attributes:
-        name: Name of the row.
+        name: The row's own name, whichever of its names was given.
         settings: Every setting of the row by name, defaults included, alternative spellings resolved.
     """
 
@@ -81,12 +110,17 @@ class TrialConfig:
     dataset: str
     data_dir: str | None
     train_size: int | None
-    batch_size: int
+    batch_size: int | str
     epochs: int
     seed: int
     precision: str
     crop_padding: int
     flip: bool
+    cutout_size: int
+    mixup_alpha: float
+    gradient_clip_norm: float | None
+    ema_decay: float | None
+    measure_curvature: bool
     warmup_epochs: float
     early_stopping_patience: int | None
     early_stopping_min_delta: float
@@ -109,19 +143,36 @@ class TrialConfig:
         return parameters
 
 
+def find_row(table: str, name: str) -> Row | None:
+    """The row of a table that has this name or this alias, or that the user brings; None when there is none."""
+    if is_own(name):
+        try:
+            return load_own_row(table, name)
+        except OwnRowError:
+            return None
+    return TABLES[table].get(str(_TABLE_SETTINGS[table].convert(name)))
+
+
+def get_row(kind: type[RowT], table: str, choice: Choice) -> RowT:
+    """The row that a configuration has chosen, typed as that of its table."""
+    row = find_row(table, choice.name)
+    assert isinstance(row, kind)
+    return row
+
+
 def find_setting(name: str, chosen: Mapping[str, str]) -> Setting | None:
     """The setting of a name: of every trial, of the tables themselves, or of one of the rows chosen.
 
     Args:
         name: Flat name of the parameter.
-        chosen: Table to row name; a table left out has its default row, an unknown row has no settings.
+        chosen: Table to row name or alias; a table left out has its default row, an unknown row has no settings.
     """
     if name in SETTINGS:
         return SETTINGS[name]
     if name in _TABLE_SETTINGS:
         return _TABLE_SETTINGS[name]
-    for table, rows in TABLES.items():
-        row = rows.get(chosen.get(table, DEFAULT_ROWS[table]))
+    for table in TABLES:
+        row = find_row(table, chosen.get(table, DEFAULT_ROWS[table]))
         for setting in row.settings if row else ():
             if setting.name == name:
                 return setting
@@ -160,7 +211,7 @@ def build_trial_config(parameters: Mapping[str, object]) -> TrialConfig:
         name = parameters.get(table, DEFAULT_ROWS[table])
         message = _TABLE_SETTINGS[table].check(name)
         if message is None:
-            chosen[table] = cast("str", name)
+            chosen[table] = str(_TABLE_SETTINGS[table].convert(cast("str", name)))
         else:
             faults.append(Fault(table, message))
     given: dict[str, Value] = {}
@@ -176,9 +227,10 @@ def build_trial_config(parameters: Mapping[str, object]) -> TrialConfig:
         elif setting is not None:
             given[name] = setting.convert(cast("Value", value))
     values = {name: given.get(name, setting.default) for name, setting in SETTINGS.items()}
-    choices = {table: _build_choice(TABLES[table][row], given, parameters, faults) for table, row in chosen.items()}
+    rows = {table: cast("Row", find_row(table, name)) for table, name in chosen.items()}
+    choices = {table: _build_choice(row, given, parameters, faults) for table, row in rows.items()}
     at_fault = {fault.parameter for fault in faults}
-    faults += [fault for fault in _find_contradictions(values, choices) if fault.parameter not in at_fault]
+    faults += [fault for fault in find_contradictions(values, choices) if fault.parameter not in at_fault]
     if faults:
         order = {name: index for index, name in enumerate(parameters)}
         raise ConfigError(sorted(faults, key=lambda fault: order.get(fault.parameter, len(order))))
@@ -227,48 +279,3 @@ def _explain_unknown(name: str, chosen: Mapping[str, str]) -> str:
 
 def _may_belong_to_unknown_row(name: str, chosen: Mapping[str, str]) -> bool:
     return any(table not in chosen for table, _ in rows_with(name))
-
-
-def _find_contradictions(values: Mapping[str, Value], choices: Mapping[str, Choice]) -> list[Fault]:
-    """Faults of settings that are legal each for itself and not together."""
-    faults: list[Fault] = []
-    if values["dataset"] == "imagefolder" and values["data_dir"] is None:
-        faults.append(
-            Fault(
-                "data_dir",
-                "missing, but dataset imagefolder needs it; give the folder that has train/<class>/ and test/<class>/",
-            )
-        )
-    if values["dataset"] == "synthetic" and values["data_dir"] is not None:
-        faults.append(
-            Fault("data_dir", f"found {values['data_dir']!r}, but dataset synthetic reads no files; remove it")
-        )
-    train_size, batch_size = cast("int | None", values["train_size"]), cast("int", values["batch_size"])
-    if train_size is not None and batch_size > train_size:
-        faults.append(
-            Fault(
-                "batch_size",
-                f"found {batch_size}, more than train_size {train_size}; allowed: up to train_size; make it smaller",
-            )
-        )
-    if values["early_stopping_min_delta"] and values["early_stopping_patience"] is None:
-        faults.append(
-            Fault(
-                "early_stopping_min_delta",
-                "found without early_stopping_patience, so nothing would use it; give both or none",
-            )
-        )
-    warmup_epochs, epochs = cast("float", values["warmup_epochs"]), cast("int", values["epochs"])
-    schedule = choices.get("schedule")
-    if warmup_epochs and schedule is not None and SCHEDULES[schedule.name].has_own_warmup:
-        faults.append(
-            Fault(
-                "warmup_epochs",
-                f"found {warmup_epochs:g}, but {schedule.name} has its own warm-up; set warmup_fraction instead",
-            )
-        )
-    elif warmup_epochs > epochs:
-        faults.append(
-            Fault("warmup_epochs", f"found {warmup_epochs:g}; allowed: up to epochs, {epochs}; make it smaller")
-        )
-    return faults

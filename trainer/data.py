@@ -31,7 +31,7 @@ class Dataset:
     """Pictures and labels of a dataset, in memory.
 
     Attributes:
-        name: cifar10, imagefolder or synthetic.
+        name: cifar10, cifar100, svhn, fashion_mnist, imagefolder or synthetic.
         classes: Names of the classes; a label is an index into them.
         train_images_NHWC: uint8, what training and validation split between them.
         train_labels_N: int64.
@@ -68,9 +68,9 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
     """Returns a dataset, from where it was cached when it has been loaded before.
 
     Args:
-        name: cifar10 (downloaded when absent), imagefolder or synthetic.
-        data_dir: imagefolder: the folder that has train/<class>/ and test/<class>/. cifar10: where the download is
-            kept, None for the cache folder. synthetic: None.
+        name: cifar10, cifar100, svhn or fashion_mnist (downloaded when absent), imagefolder or synthetic.
+        data_dir: imagefolder: the folder that has train/<class>/ and test/<class>/. synthetic: None. The others: where
+            the download is kept, None for the cache folder.
         cache_dir: Where downloads and decoded pictures are kept; None for $SWEEPS_DATA or else ~/.cache/sweeps.
 
     Raises:
@@ -82,10 +82,6 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
 
         return draw_synthetic()
     cache_dir = cache_dir or Path(os.environ.get("SWEEPS_DATA") or Path.home() / ".cache" / "sweeps")
-    if name == "cifar10":
-        from trainer.cifar10 import load_cifar10
-
-        return load_cifar10(Path(data_dir).expanduser() if data_dir else cache_dir)
     if name == "imagefolder":
         from trainer.imagefolder import load_imagefolder
 
@@ -94,7 +90,11 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
                 "dataset imagefolder needs data_dir, the folder that has train/<class>/ and test/<class>/"
             )
         return load_imagefolder(Path(data_dir).expanduser(), cache_dir)
-    raise ValueError(f"found dataset {name!r}; allowed: cifar10, imagefolder, synthetic")
+    from trainer.downloads import DOWNLOADS, load_download
+
+    if name not in DOWNLOADS:
+        raise ValueError(f"found dataset {name!r}; allowed: {', '.join(DOWNLOADS)}, imagefolder, synthetic")
+    return load_download(name, Path(data_dir).expanduser() if data_dir else cache_dir)
 
 
 def build_dataset(

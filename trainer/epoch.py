@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from trainer.health import Health
+
 StopReason = Literal["epochs", "patience", "diverged"]
 
 
@@ -26,6 +28,7 @@ class EpochResult:
         num_gradient_evaluations: Backward passes of this epoch.
         best_val_accuracy: Highest val_accuracy so far, NaN while there is none.
         best_epoch: First epoch that had it, 0 while there is none.
+        health: Whether the network still learns.
         stop_reason: Why this epoch was the last one: "epochs" (all were run), "patience" (early stopping), "diverged"
             (a loss that is not finite, or twice what it began with); None when training goes on.
     """
@@ -43,6 +46,7 @@ class EpochResult:
     num_gradient_evaluations: int
     best_val_accuracy: float
     best_epoch: int
+    health: Health
     stop_reason: StopReason | None
 
     @property
@@ -51,9 +55,10 @@ class EpochResult:
         return self.stop_reason is not None
 
     def metrics(self) -> dict[str, float]:
-        """Every number of the epoch but its own, by name, finite or not."""
-        return {
+        """Every number of the epoch but its own, by name, finite or not; those of its health begin with "health."."""
+        own = {
             each.name: float(getattr(self, each.name))
             for each in fields(self)
-            if each.name not in ("epoch", "stop_reason")
+            if each.name not in ("epoch", "health", "stop_reason")
         }
+        return own | {f"health.{name}": value for name, value in self.health.metrics().items()}

@@ -9,7 +9,8 @@ import copy
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,22 +18,29 @@ import torch
 from torch import Tensor, nn
 
 from trainer.arithmetic import autocast, choose_precision, exact_arithmetic
-from trainer.batches import PictureStore, draw_augmentation
-from trainer.config import TrialConfig
+from trainer.batches import Augmentation, PictureStore, draw_augmentation, draw_mixing
+from trainer.config import TrialConfig, get_row
+from trainer.curvature import Curvature, measure_curvature
 from trainer.data import Dataset, split_for_training
 from trainer.epoch import EpochResult, StopReason
-from trainer.initializers import INITIALIZERS, initialize
-from trainer.losses import LOSSES
-from trainer.models import MODELS
+from trainer.evaluation import EvaluationWeights
+from trainer.health import HealthCheck
+from trainer.initializers import InitializerRow, initialize
+from trainer.losses import LossRow
+from trainer.models import ModelRow
 from trainer.networks import Network
-from trainer.optimizers import OPTIMIZERS
-from trainer.schedules import SCHEDULES, Plan
+from trainer.optimizers import OptimizerRow
+from trainer.schedules import Plan, ScheduleRow
 from trainer.selection import Selection
 from trainer.settings import get_float
+from trainer.step import Stepper
 
 __all__ = ["EpochResult", "TrainingRun", "build_generator", "train"]
 
 _EVALUATION_BATCH = 500
+_STATISTICS_PICTURES = 5_000  # from which batch normalisation takes its statistics for averaged weights
+_CURVATURE_PICTURES = 250
+_CHUNK = 500  # pictures whose gradient is taken at once where the batch is all of them
 _DIVERGENCE_FACTOR = 2.0  # a loss above this times its first value is diverged; protocol, rule 7
 _CHECK_STEPS = 50  # how often the CPU, where a look costs nothing, looks for a loss that is not finite
 
@@ -40,9 +48,9 @@ _CHECK_STEPS = 50  # how often the CPU, where a look costs nothing, looks for a 
 class TrainingRun:
     """One training: owns the model, the optimizer, the schedule, and every generator.
 
-    For one seed the initial weights, the order of pictures and the augmentation are the same whatever else the
-    configuration says (the weights, where model and initialiser agree), and never use torch's global generator. On the
-    same hardware the same configuration gives the same numbers to the bit.
+    For one seed the initial weights, the order of pictures, the augmentation and what dropout drops are the same
+    whatever else the configuration says (the weights, where model and initialiser agree), and never use torch's global
+    generator. On the same hardware the same configuration gives the same numbers to the bit.
 
     Args:
         config: Every setting of the run.
@@ -81,6 +89,7 @@ class TrainingRun:
         self._augmentation_generator = build_generator(config.seed, "augmentation")
         self._first_loss = math.nan
         self._selection = Selection(config.early_stopping_patience, config.early_stopping_min_delta)
+        self._out_of_patience = False
 
     def run_epoch(self) -> EpochResult:
         """Trains one epoch and validates; the outcome, whatever it is, is a result.
@@ -91,6 +100,7 @@ class TrainingRun:
         if self.stop_reason is not None:
             raise RuntimeError(f"the run ended after epoch {self.epoch} ({self.stop_reason}); there is no next epoch")
         self.epoch += 1
+        num_gradients_before = self._stepper.num_gradient_evaluations
         start = time.perf_counter()
         with exact_arithmetic():
             losses_S, num_correct = self._train_epoch()
@@ -98,16 +108,20 @@ class TrainingRun:
             num_steps = len(losses_S)
             val_loss = val_accuracy = math.nan
             if all(map(math.isfinite, losses_S)):
-                val_loss, val_accuracy = self._evaluate(self.model, self._train_store, self._validation_indices_N)
+                with self._evaluation_weights.applied(self._load_for_statistics) as model, self._health.watching(model):
+                    val_loss, val_accuracy = self._evaluate(model, self._train_store, self._validation_indices_N)
+                    if math.isfinite(val_loss):
+                        self._out_of_patience = self._selection.end_epoch(self.epoch, val_accuracy, model)
         validation_seconds = time.perf_counter() - start - train_seconds
         if self.epoch == 1:
             self._first_loss = losses_S[0]
         diverged = not math.isfinite(val_loss) or _has_grown(losses_S, self._first_loss)
-        self._end_epoch(val_loss, val_accuracy, diverged)
-        num_samples = num_steps * self.config.batch_size
+        self._end_epoch(val_loss, diverged)
+        train_loss = sum(losses_S) / num_steps
+        num_samples = num_steps * self._batch_size
         return EpochResult(
             epoch=self.epoch,
-            train_loss=sum(losses_S) / num_steps,
+            train_loss=train_loss,
             train_accuracy=num_correct / num_samples,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
@@ -116,9 +130,12 @@ class TrainingRun:
             validation_seconds=validation_seconds,
             num_samples=num_samples,
             num_steps=num_steps,
-            num_gradient_evaluations=self._num_gradient_evaluations,
+            num_gradient_evaluations=self._stepper.num_gradient_evaluations - num_gradients_before,
             best_val_accuracy=self._selection.best_val_accuracy,
             best_epoch=self._selection.best_epoch,
+            health=self._health.conclude(
+                epoch=self.epoch, diverged=diverged, first_loss=self._first_loss, train_loss=train_loss
+            ),
             stop_reason=self.stop_reason,
         )
 
@@ -132,6 +149,15 @@ class TrainingRun:
         store.set_normalization(*self.channels)
         with exact_arithmetic():
             return self._evaluate(self.build_best_model(), store, torch.arange(len(store.labels_N)).to(self.device))
+
+    def measure_curvature(self) -> Curvature:
+        """Curvature of the training loss at the last weights, on some training pictures as they are, in fp32."""
+        images_BCHW, labels_B = self._train_store.build_batch(self._sample_N[:_CURVATURE_PICTURES])
+        loss = get_row(LossRow, "loss", self.config.loss).build(self.config.loss.settings, True)
+        model = self.model.eval()
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        with exact_arithmetic():
+            return measure_curvature(lambda: loss(model(images_BCHW), labels_B), weights, self.config.seed)
 
     def build_best_model(self) -> Network:
         """A copy of the model with the weights of the best validation epoch, for normalised pictures, ready to predict.
@@ -153,6 +179,7 @@ class TrainingRun:
             "stop_reason": self.stop_reason,
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "average": self._evaluation_weights.state_dict(),
             "schedule": self.schedule.state_dict(),
             "generators": {
                 "order": self._order_generator.get_state(),
@@ -169,31 +196,56 @@ class TrainingRun:
         self.model.load_state_dict(state["model"])
         # Copied first, since the optimizer would otherwise go on working on the tensors of the state.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self._evaluation_weights.load_state_dict(state.get("average", {}))  # checkpoints of old have none
         self.schedule.load_state_dict(state["schedule"])
-        self._order_generator.set_state(state["generators"]["order"])
-        self._augmentation_generator.set_state(state["generators"]["augmentation"])
+        self._order_generator.set_state(state["generators"]["order"].cpu())
+        self._augmentation_generator.set_state(state["generators"]["augmentation"].cpu())
         self._first_loss = state["first_loss"]
         self._selection.load_state_dict(state["selection"])
 
     def _load_pictures(self) -> None:
         data, config = self._data, self.config
-        split = split_for_training(data, train_size=config.train_size, batch_size=config.batch_size)
+        is_full = config.batch_size == "full"
+        batch_size = 1 if is_full else cast("int", config.batch_size)
+        split = split_for_training(data, train_size=config.train_size, batch_size=batch_size)
+        self._batch_size = len(split.train_indices_N) if is_full else batch_size
+        self._chunk_size = _CHUNK if is_full else self._batch_size
         self._train_indices_N = torch.from_numpy(split.train_indices_N).to(self.device)
+        # Mixed, since a folder of pictures has its classes one after the other.
+        sample_N = torch.randperm(len(split.train_indices_N), generator=build_generator(config.seed, "statistics"))
+        self._sample_N = self._train_indices_N[sample_N[:_STATISTICS_PICTURES].to(self.device)]
         self._validation_indices_N = torch.from_numpy(split.validation_indices_N).to(self.device)
         self._train_store = PictureStore(data.train_images_NHWC, data.train_labels_N, self.device)
         self.channels = self._train_store.measure_channels(self._train_indices_N)
         self._train_store.set_normalization(*self.channels)
-        self._steps_per_epoch = len(split.train_indices_N) // config.batch_size
+        self._steps_per_epoch = len(split.train_indices_N) // self._batch_size
 
     def _build_parts(self) -> None:
         config = self.config
-        with torch.random.fork_rng(devices=()):  # layers draw weights of their own, which are drawn anew below
-            model = MODELS[config.model.name].build(config.model.settings, len(self._data.classes))
-        initialize(model, INITIALIZERS[config.initializer.name], build_generator(config.seed, "weights"))
-        self.model: Network = model.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        row = OPTIMIZERS[config.optimizer.name]
-        fused = self.device.type in row.fused_devices
-        self.optimizer = row.build(self.model.parameters(), config.optimizer.settings, fused)
+        with torch.random.fork_rng(devices=()):
+            torch.manual_seed(
+                config.seed
+            )  # layers draw weights of their own, of which all but rare ones are drawn anew
+            model = get_row(ModelRow, "model", config.model).build(config.model.settings, len(self._data.classes))
+        initializer = config.initializer
+        initialize(
+            model,
+            get_row(InitializerRow, "initializer", initializer),
+            initializer.settings,
+            build_generator(config.seed, "weights"),
+        )
+        row = get_row(OptimizerRow, "optimizer", config.optimizer)
+        layout = torch.contiguous_format if row.flattens else torch.channels_last
+        self.model: Network = model.to(device=self.device, memory_format=layout)  # type: ignore[call-overload]
+        self._stepper = Stepper(config, self.model, self.precision)
+        self.optimizer = self._stepper.optimizer
+        self._evaluation_weights = EvaluationWeights(
+            self.model,
+            self.optimizer,
+            switches=row.switches,
+            ema_decay=config.ema_decay,
+        )
+        self._health = HealthCheck(self.model)
         self._lr = get_float(config.optimizer.settings, "lr")
         plan = Plan(
             lr=self._lr,
@@ -201,14 +253,13 @@ class TrainingRun:
             steps_per_epoch=self._steps_per_epoch,
             num_warmup_steps=round(config.warmup_epochs * self._steps_per_epoch),
         )
-        self.schedule = SCHEDULES[config.schedule.name].build(config.schedule.settings, plan)
-        self._training_loss = LOSSES[config.loss.name].build(config.loss.settings, True)
-        self._evaluation_loss = LOSSES[config.loss.name].build(config.loss.settings, False)
+        self.schedule = get_row(ScheduleRow, "schedule", config.schedule).build(config.schedule.settings, plan)
+        self._evaluation_loss = get_row(LossRow, "loss", config.loss).build(config.loss.settings, False)
 
     def _train_epoch(self) -> tuple[list[float], int]:
         """Loss of each step of an epoch, and how many pictures were right; ends early when a loss is not finite."""
         self.model.train()
-        batch_size, num_steps = self.config.batch_size, self._steps_per_epoch
+        num_steps, done = self._steps_per_epoch, (self.epoch - 1) * self._steps_per_epoch
         num_train = len(self._train_indices_N)
         order_N = torch.randperm(num_train, generator=self._order_generator).to(self.device)
         order_N = self._train_indices_N[order_N]
@@ -216,47 +267,44 @@ class TrainingRun:
             num_train,
             crop_padding=self.config.crop_padding,
             flip=self.config.flip,
+            cutout_size=self.config.cutout_size,
             generator=self._augmentation_generator,
             device=self.device,
         )
+        mixing_S = draw_mixing(self.config, self.epoch, num_steps)
         losses_S = torch.zeros(num_steps, device=self.device)
         num_correct = torch.zeros((), dtype=torch.int64, device=self.device)
-        self._num_gradient_evaluations = 0
         for index in range(num_steps):
-            chosen = slice(index * batch_size, (index + 1) * batch_size)
-            images_BCHW, labels_B = self._train_store.build_augmented_batch(
-                order_N[chosen], augmentation.shifts_N2[chosen], augmentation.flips_N[chosen]
-            )
-            self._lr = self.schedule.get_lr((self.epoch - 1) * num_steps + index)
-            losses_S[index], logits_BK = self._step(images_BCHW, labels_B)
-            num_correct += (logits_BK.argmax(1) == labels_B).sum()
+            pictures = range(index * self._batch_size, (index + 1) * self._batch_size)
+            batches = [
+                partial(self._load, order_N, augmentation, slice(start, min(start + self._chunk_size, pictures.stop)))
+                for start in pictures[:: self._chunk_size]
+            ]
+            self._lr = self.schedule.get_lr(done + index)
+            if index == num_steps - 1:
+                self._health.before_step()
+            losses_S[index], logits_BK = self._stepper.step(done + index, self._lr, batches, mixing_S[index])
+            self._evaluation_weights.after_step()
+            chosen_N = order_N[pictures.start : pictures.stop]
+            num_correct += (logits_BK.argmax(1) == self._train_store.labels_N[chosen_N]).sum()
             # On an accelerator a look would wait for all the work that is queued.
             if self.device.type == "cpu" and index % _CHECK_STEPS == 0 and not losses_S[index].isfinite():
                 losses_S = losses_S[: index + 1]
                 break
+        else:
+            self._health.after_step()
         return losses_S.tolist(), int(num_correct)
 
-    def _step(self, images_BCHW: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Changes the weights once; the loss and the logits_BK of the weights as they were before."""
-        seen: list[tuple[Tensor, Tensor]] = []
+    def _load(self, order_N: Tensor, augmentation: Augmentation, chosen: slice) -> tuple[Tensor, Tensor]:
+        """Pictures and labels of a part of an epoch."""
+        return self._train_store.build_augmented_batch(order_N[chosen], augmentation[chosen])
 
-        def evaluate_gradient() -> Tensor:
-            self.optimizer.zero_grad(set_to_none=True)
+    def _load_for_statistics(self) -> Iterator[Tensor]:
+        """Some training pictures as they are, for the statistics of batch normalisation."""
+        num_batches = math.ceil(len(self._sample_N) / _EVALUATION_BATCH)  # of equal sizes, since each counts the same
+        for indices_B in self._sample_N.tensor_split(num_batches):
             with autocast(self.precision, self.device):
-                logits_BK = self.model(images_BCHW)
-            loss = self._training_loss(logits_BK.float(), labels_B)
-            penalty = self.model.penalty()
-            total = loss if penalty is None else loss + penalty
-            torch.autograd.backward(total)
-            self._num_gradient_evaluations += 1
-            seen.append((loss.detach(), logits_BK.detach()))
-            return total
-
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._lr
-        # torch declares a float; a tensor serves as well and is not waited for.
-        self.optimizer.step(cast("Callable[[], float]", evaluate_gradient))
-        return seen[0]
+                yield self._train_store.build_batch(indices_B)[0]
 
     @torch.no_grad()
     def _evaluate(self, model: nn.Module, store: PictureStore, indices_N: Tensor) -> tuple[float, float]:
@@ -272,17 +320,14 @@ class TrainingRun:
         loss, accuracy = (totals / len(indices_N)).tolist()
         return loss, accuracy
 
-    def _end_epoch(self, val_loss: float, val_accuracy: float, diverged: bool) -> None:
-        """Takes the outcome of an epoch into the best weights, the schedule, and the reason to stop."""
-        out_of_patience = False
-        if math.isfinite(val_loss):
-            out_of_patience = self._selection.end_epoch(self.epoch, val_accuracy, self.model)
+    def _end_epoch(self, val_loss: float, diverged: bool) -> None:
+        """Takes the outcome of an epoch into the schedule and the reason to stop."""
         self.schedule.end_epoch(val_loss)
         if diverged:
             self.stop_reason = "diverged"
         elif self.epoch == self.config.epochs:
             self.stop_reason = "epochs"
-        elif out_of_patience:
+        elif self._out_of_patience:
             self.stop_reason = "patience"
 
 

@@ -135,6 +135,36 @@ def _shape_step(step_epochs: int, gamma: float, plan: Plan, step: int) -> float:
     return float(gamma ** (step // plan.steps_per_epoch // step_epochs))
 
 
+def _shape_multistep(drop_fractions: tuple[float, ...], gamma: float, plan: Plan, step: int) -> float:
+    # Rounded, since 0.55 of 100 steps is a little above 55 in floating point.
+    return float(gamma ** sum(step >= round(fraction * plan.num_steps) for fraction in drop_fractions))
+
+
+def _shape_exponential(gamma: float, plan: Plan, step: int) -> float:
+    return float(gamma ** ((step - plan.num_warmup_steps) // plan.steps_per_epoch))
+
+
+def _shape_polynomial(power: float, final_fraction: float, plan: Plan, step: int) -> float:
+    done = (step - plan.num_warmup_steps) / max(1, plan.num_steps - plan.num_warmup_steps)
+    return float(final_fraction + (1 - final_fraction) * (1 - done) ** power)
+
+
+def _shape_cosine_restarts(
+    first_cycle_epochs: int, cycle_factor: float, final_fraction: float, plan: Plan, step: int
+) -> float:
+    cycle_step, num_cycles = step - plan.num_warmup_steps, 0
+    cycle_steps = first_cycle_epochs * plan.steps_per_epoch
+    while cycle_step >= cycle_steps:
+        cycle_step, num_cycles = cycle_step - cycle_steps, num_cycles + 1
+        cycle_steps = round(first_cycle_epochs * plan.steps_per_epoch * cycle_factor**num_cycles)
+    return final_fraction + (1 - final_fraction) * 0.5 * (1 + math.cos(math.pi * cycle_step / cycle_steps))
+
+
+def _shape_trapezoid(decay_fraction: float, final_fraction: float, plan: Plan, step: int) -> float:
+    first = max(plan.num_warmup_steps, plan.num_steps - round(decay_fraction * plan.num_steps))
+    return 1.0 if step < first else 1 + (final_fraction - 1) * (step - first) / (plan.num_steps - first)
+
+
 def _shape_one_cycle(
     warmup_fraction: float, initial_fraction: float, final_fraction: float, plan: Plan, step: int
 ) -> float:
@@ -155,6 +185,32 @@ def _build_cosine(settings: Mapping[str, Value], plan: Plan) -> Schedule:
 
 def _build_step(settings: Mapping[str, Value], plan: Plan) -> Schedule:
     return Schedule(plan, partial(_shape_step, get_int(settings, "step_epochs"), get_float(settings, "gamma")))
+
+
+def _build_multistep(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+    drop_fractions = (get_float(settings, "first_drop_fraction"), get_float(settings, "second_drop_fraction"))
+    return Schedule(plan, partial(_shape_multistep, drop_fractions, get_float(settings, "gamma")))
+
+
+def _build_exponential(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+    return Schedule(plan, partial(_shape_exponential, get_float(settings, "gamma")))
+
+
+def _build_polynomial(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+    power, final_fraction = get_float(settings, "power"), get_float(settings, "final_lr_fraction")
+    return Schedule(plan, partial(_shape_polynomial, power, final_fraction))
+
+
+def _build_cosine_restarts(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+    first_cycle_epochs = get_int(settings, "first_cycle_epochs")
+    cycle_factor = get_float(settings, "cycle_factor")
+    final_fraction = get_float(settings, "final_lr_fraction")
+    return Schedule(plan, partial(_shape_cosine_restarts, first_cycle_epochs, cycle_factor, final_fraction))
+
+
+def _build_trapezoid(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+    decay_fraction, final_fraction = get_float(settings, "decay_fraction"), get_float(settings, "final_lr_fraction")
+    return Schedule(plan, partial(_shape_trapezoid, decay_fraction, final_fraction))
 
 
 def _build_one_cycle(settings: Mapping[str, Value], plan: Plan) -> Schedule:
@@ -237,6 +293,63 @@ _ROWS = (
             Setting("plateau_min_lr", "Learning rate below which no reduction goes", "float", 0.0, low=0),
         ),
         build=_build_reduce_on_plateau,
+    ),
+    ScheduleRow(
+        name="multistep",
+        description="Is multiplied by gamma twice, each time after a given share of all steps",
+        source="He et al. 2016, section 4.2, https://arxiv.org/abs/1512.03385, who do so after 32,000 and 48,000 of "
+        "64,000 steps; torch.optim.lr_scheduler.MultiStepLR with two milestones; the warm-up is part of all steps",
+        settings=(
+            _fraction("first_drop_fraction", "Share of all steps before one reduction", 0.5, low_open=True),
+            _fraction(
+                "second_drop_fraction",
+                "Share of all steps before the other reduction; which of the two comes first does not matter",
+                0.75,
+                low_open=True,
+            ),
+            _fraction("gamma", "Factor of each reduction", 0.1, low_open=True),
+        ),
+        build=_build_multistep,
+    ),
+    ScheduleRow(
+        name="exponential",
+        description="Is multiplied by gamma after every epoch",
+        source="torch.optim.lr_scheduler.ExponentialLR; epochs count from the end of the warm-up",
+        settings=(_fraction("gamma", "Factor of each epoch", 0.95, low_open=True),),
+        build=_build_exponential,
+    ),
+    ScheduleRow(
+        name="polynomial",
+        description="Falls from lr to a fraction of it with a power of the share of steps left, 1 for a straight line",
+        source="torch.optim.lr_scheduler.PolynomialLR, with an end that need not be zero",
+        settings=(
+            Setting("power", "Power of the share of steps that are left", "float", 1.0, low=0, low_open=True),
+            _FINAL,
+        ),
+        build=_build_polynomial,
+    ),
+    ScheduleRow(
+        name="cosine_restarts",
+        description="Falls along half a cosine again and again, each time from lr to a fraction of it",
+        source="Loshchilov and Hutter 2017, section 3 and equation 5, https://arxiv.org/abs/1608.03983; "
+        "torch.optim.lr_scheduler.CosineAnnealingWarmRestarts, step by step; every cycle is a whole number of steps",
+        settings=(
+            Setting("first_cycle_epochs", "Length of the first cycle", "int", required=True, low=1, unit="epochs"),
+            Setting("cycle_factor", "Length of each cycle over that of the one before", "float", 1.0, low=1, high=100),
+            _fraction("final_lr_fraction", "Learning rate after the last step of a cycle, as a fraction of lr", 0.0),
+        ),
+        build=_build_cosine_restarts,
+    ),
+    ScheduleRow(
+        name="trapezoid",
+        description="Stays at lr, then falls in a straight line to a fraction of it over the last share of all steps",
+        source="Hägele et al. 2024, section 3, https://arxiv.org/abs/2405.18392, with their linear cooldown, which "
+        "begins no earlier than the warm-up ends",
+        settings=(
+            _fraction("decay_fraction", "Share of all steps in which the learning rate falls", 0.2, low_open=True),
+            _FINAL,
+        ),
+        build=_build_trapezoid,
     ),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Value = float | int | str | bool | None
@@ -24,8 +24,10 @@ class Setting:
         low: Least legal number, None for no limit; excluded when `low_open`.
         high: Greatest legal number, None for no limit; excluded when `high_open`.
         choices: The legal texts, None for any text.
+        aliases: Other names that are legal too, each with the one of the choices that it stands for.
         unit: The unit for tables and axes ("epochs", "pixels"), None for a pure number.
         optional: Whether null (None) is a legal value.
+        words: Texts that are legal beside the numbers.
         complement_of: The name of the setting that this one spells as one minus its value, None for most settings.
             Only one of the two may be given.
     """
@@ -40,8 +42,10 @@ class Setting:
     low_open: bool = False
     high_open: bool = False
     choices: tuple[str, ...] | None = None
+    aliases: tuple[tuple[str, str], ...] = ()
     unit: str | None = None
     optional: bool = False
+    words: tuple[str, ...] = ()
     complement_of: str | None = None
 
     @property
@@ -57,6 +61,7 @@ class Setting:
                 words += f" {'above' if self.low_open else 'from'} {self.low:g}"
             if self.high is not None:
                 words += f"{' and' if self.low_open else ''} {'below' if self.high_open else 'to'} {self.high:g}"
+        words = _join_or((words, *self.words))
         return f"{words}, or null" if self.optional else words
 
     def check(self, value: object) -> str | None:
@@ -65,11 +70,11 @@ class Setting:
         return None if remedy is None else f"found {_show(value)}; allowed: {self.allowed}; {remedy}"
 
     def convert(self, value: Value) -> Value:
-        """A legal value in the setting's own type, so that 1 and 1.0 make the same configuration."""
-        if value is not None and self.kind == "float":
+        """A legal value in the setting's own type and names, so that 1 and 1.0 make the same configuration."""
+        if value is not None and self.kind == "float" and value not in self.words:
             assert not isinstance(value, str)
             return float(value)
-        return value
+        return dict(self.aliases).get(value, value) if isinstance(value, str) else value
 
     def _find_remedy(self, value: object) -> str | None:
         """What to do about an illegal value, None when it is legal."""
@@ -86,11 +91,12 @@ class Setting:
             return "write a text" if self.choices is None else "choose one of these"
         if self.choices is None:
             return None if value else "write a text or leave the setting out"
-        if value in self.choices:
-            return None
-        return suggest(value, self.choices) or "choose one of these"
+        names = (*self.choices, *(alias for alias, _ in self.aliases))
+        return None if value in names else suggest(value, names) or "choose one of these"
 
     def _find_number_remedy(self, value: object) -> str | None:
+        if value in self.words:
+            return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             if isinstance(value, str) and _is_number(value):
                 return f"write {value.strip()} without quotes"
@@ -115,12 +121,14 @@ class Row:
         description: One line on what it does.
         source: Paper or documentation it follows, with the place in it.
         settings: The settings that only this row has.
+        aliases: What it is called elsewhere, legal wherever its name is.
     """
 
     name: str
     description: str
     source: str
     settings: tuple[Setting, ...]
+    aliases: tuple[str, ...] = field(default=(), kw_only=True)
 
     @property
     def defaults(self) -> dict[str, Value]:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 REPORTED_AT_END = "stop_reason"  # key of a trial's last result: epochs | patience | diverged | failed
 ERROR = "error"  # key of a failed trial's last result: its traceback
 logger = logging.getLogger(__name__)
+HEALTH = "health"  # key of a result: one word on whether the network still learns
+CURVATURE = "curvature"  # key of a last result: one word on where training ended, if that was asked for
 MIN_CHECKPOINT_SECONDS = 20.0  # a restarted trial repeats at most this much work and one epoch
 
 
@@ -86,9 +88,18 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
     def _step(self) -> dict[str, Any]:
         run = self._started_run()
         epoch = run.run_epoch()
-        result: dict[str, Any] = {**epoch.metrics(), "epoch": epoch.epoch, DONE: epoch.done}
+        result: dict[str, Any] = {
+            **epoch.metrics(),
+            "epoch": epoch.epoch,
+            HEALTH: epoch.health.verdict,
+            DONE: epoch.done,
+        }
         if epoch.done:
             result[REPORTED_AT_END] = epoch.stop_reason
+            if run.config.measure_curvature and epoch.stop_reason != "diverged":
+                curvature = run.measure_curvature()
+                result["hessian_largest"], result["hessian_smallest"] = curvature.largest, curvature.smallest
+                result[CURVATURE] = curvature.kind(epoch.lr)
             if self._request.read_test and epoch.stop_reason != "diverged":
                 result["test_loss"], result["test_accuracy"] = run.evaluate_test()
                 result[SHOULD_CHECKPOINT] = True  # the winner's weights are registered from it

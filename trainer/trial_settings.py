@@ -9,15 +9,15 @@ from trainer.settings import Setting
 _SETTINGS = (
     Setting(
         "dataset",
-        "Pictures to train on: CIFAR-10 itself, a folder of pictures, or drawn shapes that need no download",
+        "Pictures to train on: a set that is downloaded once, a folder of pictures, or drawn shapes (synthetic)",
         "str",
         "cifar10",
-        choices=("cifar10", "imagefolder", "synthetic"),
+        choices=("cifar10", "cifar100", "svhn", "fashion_mnist", "imagefolder", "synthetic"),
     ),
     Setting(
         "data_dir",
-        "imagefolder: the folder with train/<class>/ and test/<class>/; cifar10: where the download is kept, null for "
-        "the cache folder; synthetic: null",
+        "imagefolder: the folder with train/<class>/ and test/<class>/; synthetic: null; otherwise where the download "
+        "is kept, null for the cache folder",
         "str",
         optional=True,
     ),
@@ -30,10 +30,18 @@ _SETTINGS = (
         unit="pictures",
     ),
     Setting(
-        "batch_size", "Pictures per step; an incomplete last batch is left out", "int", 128, low=1, unit="pictures"
+        "batch_size",
+        "Pictures per step, an incomplete last batch being left out; full: all, one step per epoch",
+        "int",
+        128,
+        low=1,
+        unit="pictures",
+        words=("full",),
     ),
     Setting("epochs", "Passes over the training pictures", "int", 10, low=1, unit="epochs"),
-    Setting("seed", "Decides initial weights, order of pictures and augmentation", "int", 0, low=0, high=2**32 - 1),
+    Setting(
+        "seed", "Decides initial weights, order of pictures, augmentation and dropout", "int", 0, low=0, high=2**32 - 1
+    ),
     Setting(
         "precision",
         "Arithmetic of the network: fp32, bf16 (autocast), or auto: bf16 where the hardware has units for it",
@@ -51,6 +59,46 @@ _SETTINGS = (
         unit="pixels",
     ),
     Setting("flip", "Whether every other training picture is mirrored left to right", "bool", True),
+    Setting(
+        "cutout_size",
+        "Side of the square that is blanked out of every training picture at a random place; 0 for none",
+        "int",
+        0,
+        low=0,
+        high=32,
+        unit="pixels",
+    ),
+    Setting(
+        "mixup_alpha",
+        "Training pictures are blended in pairs, by a share drawn from Beta(alpha, alpha) for each step; 0 for off",
+        "float",
+        0.0,
+        low=0,
+    ),
+    Setting(
+        "gradient_clip_norm",
+        "Norm of the gradient of all weights above which it is scaled down to it; null for never",
+        "float",
+        low=0,
+        low_open=True,
+        optional=True,
+    ),
+    Setting(
+        "ema_decay",
+        "Decay rate, per step, of the mean of weights that is evaluated in place of the last weights; null for off",
+        "float",
+        low=0,
+        high=1,
+        low_open=True,
+        high_open=True,
+        optional=True,
+    ),
+    Setting(
+        "measure_curvature",
+        "Whether the largest and smallest eigenvalue of the loss's Hessian are computed when training has ended",
+        "bool",
+        False,
+    ),
     Setting(
         "warmup_epochs",
         "Length of the linear warm-up, may be a fraction; 0 for none",

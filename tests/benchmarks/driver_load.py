@@ -84,7 +84,13 @@ def main() -> None:
     )
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    ray.init(num_cpus=arguments.workers, include_dashboard=False, logging_level="ERROR", log_to_driver=False)
+    ray.init(
+        num_cpus=arguments.workers,
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",
+        logging_level="ERROR",
+        log_to_driver=False,
+    )
     sweeps.driver.CifarTrainable = build_sleeper(arguments.seconds, arguments.epochs)  # type: ignore[misc]
     samples: list[tuple[float, float, int, int, int]] = []
     outcome = sweeps.driver.run_sweep(load_spec(folder / "load.yaml"), Home(folder), listeners=[watch(samples)])

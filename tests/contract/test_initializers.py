@@ -20,7 +20,12 @@ VARIANCES = {
     "he_uniform": 2 / NUM_INPUTS,
     "he_normal": 2 / NUM_INPUTS,
     "torch_default": 1 / (3 * NUM_INPUTS),
+    "lecun_normal": 1 / NUM_INPUTS,
+    "orthogonal": 1 / NUM_INPUTS,  # fewer outputs than inputs, so the weights of each output have length one
+    "zeros": 0,
+    "normal": 0.05**2,
 }
+UNIFORM = {"glorot_uniform", "he_uniform", "torch_default"}
 
 
 def build_model():
@@ -42,25 +47,28 @@ class TestInitializers:
 
     def test_has_its_variance_and_shape(self, row):
         weight = torch.empty(80, 40, 3, 3)
-        row.build(weight, build_generator())
+        row.build(row.defaults, weight, build_generator())
+        if row.name == "zeros":
+            assert not weight.any()
+            return
         assert abs(weight.mean()) < 0.02 * weight.std()
         assert weight.var().item() == pytest.approx(VARIANCES[row.name], rel=0.03)
         # A uniform distribution ends at the root of three standard deviations; a normal one does not.
         bound = math.sqrt(3 * VARIANCES[row.name])
-        assert (weight.abs().max().item() <= bound * 1.0001) == (not row.name.endswith("normal"))
+        assert (weight.abs().max().item() <= bound * 1.0001) == (row.name in UNIFORM)
 
     def test_same_seed_same_result(self, row):
         first, second, other = build_model(), build_model(), build_model()
-        initialize(first, row, build_generator(1))
-        initialize(second, row, build_generator(1))
-        initialize(other, row, build_generator(2))
+        initialize(first, row, row.defaults, build_generator(1))
+        initialize(second, row, row.defaults, build_generator(1))
+        initialize(other, row, row.defaults, build_generator(2))
         assert all(map(torch.equal, first.state_dict().values(), second.state_dict().values()))
-        assert not torch.equal(first[0].weight, other[0].weight)
+        assert torch.equal(first[0].weight, other[0].weight) == (row.name == "zeros")
 
     def test_leaves_the_global_generator_alone(self, row):
         model = build_model()
         before = torch.get_rng_state()
-        initialize(model, row, build_generator())
+        initialize(model, row, row.defaults, build_generator())
         assert torch.equal(torch.get_rng_state(), before)
 
     def test_zeroes_biases_and_resets_normalization(self, row):
@@ -69,12 +77,27 @@ class TestInitializers:
             for parameter in model.parameters():
                 parameter.fill_(3)
             model[1].running_mean.fill_(3)
-        initialize(model, row, build_generator())
+        initialize(model, row, row.defaults, build_generator())
         assert not model[0].bias.any()
         assert not model[3].bias.any()
         assert (model[1].weight == 1).all()
         assert not model[1].bias.any()
         assert not model[1].running_mean.any()
+
+    def test_does_not_depend_on_the_number_of_threads(self, row):
+        num_threads = torch.get_num_threads()
+        weights = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            weights.append(torch.empty(80, 40, 3, 3))
+            row.build(row.defaults, weights[-1], build_generator())
+        torch.set_num_threads(num_threads)
+        assert torch.equal(*weights)
+
+    def test_other_names_mean_the_same_configuration(self, row):
+        config = build_trial_config({"initializer": row.name})
+        assert all(build_trial_config({"initializer": alias}) == config for alias in row.aliases)
+        assert config.to_parameters()["initializer"] == row.name
 
     def test_state_round_trip_equals_no_interruption(self, row):
         data = draw_synthetic(200, 20)
@@ -90,3 +113,6 @@ class TestInitializers:
     def test_refuses_settings_it_does_not_have(self, row):
         with pytest.raises(ConfigError, match="gain: unknown setting"):
             build_trial_config({"initializer": row.name, "gain": 2.0})
+        if not row.settings:
+            with pytest.raises(ConfigError, match=r"init_std: .* does not have this setting"):
+                build_trial_config({"initializer": row.name, "init_std": 2.0})

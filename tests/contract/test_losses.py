@@ -11,7 +11,13 @@ from trainer.loop import TrainingRun
 from trainer.losses import LOSSES
 from trainer.synthetic import draw_synthetic
 
-SETTINGS = {"cross_entropy": {"label_smoothing": 0.2}, "mse": {}}
+SETTINGS = {
+    "cross_entropy": {"label_smoothing": 0.2},
+    "mse": {},
+    "multi_margin": {"margin": 0.7},
+    "focal": {"focal_gamma": 1.3},
+}
+FOR_TRAINING_ONLY = {"label_smoothing"}
 
 
 def transcribe_cross_entropy(logits, labels, settings):
@@ -26,7 +32,25 @@ def transcribe_mse(logits, labels, settings):
     return ((logits - np.eye(logits.shape[1])[labels]) ** 2).mean()
 
 
-TRANSCRIPTIONS = {"cross_entropy": transcribe_cross_entropy, "mse": transcribe_mse}
+def transcribe_multi_margin(logits, labels, settings):
+    """The formula of torch.nn.MultiMarginLoss with p 1, in float64."""
+    right = logits[np.arange(len(labels)), labels][:, None]
+    hinges = np.maximum(0, settings["margin"] - right + logits) * (1 - np.eye(logits.shape[1])[labels])
+    return (hinges.sum(1) / logits.shape[1]).mean()
+
+
+def transcribe_focal(logits, labels, settings):
+    """Lin et al. 2017, equation 4, in float64."""
+    p = (np.exp(logits) / np.exp(logits).sum(1, keepdims=True))[np.arange(len(labels)), labels]
+    return (-((1 - p) ** settings["focal_gamma"]) * np.log(p)).mean()
+
+
+TRANSCRIPTIONS = {
+    "cross_entropy": transcribe_cross_entropy,
+    "mse": transcribe_mse,
+    "multi_margin": transcribe_multi_margin,
+    "focal": transcribe_focal,
+}
 
 
 def draw_batch():
@@ -53,7 +77,8 @@ class TestLosses:
 
     def test_evaluation_goes_without_what_is_for_training(self, row):
         logits, labels = draw_batch()
-        expected = TRANSCRIPTIONS[row.name](logits.double().numpy(), labels.numpy(), {})
+        settings = {name: value for name, value in SETTINGS[row.name].items() if name not in FOR_TRAINING_ONLY}
+        expected = TRANSCRIPTIONS[row.name](logits.double().numpy(), labels.numpy(), settings)
         assert row.build(SETTINGS[row.name], False)(logits, labels).item() == pytest.approx(expected, rel=1e-6)
 
     def test_stays_finite_for_large_logits(self, row):
@@ -77,7 +102,7 @@ class TestLosses:
 
     def test_refuses_settings_it_does_not_have(self, row):
         own = {each.name for each in row.settings}
-        for name in {"label_smoothing", "reduction"} - own:
+        for name in {"reduction", *(each.name for other in LOSSES.values() for each in other.settings)} - own:
             with pytest.raises(ConfigError) as caught:
                 build_trial_config({"loss": row.name, name: 0.1})
             assert [fault.parameter for fault in caught.value.faults] == [name]

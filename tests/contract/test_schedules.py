@@ -7,7 +7,7 @@ import pytest
 from trainer.config import ConfigError, build_trial_config
 from trainer.schedules import SCHEDULES, Plan
 
-REQUIRED = {"step": {"step_epochs": 2}}
+REQUIRED = {"step": {"step_epochs": 2}, "cosine_restarts": {"first_cycle_epochs": 2}}
 NUM_EPOCHS, STEPS_PER_EPOCH = 6, 10
 VAL_LOSSES = (2.0, 1.5, 1.6, 1.7, 1.4, 1.4)
 
@@ -65,6 +65,19 @@ class TestSchedules:
         build_trial_config(parameters)
         schedule = build_schedule(row, num_warmup_steps=5)
         assert [schedule.get_lr(step) for step in range(6)] == pytest.approx([0.06, 0.12, 0.18, 0.24, 0.3, 0.3])
+
+    @pytest.mark.parametrize("num_warmup_steps", [1, 17, NUM_EPOCHS * STEPS_PER_EPOCH])
+    def test_any_warmup_ends_at_the_peak_and_leads_on_from_there(self, row, num_warmup_steps):
+        if row.has_own_warmup:
+            return
+        schedule = build_schedule(row, num_warmup_steps=num_warmup_steps)
+        lrs = walk(schedule)
+        rising = [0.3 * (step + 1) / num_warmup_steps for step in range(num_warmup_steps)]
+        assert lrs[:num_warmup_steps] == pytest.approx(rising)
+        assert lrs[num_warmup_steps - 1] == 0.3
+        if row.name in ("constant", "cosine", "exponential", "polynomial", "cosine_restarts", "trapezoid"):
+            assert lrs[num_warmup_steps : num_warmup_steps + 1] in ([0.3], [])
+        assert max(lrs) == 0.3
 
     def test_keeps_the_last_learning_rate_after_the_last_step(self, row):
         schedule = build_schedule(row)

@@ -74,8 +74,16 @@ class ListRecorder:
     def record_epoch(self, trial_id: str, epoch: int, metrics: dict[str, float]) -> None:
         self._add("epoch", trial_id, {"epoch": epoch, "metrics": metrics})
 
-    def end_trial(self, trial_id: str, state: TrialState, stop_reason: str, metrics: dict[str, float]) -> None:
-        self._add("end_trial", trial_id, {"state": str(state), "stop_reason": stop_reason, "metrics": dict(metrics)})
+    def end_trial(
+        self,
+        trial_id: str,
+        state: TrialState,
+        stop_reason: str,
+        metrics: dict[str, float],
+        marks: dict[str, str] | None = None,
+    ) -> None:
+        content = {"state": str(state), "stop_reason": stop_reason, "metrics": dict(metrics), "marks": marks or {}}
+        self._add("end_trial", trial_id, content)
 
 
 def load(tmp_path: Path, method: str) -> SweepSpec:
@@ -88,7 +96,7 @@ def train(request: Any, epoch: int) -> dict[str, Any]:
     """What training gives: a curve that follows from the configuration; some diverge, fail, or stop early."""
     luck = random.Random(zlib.crc32(json.dumps(dict(request.parameters), sort_keys=True).encode()))
     kind, level = luck.random(), luck.random()
-    metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": level * epoch / 5}
+    metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": level * epoch / 5, "health": "healthy"}
     if kind < 0.08 and epoch == 2:
         return {"epoch": 1, "stop_reason": "failed", "failure": "ValueError: no", "error": "Traceback", "done": True}
     if kind < 0.2 and epoch == 3:

@@ -31,12 +31,21 @@ from sweeps.spec import (
     dump_spec,
     load_spec,
 )
-from trainer.config import SETTINGS, TABLES, Setting, Value
+from trainer.config import SETTINGS, TABLES, Row, Setting, Value
+from trainer.optimizer_row import OptimizerRow
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
-FIXED = ("dataset", "data_dir", "epochs", "warmup_epochs", "train_size", "early_stopping_min_delta")
+FIXED = (
+    "dataset",
+    "data_dir",
+    "epochs",
+    "warmup_epochs",
+    "train_size",
+    "early_stopping_min_delta",
+    "measure_curvature",
+)
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40)
 WORD = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 LINE = st.lists(WORD, min_size=1, max_size=3).map(" ".join)
@@ -44,10 +53,11 @@ LINE = st.lists(WORD, min_size=1, max_size=3).map(" ".join)
 
 def draw_number(setting: Setting) -> st.SearchStrategy[float]:
     """Legal values of a setting, within limits that are reasonable to compute in."""
-    low, high = setting.low or 0, 1000 if setting.high is None else setting.high
+    high = 1000 if setting.high is None else setting.high
+    low = setting.low if setting.low is not None else min(0, high - 10)
     if setting.kind == "int":
         return st.integers(math.ceil(low), math.floor(high))
-    return st.floats(max(low, 1e-9), high, exclude_max=setting.high_open)
+    return st.floats(low if low < 0 else max(low, 1e-9), high, exclude_max=setting.high_open)
 
 
 def draw_value(setting: Setting) -> st.SearchStrategy[Value]:
@@ -69,7 +79,7 @@ def draw_range(draw: st.DrawFn, setting: Setting) -> Parameter:
             factor = draw(st.integers(1, high - low))
             return build_multiples(low, high, factor) or IntUniform(min=low, max=high)
         return IntUniform(min=low, max=high)
-    if draw(st.booleans()):
+    if low > 0 and draw(st.booleans()):
         return LogUniformValues(min=low, max=high)
     if draw(st.booleans()):
         return build_multiples(low, high, (high - low) / draw(st.integers(2, 9))) or Uniform(min=low, max=high)
@@ -105,9 +115,19 @@ def draw_settings(draw: st.DrawFn, available: tuple[Setting, ...]) -> dict[str, 
     return chosen
 
 
+def is_choosy(row: Row) -> bool:
+    """Whether a row does not go with everything else (trainer.contradictions)."""
+    return isinstance(row, OptimizerRow) and (row.switches or row.re_evaluates or row.differentiates_gradient)
+
+
 @st.composite
 def draw_table(draw: st.DrawFn, table: str) -> Parameter:
-    rows = draw(st.lists(st.sampled_from([name for name in TABLES[table] if name != "step"]), unique=True, min_size=1))
+    complete = [
+        row.name
+        for row in TABLES[table].values()
+        if not any(each.required for each in row.settings) and not is_choosy(row)
+    ]
+    rows = draw(st.lists(st.sampled_from(complete), unique=True, min_size=1))
     form = draw(st.sampled_from(["constant", "categorical", "choices"]))
     if form == "constant":
         return Constant(value=rows[0])

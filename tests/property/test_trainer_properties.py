@@ -13,6 +13,8 @@ from trainer.checkpoint import load_checkpoint, write_checkpoint
 from trainer.config import TABLES, Row, TrialConfig, Value, build_trial_config
 from trainer.data import Dataset
 from trainer.loop import EpochResult, TrainingRun
+from trainer.optimizers import OPTIMIZERS
+from trainer.schedules import SCHEDULES
 from trainer.settings import Setting
 from trainer.synthetic import draw_synthetic
 
@@ -20,16 +22,42 @@ from trainer.synthetic import draw_synthetic
 TRAINING = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 
 LR = st.floats(-4, 0.5).map(lambda exponent: 10.0**exponent)  # also ones that diverge, at once or later
-OWN = {"lr": LR, "step_epochs": st.integers(1, 3), "plateau_patience": st.integers(0, 2)}
+OWN = {
+    "lr": LR,
+    "step_epochs": st.integers(1, 3),
+    "plateau_patience": st.integers(0, 2),
+    "first_cycle_epochs": st.integers(1, 3),
+    "cycle_factor": st.floats(1, 3),
+    "max_iterations": st.integers(1, 4),
+}
+
+EXTRAS = {
+    "crop_padding": st.integers(0, 4),
+    "flip": st.booleans(),
+    "cutout_size": st.sampled_from([0, 7]),
+    "mixup_alpha": st.sampled_from([0.0, 0.4]),
+    "gradient_clip_norm": st.none() | st.floats(0.01, 2),
+    "ema_decay": st.none() | st.floats(0.1, 0.99),
+    "dropout": st.sampled_from([0.0, 0.5]),
+    "early_stopping_patience": st.none() | st.integers(1, 2),
+}
 
 
 def draw_value(setting: Setting) -> st.SearchStrategy[Value]:
     """Legal values of a setting of a row."""
     if setting.name in OWN:
         return OWN[setting.name]
-    low = 0.0 if setting.low is None else setting.low
-    high = 1.0 if setting.high is None else setting.high
-    return st.floats(low, high, exclude_min=setting.low_open, exclude_max=setting.high_open, width=32)
+    if setting.kind == "bool":
+        return st.booleans()
+    if setting.kind == "str":
+        assert setting.choices is not None
+        return st.sampled_from(setting.choices)
+    low = setting.low if setting.low is not None else 0.0 if setting.high is None else setting.high - 1
+    high = low + 1 if setting.high is None else setting.high
+    if setting.kind == "int":
+        return st.integers(round(low), min(round(high), round(low) + 4))
+    ends = {"exclude_min": setting.low_open, "exclude_max": setting.high_open}
+    return st.floats(low, high, **ends, width=32, allow_subnormal=False)  # of those, the inverse overflows
 
 
 @st.composite
@@ -49,16 +77,40 @@ def draw_config(draw: st.DrawFn) -> TrialConfig:
     for table in ("optimizer", "schedule", "loss", "initializer"):
         parameters |= draw(draw_row(table))
     parameters["epochs"] = draw(st.integers(3, 5))
-    parameters["batch_size"] = draw(st.sampled_from([12, 20, 50]))
+    parameters["batch_size"] = draw(st.sampled_from([12, 20, 50, "full"]))
     parameters["seed"] = draw(st.integers(0, 2**32 - 1))
-    parameters["crop_padding"] = draw(st.integers(0, 4))
-    parameters["flip"] = draw(st.booleans())
-    if parameters["schedule"] != "one_cycle":
+    parameters["normalization"] = draw(st.sampled_from(["batch", "group", "none"]))
+    parameters["activation"] = draw(st.sampled_from(["relu", "gelu"]))
+    for name, values in EXTRAS.items():
+        parameters[name] = draw(values)
+    if not SCHEDULES[str(parameters["schedule"])].has_own_warmup:
         parameters["warmup_epochs"] = draw(st.floats(0, 2))
-    parameters["early_stopping_patience"] = draw(st.none() | st.integers(1, 2))
     if parameters["early_stopping_patience"] is not None:
         parameters["early_stopping_min_delta"] = draw(st.sampled_from([0.0, 0.05]))
-    return build_trial_config(parameters)
+    return build_trial_config(settle(parameters))
+
+
+def settle(parameters: dict[str, Value]) -> dict[str, Value]:
+    """The parameters without what does not go with the optimizer or with a full batch."""
+    row = OPTIMIZERS[str(parameters["optimizer"])]
+    if row.differentiates_gradient:
+        if parameters["batch_size"] == "full":
+            parameters["batch_size"] = 50
+        if parameters["loss"] == "multi_margin":
+            parameters = {name: value for name, value in parameters.items() if name not in ("loss", "margin")}
+    if row.re_evaluates or row.differentiates_gradient:
+        parameters["gradient_clip_norm"] = None
+    if row.re_evaluates:
+        parameters["dropout"] = 0.0
+    if row.switches:
+        own = {setting.name for setting in SCHEDULES[str(parameters["schedule"])].settings}
+        parameters = {name: value for name, value in parameters.items() if name not in own} | {"schedule": "constant"}
+        parameters["ema_decay"] = None
+    if parameters["batch_size"] == "full":
+        parameters["mixup_alpha"] = 0.0
+        if parameters["normalization"] == "batch":
+            parameters["normalization"] = "group"
+    return parameters
 
 
 @cache
@@ -132,6 +184,6 @@ def test_an_ended_training_has_a_reason_and_numbers_that_fit_it(config: TrialCon
         assert config.early_stopping_patience is not None
         assert len(results) > config.early_stopping_patience
     for each in results:
-        assert each.num_samples == each.num_steps * config.batch_size <= 50
+        assert each.num_samples == each.num_steps * (50 if config.batch_size == "full" else config.batch_size) <= 50
         assert 0 <= each.train_accuracy <= 1
         assert 0 <= each.lr <= config.optimizer.settings["lr"] * (1 + 1e-12)

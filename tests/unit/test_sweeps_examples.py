@@ -99,6 +99,8 @@ class TestSchema:
             {"flip": {"values": [True, False]}},
             {"seed": {"distribution": "q_uniform", "min": 1, "max": 9, "q": 2}},
             {"optimizer": {"choices": {"sgd": {"lr": 0.1}, "adam": {}}}},
+            {"initializer": {"choices": {"HeNormal": {}, "xavier_uniform": {}}}},
+            {"initializer": {"values": ["zeros", "RandomNormal"]}},
         ],
         ids=str,
     )

@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from sweeps.errors import SpecError
+from sweeps.space import build_arms, build_grid
 from sweeps.spec import (
     Asha,
     Budget,
@@ -28,6 +29,7 @@ from sweeps.spec import (
 )
 from sweeps.tree import Scalar
 from sweeps.yaml_text import parse_text
+from trainer.config import build_trial_config
 
 WHOLE = """
 name: optimizers
@@ -304,6 +306,60 @@ class TestOverrides:
             "--set x: write it as KEY=VALUE, for example parameters.epochs=3",
             "--set confirm.tob=1: unknown key; did you mean 'top'?",
         ]
+
+
+class TestOtherNames:
+    """Rows of tables under the names that other packages have for them."""
+
+    TEXT = "method: grid\ncompare: initializer\nparameters: {initializer: {%s}}"
+
+    def test_a_row_and_its_arm_are_called_as_the_file_calls_them(self, load: Callable[..., SweepSpec]) -> None:
+        text = self.TEXT % "choices: {xavier_uniform: {}, RandomNormal: {init_std: {values: [0.1, 0.2]}}}"
+        arms = build_arms(load(text))
+        assert [arm.name for arm in arms] == ["xavier_uniform", "RandomNormal"]
+        drawn = [[build_trial_config(parameters).initializer for parameters in build_grid(arm)] for arm in arms]
+        assert [[choice.name for choice in choices] for choices in drawn] == [["glorot_uniform"], ["normal", "normal"]]
+        assert [choice.settings["init_std"] for choice in drawn[1]] == [0.1, 0.2]
+
+    @pytest.mark.parametrize("said", ["HeNormal", "{value: HeNormal}", "{values: [HeNormal, kaiming_uniform]}"])
+    def test_every_way_to_name_a_row_takes_them(self, load: Callable[..., SweepSpec], said: str) -> None:
+        spec = load(f"method: grid\nparameters: {{epochs: {{values: [1, 2]}}, initializer: {said}}}")
+        assert load(dump_spec(spec)) == spec
+
+    @pytest.mark.parametrize(
+        ("said", "fault"),
+        [
+            (
+                "values: [he_normal, HeNormal]",
+                "initializer.values: HeNormal is the same initializer as he_normal; keep one",
+            ),
+            (
+                "choices: {Zeros: {}, zeros: {}}",
+                "initializer.choices: zeros is the same initializer as Zeros; keep one",
+            ),
+            (
+                "values: [zeros, xavier_unifrom]",
+                "initializer.values.1: found 'xavier_unifrom'; allowed: glorot_uniform, ",
+            ),
+            ("Zeros: {}, he_normal: {}", "initializer: found choices without the key `choices:` above them; add it"),
+            (
+                "choices: {Zeros: {init_std: 1}, RandomNormal: {}}",
+                "initializer.choices.Zeros.init_std: Zeros has no such setting",
+            ),
+        ],
+    )
+    def test_faults_call_a_row_as_the_file_does(
+        self, faults_of: Callable[..., list[str]], said: str, fault: str
+    ) -> None:
+        (found,) = faults_of(self.TEXT % said)
+        assert f": parameters.{fault}" in found
+
+    def test_a_setting_is_sent_to_the_choice_as_the_file_calls_it(self, faults_of: Callable[..., list[str]]) -> None:
+        said = "choices: {Zeros: {}, RandomNormal: {}}}, init_std: {value: 1"
+        (found,) = faults_of(self.TEXT % said)
+        assert found.endswith(
+            "init_std: Zeros has no such setting; write it under parameters.initializer.choices.RandomNormal"
+        )
 
 
 class TestFiles:

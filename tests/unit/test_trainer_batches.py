@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.batches import PictureStore, draw_augmentation
+from trainer.batches import Augmentation, PictureStore, draw_augmentation, draw_mixing
+from trainer.config import build_trial_config
 
 CPU = torch.device("cpu")
 MEAN, STD = (120.0, 110.5, 98.25), (60.0, 55.0, 71.5)
@@ -32,18 +33,24 @@ def transcribe(image_HWC, shift_rows, shift_columns, flip, padding):
 
 def check_augmented(indices, shifts, flips, padding):
     images_NHWC, labels_N = draw_pictures()
-    images_BCHW, labels_B = build_store().build_augmented_batch(
-        torch.tensor(indices), torch.tensor(shifts), torch.tensor(flips)
-    )
+    augmentation = Augmentation(torch.tensor(shifts), torch.tensor(flips))
+    images_BCHW, labels_B = build_store().build_augmented_batch(torch.tensor(indices), augmentation)
     for index, (rows, columns), flip, image_CHW in zip(indices, shifts, flips, images_BCHW, strict=True):
         expected = transcribe(images_NHWC[index], rows, columns, flip, padding)
         np.testing.assert_allclose(image_CHW.numpy(), expected, atol=1e-5)
     assert labels_B.tolist() == labels_N[indices].tolist()
 
 
-def draw(num_pictures=1000, *, seed=0, crop_padding=4, flip=True):
+def draw(num_pictures=1000, *, seed=0, crop_padding=4, flip=True, **others):
     generator = torch.Generator().manual_seed(seed)
-    return draw_augmentation(num_pictures, crop_padding=crop_padding, flip=flip, generator=generator, device=CPU)
+    return draw_augmentation(
+        num_pictures, crop_padding=crop_padding, flip=flip, generator=generator, device=CPU, **others
+    )
+
+
+def leave_alone(num_pictures):
+    """The augmentation that changes nothing."""
+    return Augmentation(torch.zeros(num_pictures, 2, dtype=torch.int64), torch.zeros(num_pictures, dtype=torch.bool))
 
 
 @pytest.mark.parametrize("crop_padding", [0, 1, 4, 16])
@@ -62,11 +69,41 @@ def test_augmented_batch_without_augmentation_is_the_plain_batch():
     indices_B = torch.tensor([3, 3, 39, 0])
     store = build_store()
     plain, labels_B = store.build_batch(indices_B)
-    augmented, augmented_labels_B = store.build_augmented_batch(
-        indices_B, torch.zeros(4, 2, dtype=torch.int64), torch.zeros(4, dtype=torch.bool)
-    )
+    augmented, augmented_labels_B = store.build_augmented_batch(indices_B, leave_alone(4))
     assert torch.equal(augmented, plain)
     assert torch.equal(augmented_labels_B, labels_B)
+
+
+def cut_out(image_CHW, row, column, size):
+    """One picture with a square of zeros around a pixel, as much of it as lies inside."""
+    holed_CHW = image_CHW.clone()
+    for y in range(row - size // 2, row - size // 2 + size):
+        for x in range(column - size // 2, column - size // 2 + size):
+            if 0 <= y < 32 and 0 <= x < 32:
+                holed_CHW[:, y, x] = 0
+    return holed_CHW
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 31, 32])
+def test_cutout_equals_blanking_pixel_by_pixel_also_past_every_edge(size):
+    centres = [(row, column) for row in (0, 3, 16, 31) for column in (0, 15, 28, 31)]
+    store, indices_B = build_store(), torch.arange(16)
+    plain = draw(16)
+    holed = Augmentation(plain.shifts_N2, plain.flips_N, torch.tensor(centres), size)
+    images_BCHW, _ = store.build_augmented_batch(indices_B, plain)
+    found_BCHW, _ = store.build_augmented_batch(indices_B, holed)
+    for image_CHW, (row, column), found_CHW in zip(images_BCHW, centres, found_BCHW, strict=True):
+        assert torch.equal(found_CHW, cut_out(image_CHW, row, column, size))
+
+
+def test_a_blank_square_has_the_mean_colour():
+    images_NHWC = np.broadcast_to(np.array([120, 110, 98], dtype=np.uint8), (1, 32, 32, 3)).copy()
+    store = PictureStore(images_NHWC, np.zeros(1, dtype=np.int64), CPU)
+    store.set_normalization(torch.tensor([120.0, 110.0, 98.0]), torch.tensor(STD))
+    whole = leave_alone(1)
+    holed = Augmentation(whole.shifts_N2, whole.flips_N, torch.tensor([[16, 16]]), 32)
+    plain, blank = (store.build_augmented_batch(torch.tensor([0]), each)[0] for each in (whole, holed))
+    torch.testing.assert_close(blank, plain, atol=1e-6, rtol=0)
 
 
 def test_plain_batch_is_the_normalised_pictures():
@@ -81,10 +118,9 @@ def test_plain_batch_is_the_normalised_pictures():
 def test_batches_are_float32_and_channels_last():
     indices_B = torch.arange(6)
     plain, _ = build_store().build_batch(indices_B)
-    augmented, _ = build_store().build_augmented_batch(
-        indices_B, torch.ones(6, 2, dtype=torch.int64), torch.ones(6, dtype=torch.bool)
-    )
-    for images_BCHW in (plain, augmented):
+    augmented, _ = build_store().build_augmented_batch(indices_B, draw(6))
+    with_holes, _ = build_store().build_augmented_batch(indices_B, draw(6, cutout_size=8))
+    for images_BCHW in (plain, augmented, with_holes):
         assert images_BCHW.shape == (6, 3, 32, 32)
         assert images_BCHW.dtype == torch.float32
         assert images_BCHW.is_contiguous(memory_format=torch.channels_last)
@@ -95,7 +131,7 @@ def test_making_batches_leaves_the_pictures_alone():
     store = PictureStore(images_NHWC, labels_N, CPU)
     store.set_normalization(*store.measure_channels(torch.arange(40)))
     store.build_batch(torch.arange(40))
-    store.build_augmented_batch(torch.arange(40), draw(40).shifts_N2, draw(40).flips_N)
+    store.build_augmented_batch(torch.arange(40), draw(40, cutout_size=8))
     assert np.array_equal(images_NHWC, draw_pictures()[0])
 
 
@@ -189,18 +225,89 @@ def test_flip_does_not_change_the_shifts_or_what_is_drawn_later():
     assert torch.equal(generators[0].get_state(), generators[1].get_state())
 
 
+def test_holes_are_centred_on_every_row_and_column_each_for_itself():
+    augmentation = draw(5000, cutout_size=9)
+    assert augmentation.hole_size == 9
+    assert augmentation.holes_N2.dtype == torch.int64
+    for axis in range(2):
+        assert augmentation.holes_N2[:, axis].unique().tolist() == list(range(32))
+    assert len(augmentation.holes_N2.unique(dim=0)) > 900  # of 1,024
+
+
+def test_cutout_does_not_change_the_shifts_and_flips_of_the_epoch():
+    on, off = draw(cutout_size=8), draw(cutout_size=0)
+    assert torch.equal(on.shifts_N2, off.shifts_N2)
+    assert torch.equal(on.flips_N, off.flips_N)
+
+
+def test_cutout_off_draws_nothing():
+    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
+    off, absent = (
+        draw_augmentation(50, crop_padding=4, flip=True, generator=generator, device=CPU, **others)
+        for generator, others in zip(generators, ({"cutout_size": 0}, {}), strict=True)
+    )
+    assert off.holes_N2 is absent.holes_N2 is None
+    assert torch.equal(generators[0].get_state(), generators[1].get_state())
+    torch.randint(-4, 5, (50, 2), generator=(again := torch.Generator().manual_seed(0)))
+    torch.randint(2, (50,), generator=again, dtype=torch.bool)
+    assert torch.equal(again.get_state(), generators[0].get_state()), "shifts and flips are all that is drawn"
+
+
+@pytest.mark.parametrize("cutout_size", [0, 5])
+def test_a_part_of_an_augmentation_is_that_of_those_pictures(cutout_size):
+    augmentation, indices_B = draw(40, cutout_size=cutout_size), torch.arange(40)
+    whole, _ = build_store().build_augmented_batch(indices_B, augmentation)
+    parts = [slice(0, 15), slice(15, 30), slice(30, 45)]
+    pieces = [build_store().build_augmented_batch(indices_B[part], augmentation[part])[0] for part in parts]
+    assert torch.equal(torch.cat(pieces), whole)
+
+
 def test_same_generator_state_same_draws():
-    first, again, other = draw(seed=1), draw(seed=1), draw(seed=2)
-    assert torch.equal(first.shifts_N2, again.shifts_N2)
-    assert torch.equal(first.flips_N, again.flips_N)
-    assert not torch.equal(first.shifts_N2, other.shifts_N2)
-    assert not torch.equal(first.flips_N, other.flips_N)
+    first, again, other = (draw(seed=seed, cutout_size=4) for seed in (1, 1, 2))
+    for name in ("shifts_N2", "flips_N", "holes_N2"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+        assert not torch.equal(getattr(first, name), getattr(other, name))
 
 
 def test_one_epoch_after_the_other_draws_anew():
     generator = torch.Generator().manual_seed(0)
     first, second = (
-        draw_augmentation(50, crop_padding=4, flip=True, generator=generator, device=CPU) for _ in range(2)
+        draw_augmentation(50, crop_padding=4, flip=True, generator=generator, device=CPU, cutout_size=4)
+        for _ in range(2)
     )
-    assert not torch.equal(first.shifts_N2, second.shifts_N2)
-    assert not torch.equal(first.flips_N, second.flips_N)
+    for name in ("shifts_N2", "flips_N", "holes_N2"):
+        assert not torch.equal(getattr(first, name), getattr(second, name))
+
+
+def draw_shares(num_steps=1000, *, epoch=1, **settings):
+    return draw_mixing(build_trial_config({"mixup_alpha": 0.4, **settings}), epoch, num_steps)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
+def test_shares_of_mixup_are_of_the_beta_distribution(alpha):
+    shares = np.array(draw_shares(4000, mixup_alpha=alpha))
+    assert shares.min() >= 0
+    assert shares.max() <= 1
+    variance = 1 / (4 * (2 * alpha + 1))
+    # Five standard deviations of the mean of 4,000 draws.
+    assert shares.mean() == pytest.approx(0.5, abs=5 * (variance / 4000) ** 0.5)
+    assert shares.var() == pytest.approx(variance, rel=0.1)
+
+
+def test_shares_of_mixup_are_a_function_of_seed_and_epoch():
+    first = draw_shares(20, seed=3, epoch=2)
+    assert draw_shares(20, seed=3, epoch=2) == first
+    assert draw_shares(10, seed=3, epoch=2) == first[:10]
+    others = [draw_shares(20, seed=seed, epoch=epoch) for seed, epoch in ((3, 1), (2, 2), (32, 2))]
+    assert all(set(other).isdisjoint(first) for other in others)
+
+
+def test_shares_of_mixup_leave_global_generators_alone():
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    draw_shares()
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert np.array_equal(np.random.get_state()[1], states[1])  # noqa: NPY002
+
+
+def test_without_mixup_there_are_no_shares():
+    assert draw_shares(3, mixup_alpha=0) == [None, None, None]

@@ -257,5 +257,6 @@ def test_a_folder_in_the_home_folder_is_found(tmp_path, monkeypatch):
 
 
 def test_an_unknown_dataset_is_an_error_that_lists_the_known(tmp_path):
-    with pytest.raises(ValueError, match="found dataset 'cifar100'; allowed: cifar10, imagefolder, synthetic"):
-        load_dataset("cifar100", None, tmp_path)
+    allowed = "allowed: cifar10, cifar100, svhn, fashion_mnist, imagefolder, synthetic"
+    with pytest.raises(ValueError, match=f"found dataset 'imagenet'; {allowed}"):
+        load_dataset("imagenet", None, tmp_path)

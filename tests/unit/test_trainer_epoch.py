@@ -6,6 +6,7 @@ import pytest
 
 from tracking.names import EPOCH_METRICS
 from trainer.epoch import EpochResult, StopReason
+from trainer.health import Health
 
 
 def build_result(**changes):
@@ -23,6 +24,7 @@ def build_result(**changes):
         "num_gradient_evaluations": 8,
         "best_val_accuracy": 0.625,
         "best_epoch": 2,
+        "health": Health(1.5, {"head": 0.5}, 2.0, 0.01, 0.25, "healthy"),
         "stop_reason": None,
     }
     return EpochResult(**{**values, **changes})
@@ -30,7 +32,15 @@ def build_result(**changes):
 
 def test_metrics_are_every_number_but_the_epochs_own():
     metrics = build_result().metrics()
-    assert set(metrics) == {field.name for field in fields(EpochResult)} - {"epoch", "stop_reason"}
+    own = {name for name in metrics if not name.startswith("health.")}
+    assert own == {field.name for field in fields(EpochResult)} - {"epoch", "health", "stop_reason"}
+    assert {name: metrics[name] for name in metrics.keys() - own} == {
+        "health.gradient_norm": 1.5,
+        "health.gradient_norm.head": 0.5,
+        "health.first_to_last_gradient": 2.0,
+        "health.update_to_weight": 0.01,
+        "health.dead_units": 0.25,
+    }
     assert (metrics["train_loss"], metrics["num_steps"], metrics["best_epoch"]) == (1.5, 4, 2)
 
 

@@ -10,7 +10,10 @@ SHARE = Setting("share", "Share", "float", 0.1, low=0, high=1, low_open=True, hi
 COUNT = Setting("epochs", "Epochs", "int", 10, low=1, high=100)
 SWITCH = Setting("flip", "Flip", "bool", True)
 WORD = Setting("precision", "Precision", "str", "auto", choices=("fp32", "bf16", "auto"))
+NICKED = Setting("model", "Model", "str", choices=("small", "large"), aliases=(("tiny", "small"), ("Large", "large")))
 TEXT = Setting("data_dir", "Folder", "str", optional=True)
+FULL = Setting("batch_size", "Pictures", "int", 128, low=1, words=("full",))
+FREE = Setting("lr", "Learning rate", "float", words=("auto", "none"), optional=True)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +26,15 @@ TEXT = Setting("data_dir", "Folder", "str", optional=True)
         (COUNT, 100),
         (SWITCH, False),
         (WORD, "bf16"),
+        (NICKED, "small"),
+        (NICKED, "tiny"),
         (TEXT, None),
         (TEXT, "somewhere"),
+        (FULL, "full"),
+        (FULL, 1),
+        (FREE, "none"),
+        (FREE, -0.5),
+        (FREE, None),
     ],
 )
 def test_legal_values_have_no_fault(setting, value):
@@ -52,9 +62,18 @@ def test_legal_values_have_no_fault(setting, value):
         (SWITCH, "yes", "found 'yes'; allowed: true or false; write true or false without quotes"),
         (WORD, "bf61", "found 'bf61'; allowed: fp32, bf16 or auto; did you mean 'bf16'?"),
         (WORD, "quick", "found 'quick'; allowed: fp32, bf16 or auto; choose one of these"),
+        (NICKED, "tinny", "found 'tinny'; allowed: small or large; did you mean 'tiny'?"),
         (WORD, 16, "found 16; allowed: fp32, bf16 or auto; choose one of these"),
         (TEXT, "", "found ''; allowed: a text that is not empty, or null; write a text or leave the setting out"),
         (TEXT, 7, "found 7; allowed: a text that is not empty, or null; write a text"),
+        (FULL, "Full", "found 'Full'; allowed: a whole number from 1 or full; write a number"),
+        (FULL, "8", "found '8'; allowed: a whole number from 1 or full; write 8 without quotes"),
+        (FULL, 0, "found 0; allowed: a whole number from 1 or full; choose a greater value"),
+        (FULL, 8.0, "found 8.0; allowed: a whole number from 1 or full; write 8"),
+        (FULL, True, "found true; allowed: a whole number from 1 or full; write a number"),
+        (FULL, ["full"], "found ['full']; allowed: a whole number from 1 or full; write a number"),
+        (FULL, None, "found null; allowed: a whole number from 1 or full; give a value or leave the setting out"),
+        (FREE, "of", "found 'of'; allowed: a number, auto or none, or null; write a number"),
     ],
 )
 def test_fault_says_found_allowed_and_remedy(setting, value, message):
@@ -65,6 +84,17 @@ def test_whole_numbers_become_floats_where_a_float_is_meant():
     assert isinstance(RATE.convert(1), float)
     assert isinstance(COUNT.convert(1), int)
     assert TEXT.convert(None) is None
+
+
+def test_words_beside_numbers_stay_as_they_are():
+    assert FULL.convert("full") == "full"
+    assert FREE.convert("auto") == "auto"
+    assert isinstance(FREE.convert(2), float)
+    assert FREE.convert(None) is None
+
+
+def test_other_names_become_the_one_that_they_stand_for():
+    assert [NICKED.convert(name) for name in ("tiny", "Large", "small")] == ["small", "large", "small"]
 
 
 def test_defaults_leave_out_other_spellings_and_required_settings():

@@ -22,7 +22,28 @@ def test_defaults_are_those_of_the_documentation():
         "precision": "auto",
         "crop_padding": 4,
         "flip": True,
+        "cutout_size": 0,
+        "mixup_alpha": 0.0,
+        "gradient_clip_norm": None,
+        "ema_decay": None,
+        "measure_curvature": False,
         "warmup_epochs": 0.0,
         "early_stopping_patience": None,
         "early_stopping_min_delta": 0.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "legal", "illegal"),
+    [
+        ("batch_size", [1, 128, "full"], [0, -1, 2.0, None, "all", ""]),
+        ("cutout_size", [0, 1, 32], [-1, 33, 1.5, None]),
+        ("mixup_alpha", [0, 0.2, 10.0], [-0.1, None, True]),
+        ("gradient_clip_norm", [1e-3, 5, None], [0, -1, "full"]),
+        ("ema_decay", [0.001, 0.999, None], [0, 1, 1.5]),
+        ("measure_curvature", [True, False], [0, None, "yes"]),
+    ],
+)
+def test_ranges(name, legal, illegal):
+    assert [value for value in legal if SETTINGS[name].check(value) is not None] == []
+    assert [value for value in illegal if SETTINGS[name].check(value) is None] == []
