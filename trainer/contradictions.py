@@ -120,6 +120,12 @@ def _find_optimizer_faults(name: str, values: Mapping[str, Value], choices: Mapp
     if row.switches and values["ema_decay"] is not None:
         yield Fault("ema_decay", f"found with {name}, which evaluates an average of its own; leave it out")
     schedule = choices.get("schedule")
+    if row.fixes_lr and schedule is not None and schedule.name != "constant":
+        yield Fault(
+            "schedule", f"found {schedule.name!r}, but {name} finds its own steps after the first; use constant"
+        )
+    if row.fixes_lr and values["warmup_epochs"]:
+        yield Fault("warmup_epochs", f"found with {name}, which finds its own steps after the first; set it to 0")
     if row.switches and schedule is not None and schedule.name != "constant":
         yield Fault(
             "schedule",

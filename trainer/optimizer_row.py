@@ -30,6 +30,7 @@ class OptimizerRow(Row):
         differentiates_gradient: Whether a step differentiates the gradient once more (Hessian-vector products).
         draws: Whether a step draws random numbers, from torch's global generator.
         switches: Whether weights for training and for evaluation differ: has `train()` and `eval()`.
+        fixes_lr: Whether only the learning rate of its first step matters.
         flattens: Whether it sees each weight as one row of numbers, which have to lie in memory in that order.
         decoupled_weight_decay: Whether weight decay shrinks the weights directly and is no part of the gradient.
     """
@@ -43,6 +44,7 @@ class OptimizerRow(Row):
     differentiates_gradient: bool = False
     draws: bool = False
     switches: bool = False
+    fixes_lr: bool = False
     flattens: bool = False
     decoupled_weight_decay: bool = False
 

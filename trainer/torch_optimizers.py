@@ -247,6 +247,7 @@ TORCH_ROWS = (
             Setting("max_step", "Largest step", "float", 50.0, low=0, low_open=True),
         ),
         build=_build_rprop,
+        fixes_lr=True,
     ),
     OptimizerRow(
         name="adafactor",

@@ -117,7 +117,9 @@ def draw_settings(draw: st.DrawFn, available: tuple[Setting, ...]) -> dict[str, 
 
 def is_choosy(row: Row) -> bool:
     """Whether a row does not go with everything else (trainer.contradictions)."""
-    return isinstance(row, OptimizerRow) and (row.switches or row.re_evaluates or row.differentiates_gradient)
+    if not isinstance(row, OptimizerRow):
+        return False
+    return row.switches or row.re_evaluates or row.differentiates_gradient or row.fixes_lr
 
 
 @st.composite

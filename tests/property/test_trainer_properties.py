@@ -102,10 +102,12 @@ def settle(parameters: dict[str, Value]) -> dict[str, Value]:
         parameters["gradient_clip_norm"] = None
     if row.re_evaluates:
         parameters["dropout"] = 0.0
-    if row.switches:
+    if row.switches or row.fixes_lr:
         own = {setting.name for setting in SCHEDULES[str(parameters["schedule"])].settings}
         parameters = {name: value for name, value in parameters.items() if name not in own} | {"schedule": "constant"}
         parameters["ema_decay"] = None
+    if row.fixes_lr:
+        parameters["warmup_epochs"] = 0.0
     if parameters["batch_size"] == "full":
         parameters["mixup_alpha"] = 0.0
         if parameters["normalization"] == "batch":

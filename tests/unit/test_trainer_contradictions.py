@@ -63,6 +63,16 @@ CONTRADICTIONS = [
         "found with batch_size full, which is one step per epoch; set it to 0",
     ),
     (
+        {"optimizer": "rprop", "schedule": "cosine"},
+        "schedule",
+        "found 'cosine', but rprop finds its own steps after the first; use constant",
+    ),
+    (
+        {"optimizer": "rprop", "warmup_epochs": 1},
+        "warmup_epochs",
+        "found with rprop, which finds its own steps after the first; set it to 0",
+    ),
+    (
         {"optimizer": "lbfgs", "dropout": 0.5},
         "dropout",
         "found 0.5, but lbfgs evaluates the same batch again and again, which has to give the same each time; "
