@@ -307,6 +307,21 @@ class TestRefuse:
         found = refuse(build_run(data, precision="auto"), tmp_path)
         assert f"another training: its arithmetic was {other} and is {content['precision']} on this hardware" in found
 
+    def test_one_of_an_earlier_version_that_had_fewer_settings_is_gone_on_from(self, data, folder):
+        run = build_run(data)
+        expected = run_to_end(run)
+        content = torch.load(folder / FILE_NAME, weights_only=True)
+        new = ("activation", "normalization", "dropout", "ema_decay", "mixup_alpha", "measure_curvature")
+        for name in new:
+            del content["parameters"][name]
+        del content["state"]["average"]
+        torch.save(content, folder / FILE_NAME)
+        after = build_run(data)
+        load_checkpoint(after, folder)
+        assert run_to_end(after) == expected[1:]
+        # A setting that has its default no longer is one that differs.
+        assert "activation was 'relu' and is 'tanh'" in refuse(build_run(data, activation="tanh"), folder)
+
     def test_pictures_may_have_moved(self, data, tmp_path):
         old, new = (build_run(data, dataset="imagefolder", data_dir=folder) for folder in ("/old", "/new"))
         old.run_epoch()
