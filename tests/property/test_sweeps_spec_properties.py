@@ -57,7 +57,8 @@ def draw_number(setting: Setting) -> st.SearchStrategy[float]:
     low = setting.low if setting.low is not None else min(0, high - 10)
     if setting.kind == "int":
         return st.integers(math.ceil(low), math.floor(high))
-    return st.floats(low if low < 0 else max(low, 1e-9), high, exclude_max=setting.high_open)
+    open_low = setting.low_open and low != 0
+    return st.floats(low if low < 0 else max(low, 1e-9), high, exclude_min=open_low, exclude_max=setting.high_open)
 
 
 def draw_value(setting: Setting) -> st.SearchStrategy[Value]:
