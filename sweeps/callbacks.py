@@ -7,11 +7,13 @@ takes events into a queue, the terminal redraws in a thread of its own.
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from sweeps.cluster import count_slots_now
 from sweeps.ledger import TrialEntry
 from sweeps.state import RunningSweep
 from tracking.names import (
@@ -37,11 +39,21 @@ _SUMMARY = (BEST_VAL_ACCURACY, BEST_EPOCH, TEST_LOSS, TEST_ACCURACY, HESSIAN_LAR
 _MARKS = {HEALTH: TRIAL_HEALTH, CURVATURE: TRIAL_CURVATURE}
 
 
+_COUNT_SECONDS = 2.0  # how often the cluster's nodes are counted
+
+
 class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
-    """Follows every trial from its start to its end."""
+    """Follows every trial from its start to its end, and the cluster as nodes join and leave it."""
 
     def __init__(self, sweep: RunningSweep) -> None:
         self._sweep = sweep
+        self._next_count_at = time.monotonic() + _COUNT_SECONDS
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002
+        """Counts how many trials can run at a time: nodes that joined get some, nodes that left get none."""
+        if time.monotonic() >= self._next_count_at:
+            self._next_count_at = time.monotonic() + _COUNT_SECONDS
+            self._sweep.slots = max(1, count_slots_now(self._sweep.spec.resources))
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Opens the trial's run, once, however often its process is restarted."""

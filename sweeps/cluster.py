@@ -94,10 +94,9 @@ def count_slots(resources: Resources) -> int:
     """
     deadline = time.monotonic() + (JOIN_SECONDS if "RAY_ADDRESS" in os.environ else 0.0)
     while True:
-        nodes = _list_resources()
-        slots = sum(_count_on_node(node, resources) for node in nodes)
-        if slots:
+        if slots := count_slots_now(resources):
             return slots
+        nodes = _list_resources()
         if time.monotonic() >= deadline or any(node.get("CPU", 0) for node in nodes):
             break
         time.sleep(1.0)
@@ -106,6 +105,11 @@ def count_slots(resources: Resources) -> int:
         f"resources: a trial asks for {resources.cpu} CPU and {resources.gpu:g} GPU, and no node has that much "
         f"(nodes: {has}); lower `resources`, or join a larger cluster with RAY_ADDRESS"
     )
+
+
+def count_slots_now(resources: Resources) -> int:
+    """How many trials the nodes that live now can run at a time."""
+    return sum(_count_on_node(node, resources) for node in _list_resources())
 
 
 def _list_resources() -> list[dict[str, float]]:

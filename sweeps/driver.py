@@ -179,7 +179,7 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared) -> Non
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=ArmSearcher(sweep, arms, sweep.slots),
+            search_alg=ArmSearcher(sweep, arms),
             scheduler=ArmScheduler(sweep),
             num_samples=-1,
             reuse_actors=True,

@@ -22,17 +22,16 @@ from trainer.trainable import ERROR, REPORTED_AT_END, TrialRequest
 class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     """Ray's side of the search: equal turns for all arms, then each arm's retrainings.
 
-    Tune asks for one trial at a time. No more than `max_concurrent` are under way, so every proposal knows the outcome
+    Tune asks for one trial at a time. No more than the sweep's slots are under way, so every proposal knows the outcome
     of all trials but those that run. What it proposes follows from the sweep's ledger alone, so a searcher made over
     the ledger of a sweep that was cut off goes on with it: first with the trials that had not ended, each from its
     last checkpoint.
     """
 
-    def __init__(self, sweep: RunningSweep, arms: tuple[Arm, ...], max_concurrent: int) -> None:
+    def __init__(self, sweep: RunningSweep, arms: tuple[Arm, ...]) -> None:
         super().__init__(metric=sweep.spec.metric.name, mode="max" if sweep.spec.metric.goal == "maximize" else "min")
         self._sweep = sweep
         self._arms = arms
-        self._max_concurrent = max_concurrent
         spec = sweep.spec
         self._num_trials = sweep.num_trials
         method = METHODS[spec.method]
@@ -54,7 +53,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             self._sweep.interrupt()
         if self._sweep.interrupted:
             return str(Searcher.FINISHED)
-        if self._sweep.paused or self._sweep.stopping or num_under_way >= self._max_concurrent:
+        if self._sweep.paused or self._sweep.stopping or num_under_way >= self._sweep.slots:
             return None
         self._check_budgets()
         request = self._next_cut_off() or self._next_search() or self._next_confirm()

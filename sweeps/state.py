@@ -33,7 +33,7 @@ class RunningSweep:
     folder: SweepFolder
     num_trials: Mapping[str, int | None]  # search trials of each arm at most, None where only time ends the search
     deadline: float | None = None  # time.time() after which no search trial starts or goes on
-    slots: int = 1  # trials that run at a time
+    slots: int = 1  # trials that can run at a time; follows the nodes that join and leave
     paused: bool = False  # no new trials until it is resumed
     stopping: bool = False  # no new trials; ends, to be resumed later, when those that run have ended
     finished: bool = False  # the searcher has nothing left to propose

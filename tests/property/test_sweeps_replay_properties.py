@@ -121,7 +121,7 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
         slots=slots,
     )
     replay(sweep, tuple(recorder.events))
-    searcher, scheduler, callback = ArmSearcher(sweep, arms, slots), ArmScheduler(sweep), SweepCallback(sweep)
+    searcher, scheduler, callback = ArmSearcher(sweep, arms), ArmScheduler(sweep), SweepCallback(sweep)
     live: dict[str, tuple[Any, int]] = {}  # Ray's id -> trial, its next epoch
     number = 0
     while not (sweep.finished and not live):

@@ -35,7 +35,7 @@ parameters:
 
 
 def build_searcher(
-    tmp_path: Path, method: str = "random", max_concurrent: int = 2, text: str = SWEEP, known: Ledger | None = None
+    tmp_path: Path, method: str = "random", slots: int = 2, text: str = SWEEP, known: Ledger | None = None
 ) -> ArmSearcher:
     file = tmp_path / "sweep.yaml"
     file.write_text(text.replace("METHOD", method))
@@ -50,8 +50,9 @@ def build_searcher(
         recorder=cast("Any", None),  # the searcher has nothing to record
         folder=SweepFolder(tmp_path / "s"),
         num_trials=num_search_trials(spec, arms),
+        slots=slots,
     )
-    return ArmSearcher(sweep, arms, max_concurrent)
+    return ArmSearcher(sweep, arms)
 
 
 def ledger_of(searcher: ArmSearcher) -> Ledger:
@@ -128,12 +129,24 @@ def test_paired_trials_share_their_seed(tmp_path: Path) -> None:
 
 
 def test_no_more_trials_than_slots(tmp_path: Path) -> None:
-    searcher = build_searcher(tmp_path, max_concurrent=2)
+    searcher = build_searcher(tmp_path, slots=2)
     assert isinstance(searcher.suggest("0"), dict)
     assert isinstance(searcher.suggest("1"), dict)
     assert searcher.suggest("2") is None
     finish(searcher, "0", 0.5)
     assert isinstance(searcher.suggest("3"), dict)
+
+
+def test_a_node_that_joins_is_used_and_one_that_left_is_not_waited_for(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path, slots=1)
+    assert isinstance(searcher.suggest("0"), dict)
+    assert searcher.suggest("1") is None
+    searcher._sweep.slots = 3
+    assert isinstance(searcher.suggest("1"), dict)
+    assert isinstance(searcher.suggest("2"), dict)
+    searcher._sweep.slots = 1
+    finish(searcher, "0", 0.5)
+    assert searcher.suggest("3") is None  # two still run
 
 
 def test_only_retrainings_read_the_test_split_and_they_take_the_best(tmp_path: Path) -> None:
@@ -168,7 +181,7 @@ def test_when_the_time_is_up_the_best_are_still_retrained(tmp_path: Path) -> Non
 
 
 def test_optuna_hears_the_truth(tmp_path: Path) -> None:
-    searcher = build_searcher(tmp_path, "bayes", max_concurrent=10)
+    searcher = build_searcher(tmp_path, "bayes", slots=10)
     outcomes: list[tuple[dict[str, Any], float]] = [
         ({"stop_reason": "epochs"}, 0.6),
         ({"stop_reason": "diverged"}, math.nan),
