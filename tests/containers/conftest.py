@@ -16,11 +16,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     ):
         pytest.fail("no Docker engine answers; start one (here: ../shared/tools/containers.sh up)")
     service = Service.prepare(tmp_path_factory.mktemp("docker"))
+    remove = ("--profile", "client", "down", "--volumes", "--timeout", "10")
+    service.compose(*remove)  # what a run that was killed left, whose volumes have other passwords
     try:
         service.compose("up", "--detach", "--wait", "--scale", "worker=2")
         yield service
     finally:
-        service.compose("--profile", "client", "down", "--volumes", "--timeout", "10", check=False)
+        service.compose(*remove, check=False)
 
 
 def read_secret(service: Service, name: str) -> str:
