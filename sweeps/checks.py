@@ -11,7 +11,7 @@ from sweeps.tree import KeyPath, Section, find_entry, key_place, value_place
 from trainer.config import SETTINGS
 
 MAX_GRID_TRIALS = 100_000
-MUST_BE_CONSTANT = ("dataset", "data_dir")
+MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
 
 
 def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault]) -> None:
@@ -36,9 +36,11 @@ def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFau
     _check_budget(draft, tree, arms, faults)
     _check_method(draft, tree, faults, complete=set(parameters) == set(names))
     _check_epochs(draft, tree, faults)
+    if parameters.get("evaluate_on") == Constant(value="test"):
+        faults += _find_choosing(draft, tree)
     for path, parameter in _walk(parameters, ("parameters",)):
         if path[-1] in MUST_BE_CONSTANT and (len(path) > 2 or not isinstance(parameter, Constant)):
-            message = "must be one value for the whole sweep, so that all trials see the same pictures"
+            message = "must be one value for the whole sweep, so that all trials have the same pictures"
             faults.append(key_place(tree, path).fault(path, message))
 
 
@@ -122,6 +124,22 @@ def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
         path = ("early_terminate", "min_iter")
         message = f"found {asha.min_iter}; allowed: below parameters.epochs, {epochs}{by_default}"
         faults.append(value_place(tree, path).fault(path, message))
+
+
+def _find_choosing(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of a sweep that evaluates on the test pictures and would choose by them."""
+    why = "with parameters.evaluate_on: test, under which the test pictures would choose"
+    if draft.get("method") not in (None, "grid"):
+        yield value_place(tree, ("method",)).fault(("method",), f"found {draft['method']} {why}; allowed: grid")
+    if draft.get("early_terminate") is not None:
+        message = f"found {why} what is stopped; remove it"
+        yield key_place(tree, ("early_terminate",)).fault(("early_terminate",), message)
+    confirm = draft.get("confirm")
+    if confirm is not None and confirm.top:
+        path = ("confirm", "top") if find_entry(tree, ("confirm", "top")) else ("confirm",)
+        yield key_place(tree, path).fault(
+            path, f"found {confirm.top} {why} what is retrained; write confirm: {{top: 0}}"
+        )
 
 
 def _walk(parameters: Mapping[str, Parameter], path: KeyPath) -> Iterator[tuple[KeyPath, Parameter]]:

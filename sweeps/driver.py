@@ -33,7 +33,7 @@ from tracking.names import SweepState
 from tracking.queries import load_sweep
 from tracking.recorder import Recorder, SweepRecord
 from tracking.report import write_report, write_trials_csv
-from trainer.data import Dataset, build_split
+from trainer.data import Dataset, split_for_training
 from trainer.trainable import CifarTrainable
 
 if TYPE_CHECKING:
@@ -142,7 +142,8 @@ def _run(prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequenc
 
 def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]) -> SweepRecord:
     spec, data = prepared.spec, prepared.data
-    split = build_split(data.train_labels_N)
+    evaluate_on = str(constant_of(spec, "evaluate_on"))
+    split = split_for_training(data, train_size=None, batch_size=1, evaluate_on=evaluate_on)
     digests = {"name": data.name, "digest": data.digest, "split_digest": split.digest}
     manifest = build_manifest(folder.path.name, spec.seed, digests, prepared.cluster)
     folder.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
@@ -157,7 +158,7 @@ def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]
         tags={
             names.SWEEP_METHOD: spec.method,
             names.SWEEP_DATASET: data.name,
-            names.SWEEP_FALLBACK: spec.fallback if prepared.notices and spec.fallback else "none",
+            names.SWEEP_FALLBACK: data.name if prepared.fell_back else "none",
             **({names.SWEEP_JOB: os.environ[JOB_VARIABLE]} if JOB_VARIABLE in os.environ else {}),
         },
         goal_metric=spec.metric.name,

@@ -20,6 +20,11 @@ from trainer.data import Dataset, DataUnavailable, load_dataset, split_for_train
 
 MIN_FREE_BYTES = 200 * 2**20
 
+_REPRODUCTION = (
+    "REPRODUCTION (evaluate_on: test): no pictures were held out for validation; what is called validation here was "
+    "computed on the test pictures, every epoch, to compare with published curves. Choose nothing by it."
+)
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -30,6 +35,7 @@ class Prepared:
     cluster: dict[str, float]
     slots: int
     notices: tuple[str, ...]
+    fell_back: bool  # its pictures are those of the fallback
 
 
 def prepare(spec: SweepSpec, home: Home) -> Prepared:
@@ -40,9 +46,12 @@ def prepare(spec: SweepSpec, home: Home) -> Prepared:
         Unreachable: When Ray or MLflow does not answer.
     """
     with ThreadPoolExecutor(max_workers=1) as pool:
-        tracking = pool.submit(check_tracking, home.tracking_uri, timeout_seconds=15.0)
+        tracking = pool.submit(check_tracking, home.tracking_uri, timeout_seconds=60.0)
         _check_storage(home.path)
         spec, data, notices = _load_data(spec)
+        fell_back = bool(notices)
+        if constant_of(spec, "evaluate_on") == "test":
+            notices = (*notices, _REPRODUCTION)
         _check_fit(spec, data)
         cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
         slots = count_slots(spec.resources)
@@ -52,7 +61,7 @@ def prepare(spec: SweepSpec, home: Home) -> Prepared:
             tracking.result()
         except TrackingUnavailable as error:
             raise Unreachable(str(error)) from error
-    return Prepared(spec, data, cluster, slots, notices)
+    return Prepared(spec, data, cluster, slots, notices, fell_back)
 
 
 def _check_storage(path: Path) -> None:
@@ -93,10 +102,15 @@ def _load_data(spec: SweepSpec) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
 def _check_fit(spec: SweepSpec, data: Dataset) -> None:
     """Finds out before the start whether the data set has enough pictures for every trial."""
     train_sizes = _values(spec, "train_size")
-    batch_sizes = _values(spec, "batch_size")
+    batch_sizes = [size for size in _values(spec, "batch_size") if size != "full"]
     try:
         for train_size in train_sizes:
-            split_for_training(data, train_size=train_size, batch_size=max(batch_sizes))
+            split_for_training(
+                data,
+                train_size=train_size,
+                batch_size=max(batch_sizes, default=1),
+                evaluate_on=str(constant_of(spec, "evaluate_on")),
+            )
     except ConfigError as error:
         raise BadUsage(f"the data set {data.name} has too few pictures: {error}") from error
 

@@ -16,49 +16,66 @@ from torch import Tensor
 
 from trainer.config import TrialConfig
 from trainer.data import SIDE_PIXELS
+from trainer.pixels import change_colours, draw_colours, standardize_pictures
+from trainer.randomness import build_generator
 
 _CHUNK = 2_000  # pictures whose channels are added up at once
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How each picture of an epoch is shifted and mirrored.
+    """How each picture of an epoch is changed before it is trained on.
 
     Attributes:
         shifts_N2: int64, rows and columns by which the crop lies off the picture's centre.
         flips_N: bool, whether the crop is mirrored left to right.
         holes_N2: int64, row and column of the centre of the square that is blanked out; None for none.
         hole_size: Its side, in pixels.
+        colours_N3: What is done to the colours, as `change_colours` takes it; None for nothing.
     """
 
     shifts_N2: Tensor
     flips_N: Tensor
     holes_N2: Tensor | None = None
     hole_size: int = 0
+    colours_N3: Tensor | None = None
 
     def __getitem__(self, chosen: slice) -> Augmentation:
         """The part of it for some of the pictures."""
         holes_N2 = None if self.holes_N2 is None else self.holes_N2[chosen]
-        return Augmentation(self.shifts_N2[chosen], self.flips_N[chosen], holes_N2, self.hole_size)
+        colours_N3 = None if self.colours_N3 is None else self.colours_N3[chosen]
+        return Augmentation(self.shifts_N2[chosen], self.flips_N[chosen], holes_N2, self.hole_size, colours_N3)
 
 
 def draw_augmentation(
-    num_pictures: int,
-    *,
-    crop_padding: int,
-    flip: bool,
-    generator: torch.Generator,
-    device: torch.device,
-    cutout_size: int = 0,
+    config: TrialConfig, epoch: int, num_pictures: int, generator: torch.Generator, device: torch.device
 ) -> Augmentation:
-    """Draws the augmentation of an epoch on the CPU, the same for every device and batch size."""
-    shifts_N2 = torch.randint(-crop_padding, crop_padding + 1, (num_pictures, 2), generator=generator)
+    """Draws the augmentation of an epoch on the CPU, the same for every device and batch size.
+
+    Args:
+        config: Says what is done, and the seed.
+        epoch: Counts from 1; holes and colours have a stream of their own for each, so that they change nothing else.
+        num_pictures: N.
+        generator: Of shifts and mirrorings, which are drawn whether they are wanted or not.
+        device: Where the batches are made.
+    """
+    padding = config.crop_padding
+    shifts_N2 = torch.randint(-padding, padding + 1, (num_pictures, 2), generator=generator)
     flips_N = torch.randint(2, (num_pictures,), generator=generator, dtype=torch.bool)
-    flips_N &= flip
-    holes_N2 = None
-    if cutout_size:
-        holes_N2 = torch.randint(SIDE_PIXELS, (num_pictures, 2), generator=generator).to(device)
-    return Augmentation(shifts_N2.to(device), flips_N.to(device), holes_N2, cutout_size)
+    flips_N &= config.flip
+    holes_N2 = colours_N3 = None
+    if config.cutout_size:
+        own = build_generator(config.seed, f"cutout/{epoch}")
+        holes_N2 = torch.randint(SIDE_PIXELS, (num_pictures, 2), generator=own).to(device)
+    if config.brightness_jitter or config.saturation_jitter or config.contrast_jitter:
+        colours_N3 = draw_colours(
+            num_pictures,
+            brightness=config.brightness_jitter,
+            saturation=config.saturation_jitter,
+            contrast=config.contrast_jitter,
+            generator=build_generator(config.seed, f"colours/{epoch}"),
+        ).to(device)
+    return Augmentation(shifts_N2.to(device), flips_N.to(device), holes_N2, config.cutout_size, colours_N3)
 
 
 def draw_mixing(config: TrialConfig, epoch: int, num_steps: int) -> list[float] | list[None]:
@@ -88,6 +105,7 @@ class PictureStore:
         self.labels_N = _to_tensor(labels_N).to(device)
         self._pixels = torch.arange(SIDE_PIXELS, device=device)
         self._scale_P = self._shift_P = torch.empty(0)
+        self._standardizes = False
 
     def measure_channels(self, indices_N: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the channels over some pictures, in units of a byte; exact up to rounding."""
@@ -104,10 +122,14 @@ class PictureStore:
         return mean_C.float(), variance_C.clamp(min=1.0).sqrt().float()
 
     def set_normalization(self, mean_C: Tensor, std_C: Tensor) -> None:
-        """Makes every batch from now on have these channels taken off and divided by."""
+        """Makes every batch from now on have these means taken off the channels, and divided by these deviations."""
         # One number per byte of a picture: a last dimension of 3 would be 10 times slower on the CPU.
         self._scale_P = (1 / std_C).repeat(SIDE_PIXELS**2)
         self._shift_P = (-mean_C / std_C).repeat(SIDE_PIXELS**2)
+
+    def set_standardization(self) -> None:
+        """Makes every picture from now on be scaled by its own mean and standard deviation."""
+        self._standardizes = True
 
     def build_batch(self, indices_B: Tensor) -> tuple[Tensor, Tensor]:
         """The images_BCHW (float32, channels last) and labels_B of some pictures as they are."""
@@ -129,6 +151,8 @@ class PictureStore:
         pixels_M = (starts_BH[:, :, None] + columns_BW[:, None, :]).flatten()
         images_MC = self.images_NHWC.view(-1, 3).index_select(0, pixels_M)
         images_BHWC = images_MC.view(len(indices_B), SIDE_PIXELS, SIDE_PIXELS, 3)
+        if augmentation.colours_N3 is not None:
+            images_BHWC = change_colours(images_BHWC.float(), augmentation.colours_N3)
         images_BCHW = self._normalize(images_BHWC)
         if augmentation.holes_N2 is not None:
             first_B2 = augmentation.holes_N2 - augmentation.hole_size // 2
@@ -138,7 +162,11 @@ class PictureStore:
         return images_BCHW, self.labels_N.index_select(0, indices_B)
 
     def _normalize(self, images_BHWC: Tensor) -> Tensor:
-        values_BP = images_BHWC.flatten(1).float().mul_(self._scale_P).add_(self._shift_P)
+        values_BP = images_BHWC.flatten(1).float()
+        if self._standardizes:
+            values_BP = standardize_pictures(values_BP)
+        else:
+            values_BP = values_BP.mul(self._scale_P).add_(self._shift_P)
         return values_BP.view(images_BHWC.shape).permute(0, 3, 1, 2)
 
     @staticmethod

@@ -110,6 +110,7 @@ class TrialConfig:
     dataset: str
     data_dir: str | None
     train_size: int | None
+    evaluate_on: str
     batch_size: int | str
     epochs: int
     seed: int
@@ -117,6 +118,10 @@ class TrialConfig:
     crop_padding: int
     flip: bool
     cutout_size: int
+    brightness_jitter: float
+    saturation_jitter: float
+    contrast_jitter: float
+    standardization: str
     mixup_alpha: float
     gradient_clip_norm: float | None
     ema_decay: float | None

@@ -38,6 +38,8 @@ def find_contradictions(values: Mapping[str, Value], choices: Mapping[str, Choic
                 f"found {batch_size}, more than train_size {train_size}; allowed: up to train_size; make it smaller",
             )
         )
+    if values["evaluate_on"] == "test":
+        faults += _find_choosing(values, choices)
     if values["early_stopping_min_delta"] and values["early_stopping_patience"] is None:
         faults.append(
             Fault(
@@ -81,6 +83,17 @@ def find_contradictions(values: Mapping[str, Value], choices: Mapping[str, Choic
             )
         )
     return faults
+
+
+def _find_choosing(values: Mapping[str, Value], choices: Mapping[str, Choice]) -> Iterator[Fault]:
+    """Faults of settings by which the test pictures would decide something."""
+    why = "with evaluate_on test, under which the test pictures would decide"
+    if values["early_stopping_patience"] is not None:
+        yield Fault("early_stopping_patience", f"found {why} when training ends; leave it out")
+    schedule = choices.get("schedule")
+    row = SCHEDULES.get(schedule.name) if schedule is not None else None
+    if row is not None and row.reads_val_loss:
+        yield Fault("schedule", f"found {row.name!r} {why} the learning rate; choose another")
 
 
 def _find_optimizer_faults(name: str, values: Mapping[str, Value], choices: Mapping[str, Choice]) -> Iterator[Fault]:

@@ -20,6 +20,7 @@ SIDE_PIXELS = 32
 
 # The same pictures are held out in every sweep, whatever the seed of the sweep or the trial.
 SPLIT_SEED = 0
+VALIDATION_FRACTION = 0.1
 
 
 class DataUnavailable(RuntimeError):  # says what is the matter, as the field's NotFound does
@@ -120,7 +121,7 @@ def build_dataset(
 def build_split(
     labels_N: NDArray[np.int64],
     *,
-    validation_fraction: float = 0.1,
+    validation_fraction: float = VALIDATION_FRACTION,
     train_size: int | None = None,
     seed: int = SPLIT_SEED,
 ) -> Split:
@@ -130,7 +131,8 @@ def build_split(
 
     Args:
         labels_N: Label of each picture.
-        validation_fraction: Share of every class that validates, between 0 and 1, rounded, at least one picture each.
+        validation_fraction: Share of every class that validates, between 0 and 1, rounded, at least one picture each;
+            0 for none at all.
         train_size: Pictures to train on, None for all that do not validate. Classes keep their shares, to the picture.
         seed: Decides which pictures; fixed in all sweeps, not the seed of a trial.
 
@@ -141,7 +143,7 @@ def build_split(
     train, validation = [], []
     for label in np.unique(labels_N):
         shuffled_N = generator.permutation(np.flatnonzero(labels_N == label))
-        num_validation = max(1, round(validation_fraction * len(shuffled_N)))
+        num_validation = max(1, round(validation_fraction * len(shuffled_N))) if validation_fraction else 0
         if num_validation >= len(shuffled_N):
             raise ConfigError(
                 [Fault("dataset", f"found {len(shuffled_N)} pictures of class {label}; needs at least 2")]
@@ -161,13 +163,16 @@ def build_split(
     return Split(train_N, validation_N, digest)
 
 
-def split_for_training(data: Dataset, *, train_size: int | None, batch_size: int) -> Split:
-    """The split that a training run uses.
+def split_for_training(
+    data: Dataset, *, train_size: int | None, batch_size: int, evaluate_on: str = "validation"
+) -> Split:
+    """The split that a training run uses; one that is evaluated on the test pictures holds none out.
 
     Raises:
         ConfigError: There are fewer pictures to train on than `train_size` or than one batch takes.
     """
-    split = build_split(data.train_labels_N, train_size=train_size)
+    fraction = 0.0 if evaluate_on == "test" else VALIDATION_FRACTION
+    split = build_split(data.train_labels_N, validation_fraction=fraction, train_size=train_size)
     if batch_size > len(split.train_indices_N):
         allowed = f"allowed: up to {len(split.train_indices_N)}, the pictures to train on; make it smaller"
         raise ConfigError([Fault("batch_size", f"found {batch_size}; {allowed}")])

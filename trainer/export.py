@@ -16,6 +16,7 @@ from trainer.checkpoint import load_checkpoint
 from trainer.config import build_trial_config
 from trainer.data import SIDE_PIXELS
 from trainer.loop import TrainingRun
+from trainer.pixels import standardize_pictures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,26 +25,32 @@ if TYPE_CHECKING:
 
 
 class PictureClassifier(nn.Module):
-    """A trained network with the normalisation that it was trained with.
+    """A trained network with the scaling of pixels that it was trained with.
 
     Args:
-        network: Takes normalised pictures.
+        network: Takes pictures that are scaled.
         mean_C: What is taken off each channel, in units of a byte.
         std_C: What each channel is divided by.
+        standardizes: Whether each picture is scaled by its own mean and deviation instead.
     """
 
     mean_C11: Tensor
     std_C11: Tensor
 
-    def __init__(self, network: nn.Module, mean_C: Tensor, std_C: Tensor) -> None:
+    def __init__(self, network: nn.Module, mean_C: Tensor, std_C: Tensor, *, standardizes: bool) -> None:
         super().__init__()
+        self.standardizes = standardizes
         self.network = network
         self.register_buffer("mean_C11", mean_C[:, None, None])
         self.register_buffer("std_C11", std_C[:, None, None])
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """The logits_NK of pictures whose channels go from 0 to 255, as float32."""
-        logits_NK: Tensor = self.network((images_NCHW - self.mean_C11) / self.std_C11)
+        if self.standardizes:
+            scaled_NCHW = standardize_pictures(images_NCHW.flatten(1)).view_as(images_NCHW)
+        else:
+            scaled_NCHW = (images_NCHW - self.mean_C11) / self.std_C11
+        logits_NK: Tensor = self.network(scaled_NCHW)
         return logits_NK
 
 
@@ -60,7 +67,8 @@ def load_classifier(checkpoint: Path, parameters: Mapping[str, object], data: Da
     """
     run = TrainingRun(build_trial_config(parameters), data, device="cpu")
     load_checkpoint(run, checkpoint)
-    return PictureClassifier(run.build_best_model(), *run.channels).eval()
+    standardizes = run.config.standardization == "picture"
+    return PictureClassifier(run.build_best_model(), *run.channels, standardizes=standardizes).eval()
 
 
 def build_example(data: Dataset, num_pictures: int = 2) -> NDArray[np.float32]:

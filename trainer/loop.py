@@ -6,7 +6,6 @@ Shapes: S steps of an epoch, N pictures, B pictures of a batch, C channels, H ro
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -30,12 +29,13 @@ from trainer.losses import LossRow
 from trainer.models import ModelRow
 from trainer.networks import Network
 from trainer.optimizers import OptimizerRow
+from trainer.randomness import build_generator
 from trainer.schedules import Plan, ScheduleRow
 from trainer.selection import Selection
 from trainer.settings import get_float
 from trainer.step import Stepper
 
-__all__ = ["EpochResult", "TrainingRun", "build_generator", "train"]
+__all__ = ["EpochResult", "TrainingRun", "train"]
 
 _EVALUATION_BATCH = 500
 _STATISTICS_PICTURES = 5_000  # from which batch normalisation takes its statistics for averaged weights
@@ -109,7 +109,7 @@ class TrainingRun:
             val_loss = val_accuracy = math.nan
             if all(map(math.isfinite, losses_S)):
                 with self._evaluation_weights.applied(self._load_for_statistics) as model, self._health.watching(model):
-                    val_loss, val_accuracy = self._evaluate(model, self._train_store, self._validation_indices_N)
+                    val_loss, val_accuracy = self._evaluate(model, self._held_out_store, self._held_out_indices_N)
                     if math.isfinite(val_loss):
                         self._out_of_patience = self._selection.end_epoch(self.epoch, val_accuracy, model)
         validation_seconds = time.perf_counter() - start - train_seconds
@@ -145,10 +145,8 @@ class TrainingRun:
         Raises:
             RuntimeError: No epoch has ended with a finite validation loss.
         """
-        store = PictureStore(self._data.test_images_NHWC, self._data.test_labels_N, self.device)
-        store.set_normalization(*self.channels)
         with exact_arithmetic():
-            return self._evaluate(self.build_best_model(), store, torch.arange(len(store.labels_N)).to(self.device))
+            return self._evaluate(self.build_best_model(), *self._load_test_pictures())
 
     def measure_curvature(self) -> Curvature:
         """Curvature of the training loss at the last weights, on some training pictures as they are, in fp32."""
@@ -207,18 +205,35 @@ class TrainingRun:
         data, config = self._data, self.config
         is_full = config.batch_size == "full"
         batch_size = 1 if is_full else cast("int", config.batch_size)
-        split = split_for_training(data, train_size=config.train_size, batch_size=batch_size)
+        split = split_for_training(
+            data, train_size=config.train_size, batch_size=batch_size, evaluate_on=config.evaluate_on
+        )
         self._batch_size = len(split.train_indices_N) if is_full else batch_size
         self._chunk_size = _CHUNK if is_full else self._batch_size
         self._train_indices_N = torch.from_numpy(split.train_indices_N).to(self.device)
         # Mixed, since a folder of pictures has its classes one after the other.
         sample_N = torch.randperm(len(split.train_indices_N), generator=build_generator(config.seed, "statistics"))
         self._sample_N = self._train_indices_N[sample_N[:_STATISTICS_PICTURES].to(self.device)]
-        self._validation_indices_N = torch.from_numpy(split.validation_indices_N).to(self.device)
         self._train_store = PictureStore(data.train_images_NHWC, data.train_labels_N, self.device)
         self.channels = self._train_store.measure_channels(self._train_indices_N)
-        self._train_store.set_normalization(*self.channels)
+        self._set_scaling(self._train_store)
+        self._held_out_store = self._train_store
+        self._held_out_indices_N = torch.from_numpy(split.validation_indices_N).to(self.device)
+        if config.evaluate_on == "test":
+            self._held_out_store, self._held_out_indices_N = self._load_test_pictures()
         self._steps_per_epoch = len(split.train_indices_N) // self._batch_size
+
+    def _load_test_pictures(self) -> tuple[PictureStore, Tensor]:
+        """The test pictures on the device, and the indices of all of them."""
+        store = PictureStore(self._data.test_images_NHWC, self._data.test_labels_N, self.device)
+        self._set_scaling(store)
+        return store, torch.arange(len(store.labels_N)).to(self.device)
+
+    def _set_scaling(self, store: PictureStore) -> None:
+        if self.config.standardization == "picture":
+            store.set_standardization()
+        else:
+            store.set_normalization(*self.channels)
 
     def _build_parts(self) -> None:
         config = self.config
@@ -263,14 +278,7 @@ class TrainingRun:
         num_train = len(self._train_indices_N)
         order_N = torch.randperm(num_train, generator=self._order_generator).to(self.device)
         order_N = self._train_indices_N[order_N]
-        augmentation = draw_augmentation(
-            num_train,
-            crop_padding=self.config.crop_padding,
-            flip=self.config.flip,
-            cutout_size=self.config.cutout_size,
-            generator=self._augmentation_generator,
-            device=self.device,
-        )
+        augmentation = draw_augmentation(self.config, self.epoch, num_train, self._augmentation_generator, self.device)
         mixing_S = draw_mixing(self.config, self.epoch, num_steps)
         losses_S = torch.zeros(num_steps, device=self.device)
         num_correct = torch.zeros((), dtype=torch.int64, device=self.device)
@@ -359,12 +367,6 @@ def train(
         load_checkpoint(run, resume_from)
     while run.stop_reason is None:
         yield run.run_epoch()
-
-
-def build_generator(seed: int, purpose: str) -> torch.Generator:
-    """A CPU generator for one purpose of one trial, unrelated to that of any other seed or purpose."""
-    digest = hashlib.sha256(f"{seed}/{purpose}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big", signed=True))
 
 
 def _has_grown(losses_S: list[float], first_loss: float) -> bool:

@@ -115,10 +115,12 @@ class ScheduleRow(Row):
     Attributes:
         build: (settings, plan) to the schedule of one run.
         has_own_warmup: Whether warm-up is part of the schedule, so that `warmup_epochs` is not for it.
+        reads_val_loss: Whether it goes by the validation loss.
     """
 
     build: BuildSchedule
     has_own_warmup: bool = False
+    reads_val_loss: bool = False
 
 
 def _shape_constant(plan: Plan, step: int) -> float:
@@ -293,6 +295,7 @@ _ROWS = (
             Setting("plateau_min_lr", "Learning rate below which no reduction goes", "float", 0.0, low=0),
         ),
         build=_build_reduce_on_plateau,
+        reads_val_loss=True,
     ),
     ScheduleRow(
         name="multistep",

@@ -30,6 +30,14 @@ _SETTINGS = (
         unit="pictures",
     ),
     Setting(
+        "evaluate_on",
+        "What every epoch is evaluated on: validation, a tenth of the training pictures, held out; or test, with "
+        "nothing held out: a reproduction of curves published that way, in which nothing is chosen",
+        "str",
+        "validation",
+        choices=("validation", "test"),
+    ),
+    Setting(
         "batch_size",
         "Pictures per step, an incomplete last batch being left out; full: all, one step per epoch",
         "int",
@@ -67,6 +75,38 @@ _SETTINGS = (
         low=0,
         high=32,
         unit="pixels",
+    ),
+    Setting(
+        "brightness_jitter",
+        "Most by which a training picture is made brighter or darker, as a fraction of the full range; 0 for off",
+        "float",
+        0.0,
+        low=0,
+        high=1,
+    ),
+    Setting(
+        "saturation_jitter",
+        "Most by which the factor of a training picture's saturation is away from 1; 0 for off",
+        "float",
+        0.0,
+        low=0,
+        high=1,
+    ),
+    Setting(
+        "contrast_jitter",
+        "Most by which the factor of a training picture's contrast is away from 1; 0 for off",
+        "float",
+        0.0,
+        low=0,
+        high=1,
+    ),
+    Setting(
+        "standardization",
+        "Whose mean and deviation pictures are scaled by: channel, each channel's over all training pictures; or "
+        "picture, each picture's own",
+        "str",
+        "channel",
+        choices=("channel", "picture"),
     ),
     Setting(
         "mixup_alpha",

@@ -55,7 +55,7 @@ def train_ours(data: Dataset, device: str, results: Any) -> None:
     run.run_epoch()
     epoch = run.run_epoch()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    num_validation = len(run._validation_indices_N)
+    num_validation = len(run._held_out_indices_N)
     results.put(
         (
             epoch.num_samples / epoch.train_seconds,
@@ -141,7 +141,7 @@ def profile_step(data: Dataset, device: str) -> dict[str, float]:
     order_N = run._train_indices_N
     from trainer.batches import draw_augmentation
 
-    drawn = draw_augmentation(len(order_N), crop_padding=2, flip=True, generator=torch.Generator(), device=run.device)
+    drawn = draw_augmentation(run.config, 1, len(order_N), torch.Generator(), run.device)
     start = time.perf_counter()
     for first in range(0, len(order_N) - BATCH, BATCH):
         chosen = slice(first, first + BATCH)

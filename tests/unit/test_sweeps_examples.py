@@ -7,7 +7,9 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 import sweeps
+from sweeps.budgets import num_search_trials
 from sweeps.errors import SpecError
+from sweeps.parameters import Constant
 from sweeps.space import build_arms, build_grid, searched, size
 from sweeps.spec import build_json_schema, load_spec
 from trainer.config import build_trial_config, known_names
@@ -27,7 +29,7 @@ def find_errors(validator: Draft202012Validator, data: object) -> Iterable[objec
 
 
 def test_there_are_the_examples_that_the_documentation_names() -> None:
-    assert [path.name for path in EXAMPLES] == ["practice.yaml", "quickstart.yaml"]
+    assert [path.name for path in EXAMPLES] == ["practice.yaml", "quickstart.yaml", "repro_3c3d.yaml"]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -138,3 +140,12 @@ class TestSchema:
         path.write_text(json.dumps(data))
         with pytest.raises(SpecError):
             load_spec(path)
+
+
+def test_the_reproduction_is_the_published_problem_and_chooses_nothing() -> None:
+    spec = load_spec(FOLDER / "repro_3c3d.yaml")
+    arms = build_arms(spec)
+    assert [arm.name for arm in arms] == ["adam", "sgd"]
+    assert num_search_trials(spec, arms) == {"adam": 3, "sgd": 3}
+    assert (spec.confirm.top, spec.early_terminate, spec.method) == (0, None, "grid")
+    assert spec.parameters["evaluate_on"] == Constant(value="test")

@@ -4,6 +4,7 @@ import torch
 
 from trainer.batches import Augmentation, PictureStore, draw_augmentation, draw_mixing
 from trainer.config import build_trial_config
+from trainer.pixels import change_colours
 
 CPU = torch.device("cpu")
 MEAN, STD = (120.0, 110.5, 98.25), (60.0, 55.0, 71.5)
@@ -42,10 +43,12 @@ def check_augmented(indices, shifts, flips, padding):
 
 
 def draw(num_pictures=1000, *, seed=0, crop_padding=4, flip=True, **others):
-    generator = torch.Generator().manual_seed(seed)
-    return draw_augmentation(
-        num_pictures, crop_padding=crop_padding, flip=flip, generator=generator, device=CPU, **others
-    )
+    config = build_trial_config({"seed": seed, "crop_padding": crop_padding, "flip": flip, **others})
+    return draw_augmentation(config, 1, num_pictures, torch.Generator().manual_seed(seed), CPU)
+
+
+def draw_with(generator, *, epoch=1, **settings):
+    return draw_augmentation(build_trial_config(settings), epoch, 50, generator, CPU)
 
 
 def leave_alone(num_pictures):
@@ -217,10 +220,7 @@ def test_flip_off_means_that_none_is_mirrored():
 
 def test_flip_does_not_change_the_shifts_or_what_is_drawn_later():
     generators = [torch.Generator().manual_seed(0) for _ in range(2)]
-    on, off = (
-        draw_augmentation(50, crop_padding=4, flip=flip, generator=generator, device=CPU)
-        for flip, generator in zip((True, False), generators, strict=True)
-    )
+    on, off = (draw_with(generator, flip=flip) for flip, generator in zip((True, False), generators, strict=True))
     assert torch.equal(on.shifts_N2, off.shifts_N2)
     assert torch.equal(generators[0].get_state(), generators[1].get_state())
 
@@ -240,17 +240,15 @@ def test_cutout_does_not_change_the_shifts_and_flips_of_the_epoch():
     assert torch.equal(on.flips_N, off.flips_N)
 
 
-def test_cutout_off_draws_nothing():
-    generators = [torch.Generator().manual_seed(0) for _ in range(2)]
-    off, absent = (
-        draw_augmentation(50, crop_padding=4, flip=True, generator=generator, device=CPU, **others)
-        for generator, others in zip(generators, ({"cutout_size": 0}, {}), strict=True)
-    )
-    assert off.holes_N2 is absent.holes_N2 is None
-    assert torch.equal(generators[0].get_state(), generators[1].get_state())
+@pytest.mark.parametrize("settings", [{}, {"cutout_size": 6}, {"brightness_jitter": 0.1, "cutout_size": 6}])
+def test_shifts_and_flips_are_all_that_is_drawn_of_the_generator(settings):
+    generators = [torch.Generator().manual_seed(0)]
+    augmentation = draw_with(generators[0], **settings)
+    assert (augmentation.holes_N2 is None) is ("cutout_size" not in settings)
+    assert (augmentation.colours_N3 is None) is ("brightness_jitter" not in settings)
     torch.randint(-4, 5, (50, 2), generator=(again := torch.Generator().manual_seed(0)))
     torch.randint(2, (50,), generator=again, dtype=torch.bool)
-    assert torch.equal(again.get_state(), generators[0].get_state()), "shifts and flips are all that is drawn"
+    assert torch.equal(again.get_state(), generators[0].get_state())
 
 
 @pytest.mark.parametrize("cutout_size", [0, 5])
@@ -271,12 +269,34 @@ def test_same_generator_state_same_draws():
 
 def test_one_epoch_after_the_other_draws_anew():
     generator = torch.Generator().manual_seed(0)
-    first, second = (
-        draw_augmentation(50, crop_padding=4, flip=True, generator=generator, device=CPU, cutout_size=4)
-        for _ in range(2)
-    )
-    for name in ("shifts_N2", "flips_N", "holes_N2"):
+    first, second = (draw_with(generator, epoch=epoch, cutout_size=4, contrast_jitter=0.5) for epoch in (1, 2))
+    for name in ("shifts_N2", "flips_N", "holes_N2", "colours_N3"):
         assert not torch.equal(getattr(first, name), getattr(second, name))
+
+
+def test_colours_are_changed_before_scaling_and_after_the_crop():
+    augmentation = draw(40, brightness_jitter=0.2, saturation_jitter=0.5, contrast_jitter=0.8)
+    plain = Augmentation(augmentation.shifts_N2, augmentation.flips_N)
+    store, indices_B = build_store(), torch.arange(40)
+    mean_C11, std_C11 = (torch.tensor(each)[:, None, None] for each in (MEAN, STD))
+    cropped_BCHW = store.build_augmented_batch(indices_B, plain)[0] * std_C11 + mean_C11
+    changed_BHWC = change_colours(cropped_BCHW.permute(0, 2, 3, 1), augmentation.colours_N3)
+    expected_BCHW = (changed_BHWC.permute(0, 3, 1, 2) - mean_C11) / std_C11
+    torch.testing.assert_close(
+        store.build_augmented_batch(indices_B, augmentation)[0], expected_BCHW, atol=1e-4, rtol=0
+    )
+
+
+def test_pictures_are_scaled_by_their_own_values_where_that_is_asked_for():
+    store = build_store()
+    store.set_standardization()
+    augmentation = draw(40, contrast_jitter=0.5)
+    for images_BCHW in (
+        store.build_batch(torch.arange(40))[0],
+        store.build_augmented_batch(torch.arange(40), augmentation)[0],
+    ):
+        torch.testing.assert_close(images_BCHW.mean((1, 2, 3)), torch.zeros(40), atol=1e-5, rtol=0)
+        torch.testing.assert_close(images_BCHW.std((1, 2, 3), correction=0), torch.ones(40), atol=1e-4, rtol=0)
 
 
 def draw_shares(num_steps=1000, *, epoch=1, **settings):

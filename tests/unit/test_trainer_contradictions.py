@@ -42,6 +42,17 @@ CONTRADICTIONS = [
         "found without early_stopping_patience, so nothing would use it; give both or none",
     ),
     (
+        {"evaluate_on": "test", "early_stopping_patience": 2},
+        "early_stopping_patience",
+        "found with evaluate_on test, under which the test pictures would decide when training ends; leave it out",
+    ),
+    (
+        {"evaluate_on": "test", "schedule": "reduce_on_plateau"},
+        "schedule",
+        "found 'reduce_on_plateau' with evaluate_on test, under which the test pictures would decide the learning "
+        "rate; choose another",
+    ),
+    (
         {"schedule": "one_cycle", "warmup_epochs": 1},
         "warmup_epochs",
         "found 1, but one_cycle has its own warm-up; set warmup_fraction instead",
@@ -136,6 +147,7 @@ def test_says_what_does_not_go_together_and_what_to_do(parameters, parameter, me
         {"dataset": "synthetic", "data_dir": None},
         {"train_size": 100, "batch_size": 100},
         {"early_stopping_min_delta": 0},
+        {"evaluate_on": "test", "schedule": "cosine", "early_stopping_patience": None},
         {"early_stopping_min_delta": 0.1, "early_stopping_patience": 1},
         {"schedule": "one_cycle", "warmup_epochs": 0.0},
         {"epochs": 2, "warmup_epochs": 2},

@@ -181,6 +181,14 @@ def test_training_uses_the_split_of_the_training_labels():
     assert split.digest == expected.digest
 
 
+def test_what_is_evaluated_on_the_test_pictures_holds_none_out():
+    split = split_for_training(build_small(), train_size=None, batch_size=20, evaluate_on="test")
+    assert split.train_indices_N.tolist() == list(range(20))
+    assert split.validation_indices_N.tolist() == []
+    assert split.digest != split_for_training(build_small(), train_size=None, batch_size=5).digest
+    assert len(split_for_training(build_small(), train_size=10, batch_size=5, evaluate_on="test").train_indices_N) == 10
+
+
 def test_equal_datasets_have_equal_digests():
     assert build_small().digest == build_small().digest
     assert len(build_small().digest) == 64

@@ -180,7 +180,7 @@ class TestAverage:
         assert len(steps) == 3
         torch.testing.assert_close(list_weights(best), expected)
         assert not torch.allclose(list_weights(best)[0], list_weights(run.model)[0])
-        images_NCHW, labels_N = normalise(run, run._validation_indices_N)
+        images_NCHW, labels_N = normalise(run, run._held_out_indices_N)
         with torch.no_grad():
             logits_NK = best(images_NCHW)
         assert result.val_loss == pytest.approx(nn.functional.cross_entropy(logits_NK, labels_N).item(), rel=1e-4)

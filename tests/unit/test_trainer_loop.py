@@ -17,8 +17,9 @@ from trainer.batches import draw_mixing
 from trainer.config import ConfigError, build_trial_config
 from trainer.data import build_dataset, build_split
 from trainer.layers import Dropout
-from trainer.loop import TrainingRun, build_generator, train
+from trainer.loop import TrainingRun, train
 from trainer.optimizers import OPTIMIZERS
+from trainer.randomness import build_generator
 from trainer.synthetic import draw_synthetic
 
 TINY = {"model": "fastcnn", "width": 0.25, "depth": 1, "dataset": "synthetic", "batch_size": 50, "epochs": 2}
@@ -515,3 +516,31 @@ class TestTrain:
         assert torch.get_num_threads() == 2
         TrainingRun(config, data, device="cpu", num_threads=1)
         assert torch.get_num_threads() == 1
+
+
+class TestEvaluatingOnTheTestPictures:
+    def test_trains_on_all_and_what_it_calls_validation_is_the_test(self, data):
+        run = build_run(data, evaluate_on="test", epochs=1)
+        result = run.run_epoch()
+        assert result.num_samples == 250  # of 270, in batches of 50
+        assert (result.val_loss, result.val_accuracy) == run.evaluate_test()
+
+    def test_resumes_to_the_bit(self, data):
+        whole = build_run(data, evaluate_on="test", contrast_jitter=0.5, standardization="picture")
+        expected = show(run_to_end(whole))
+        first, second = (
+            build_run(data, evaluate_on="test", contrast_jitter=0.5, standardization="picture") for _ in range(2)
+        )
+        begun = show([first.run_epoch()])
+        second.load_state_dict(first.state_dict())
+        assert begun + show(run_to_end(second)) == expected
+
+
+def test_pictures_scaled_by_their_own_values_reach_the_network_so_in_training_and_evaluation(data):
+    run = build_run(data, standardization="picture", epochs=1, **AS_THEY_ARE)
+    images, _ = watch(run)
+    run.run_epoch()
+    means = torch.cat([batch.mean((1, 2, 3)) for batch in images])
+    deviations = torch.cat([batch.std((1, 2, 3), correction=0) for batch in images])
+    torch.testing.assert_close(means, torch.zeros_like(means), atol=1e-5, rtol=0)
+    torch.testing.assert_close(deviations, torch.ones_like(deviations), atol=1e-4, rtol=0)
