@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 
+from sweeps.constraints import Constraint, ConstraintError, fulfils, parse_constraint
+from sweeps.distributions import Categorical, Constant, IntUniform
 from sweeps.errors import SpecFault
-from sweeps.parameters import Categorical, Choices, Constant, IntUniform, Parameter, QUniform
+from sweeps.parameters import Choices, Parameter
 from sweeps.parse_sections import check_scalar
-from sweeps.tree import Items, KeyPath, Place, Scalar, Section, find_entry, key_place, value_place
+from sweeps.quantized import Quantized, QUniform
+from sweeps.tree import Items, KeyPath, Place, Scalar, Section, find_entry, key_place, list_place, value_place
 from trainer.config import (
     DEFAULT_ROWS,
     TABLES,
@@ -55,11 +58,14 @@ class Leaf:
     path: KeyPath
 
 
-def check_space(parameters: Mapping[str, Parameter], tree: Section, faults: list[SpecFault]) -> None:
+def check_space(
+    parameters: Mapping[str, Parameter], constraints: Sequence[str], tree: Section, faults: list[SpecFault]
+) -> None:
     """Adds the faults of parameters and their values, and of configurations that the space can draw.
 
     Args:
         parameters: Those that are without fault so far.
+        constraints: Conditions; configurations that do not fulfil them are never drawn.
         tree: The file.
         faults: Gains what is wrong.
     """
@@ -82,7 +88,8 @@ def check_space(parameters: Mapping[str, Parameter], tree: Section, faults: list
         message = _explain_lacking(path[-1], without, everywhere, doubtful)
         if message:
             faults.append(key_place(tree, path).fault(path, message))
-    _check_configurations(branches, tree, faults)
+    if not any(fault.key_path.startswith("constraints") for fault in faults):
+        _check_configurations(branches, tuple(map(parse_constraint, constraints)), tree, faults)
 
 
 def _find_doubtful_tables(faults: Iterable[SpecFault]) -> set[str]:
@@ -174,11 +181,18 @@ def _list_written(parameter: Parameter, path: KeyPath, tree: Section) -> Iterato
             if isinstance(item, Scalar) and item.value in wanted:
                 yield (*path, "values", str(index)), item.place, item.value
         return
-    for key in ("value", "min", "max"):
-        if key in type(parameter).model_fields:
-            entry = find_entry(tree, (*path, key))
-            here = (*path, key) if entry else path  # a bare value has no key of its own
-            yield here, value_place(tree, here), getattr(parameter, key)
+    if isinstance(parameter, Choices):
+        return
+    ends = parameter.ends()
+    keys = [key for key in ("value", "min", "max") if key in type(parameter).model_fields]
+    keys = [key for key in keys if getattr(parameter, key) in ends]
+    for key in keys:
+        entry = find_entry(tree, (*path, key))
+        here = (*path, key) if entry else path  # a bare value has no key of its own
+        yield here, value_place(tree, here), ends[ends.index(getattr(parameter, key))]
+    if len(keys) < len(ends):
+        for value in ends:
+            yield path, value_place(tree, path), value
 
 
 def _check_kind(parameter: Parameter, setting: Setting, *, declared: bool) -> str | None:
@@ -195,19 +209,14 @@ def _check_kind(parameter: Parameter, setting: Setting, *, declared: bool) -> st
             f"min and max are whole numbers, which means int_uniform, but {name} takes any number; "
             f"write {float(parameter.min)!r} and {float(parameter.max)!r}, or state the distribution"
         )
-    whole = isinstance(parameter, IntUniform) or (isinstance(parameter, QUniform) and _is_whole(parameter))
-    if setting.kind == "int" and not whole:
-        remedy = (
-            "min, max and q as whole numbers"
-            if isinstance(parameter, QUniform)
-            else "values:, int_uniform or q_uniform"
-        )
+    if setting.kind == "int" and not parameter.gives_whole_numbers:
+        remedy = "values:, int_uniform or q_uniform"
+        if isinstance(parameter, QUniform):
+            remedy = "min, max and q as whole numbers"
+        elif isinstance(parameter, Quantized):
+            remedy = "q as a whole number"
         return f"{parameter.distribution} gives fractions, but {name} takes {setting.allowed}; write {remedy}"
     return None
-
-
-def _is_whole(parameter: QUniform) -> bool:
-    return all(isinstance(number, int) for number in (parameter.min, parameter.max, parameter.q))
 
 
 def _explain_lacking(
@@ -240,7 +249,9 @@ def _explain_lacking(
     return f"{found}; write it under parameters.{table}.choices.{others[0]}{also}"
 
 
-def _check_configurations(branches: list[list[Leaf]], tree: Section, faults: list[SpecFault]) -> None:
+def _check_configurations(
+    branches: list[list[Leaf]], constraints: tuple[Constraint, ...], tree: Section, faults: list[SpecFault]
+) -> None:
     """Builds trial configurations at the corners of each branch and adds one fault for each parameter that fails."""
     at_fault = {
         _find_scope(tuple(fault.key_path.split("."))) for fault in faults if fault.key_path.startswith("parameters")
@@ -251,7 +262,10 @@ def _check_configurations(branches: list[list[Leaf]], tree: Section, faults: lis
         if scopes & at_fault:
             continue
         paths = {leaf.name: leaf.path for leaf in branch}
-        for configuration in islice(_list_corners(branch), max(4, MAX_SAMPLES // len(branches))):
+        num_tried = max(4, MAX_SAMPLES // len(branches))
+        for configuration in islice(_list_corners(branch), num_tried):
+            if not fulfils(configuration, constraints):
+                continue
             try:
                 build_trial_config(configuration)
             except ConfigError as error:
@@ -260,6 +274,38 @@ def _check_configurations(branches: list[list[Leaf]], tree: Section, faults: lis
                     if path not in reported:
                         faults.append(key_place(tree, path).fault(path, fault.message))
                         reported.add(path)
+    if constraints and not at_fault and not reported:
+        faults += _find_unmet(branches, constraints, tree)
+
+
+def _find_unmet(branches: list[list[Leaf]], constraints: tuple[Constraint, ...], tree: Section) -> Iterator[SpecFault]:
+    """Faults of constraints that cannot be computed, or that hardly any configuration fulfils."""
+    generator = random.Random(0)
+    drawn = [
+        {leaf.name: _draw(leaf.parameter, generator) for leaf in branch}
+        for branch in branches
+        for _ in range(max(4, MAX_SAMPLES // len(branches)))
+    ]
+    for index, constraint in enumerate(constraints):
+        path: KeyPath = ("constraints", str(index)) if len(constraints) > 1 else ("constraints",)
+        try:
+            held = [constraint.holds(configuration) for configuration in drawn]
+        except ConstraintError as error:
+            yield list_place(tree, "constraints", index).fault(path, str(error))
+            return
+        if not any(held):
+            message = f"none of {len(drawn)} configurations drawn at random fulfils {constraint.text!r}; change it"
+            yield list_place(tree, "constraints", index).fault(path, message)
+            return
+    if not any(fulfils(configuration, constraints) for configuration in drawn):
+        message = f"none of {len(drawn)} configurations drawn at random fulfils all of them; change one"
+        yield key_place(tree, ("constraints",)).fault(("constraints",), message)
+
+
+def _draw(parameter: Parameter, generator: random.Random) -> Value:
+    if isinstance(parameter, Choices):
+        return generator.choice(list(parameter.choices))
+    return parameter.at(generator.random())
 
 
 def _find_scope(path: KeyPath) -> KeyPath:
@@ -285,13 +331,4 @@ def _list_corners(branch: list[Leaf]) -> Iterator[dict[str, Value]]:
 
 def _list_ends(parameter: Parameter) -> list[Value]:
     """The outermost values of a range, every value of a list."""
-    match parameter:
-        case Constant(value=value):
-            return [value]
-        case Categorical(values=values):
-            return list(values)
-        case QUniform():
-            return [parameter.multiple(factor) for factor in parameter.first_and_last]
-        case Choices(choices=choices):
-            return list(choices)
-    return [parameter.min, parameter.max]
+    return list(parameter.choices) if isinstance(parameter, Choices) else parameter.ends()

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from sweeps.constraints import ConstraintError, parse_constraint
+from sweeps.distributions import Categorical, Constant
 from sweeps.errors import SpecFault
-from sweeps.parameters import Categorical, Choices, Constant, LogUniformValues, Parameter, Uniform
-from sweeps.space import count_configurations, list_varying, split_arms
-from sweeps.tree import KeyPath, Section, find_entry, key_place, value_place
-from trainer.config import SETTINGS
+from sweeps.methods import METHODS
+from sweeps.parameters import Choices, Parameter
+from sweeps.space import Arm, contains, count_configurations, list_varying, num_dimensions, split_arms
+from sweeps.tree import KeyPath, Section, find_entry, key_place, list_place, value_place
+from trainer.config import SETTINGS, Value, known_names
 
 MAX_GRID_TRIALS = 100_000
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
@@ -25,17 +28,21 @@ def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFau
     parameters: Mapping[str, Parameter] = draft["parameters"]
     written = find_entry(tree, ("parameters",))
     names = tuple(written.node.entries) if written is not None and isinstance(written.node, Section) else ()
-    compare = draft.get("compare")
-    arms = 1
-    if compare is not None:
-        message = _check_compare(compare, parameters, names)
-        if message:
-            faults.append(value_place(tree, ("compare",)).fault(("compare",), message))
-        elif compare in parameters:
-            arms = len(split_arms(parameters, compare))
-    _check_budget(draft, tree, arms, faults)
+    compare: tuple[str, ...] = draft.get("compare", ())
+    messages = [message for each in compare if (message := _check_compare(each, parameters, names))]
+    faults += [value_place(tree, ("compare",)).fault(("compare",), message) for message in messages]
+    arms: tuple[Arm, ...] = (Arm("all", parameters),)
+    if not messages and all(each in parameters for each in compare):
+        arms = split_arms(parameters, compare) if compare else arms
+        if set(parameters) == set(names):
+            faults += _find_point_faults(draft, arms, tree)
+            if "method" in draft:
+                faults += _find_method_faults(draft, arms, tree)
+    _check_budget(draft, tree, len(arms), faults)
     _check_method(draft, tree, faults, complete=set(parameters) == set(names))
     _check_epochs(draft, tree, faults)
+    faults += _find_constraint_faults(draft.get("constraints", ()), tree)
+    faults += _find_unused(draft, tree)
     if parameters.get("evaluate_on") == Constant(value="test"):
         faults += _find_choosing(draft, tree)
     for path, parameter in _walk(parameters, ("parameters",)):
@@ -67,8 +74,9 @@ def _check_budget(draft: Mapping[str, Any], tree: Section, arms: int, faults: li
     if budget is None or "run_cap" not in draft:
         return
     total, key = (draft["run_cap"], ("run_cap",)) if draft["run_cap"] else (budget.trials, ("budget", "trials"))
-    if method not in (None, "grid") and (total, budget.trials_per_arm, budget.hours) == (None, None, None):
-        message = f"missing; {method} draws trials for ever, so give trials, trials_per_arm or hours"
+    ends = (total, budget.trials_per_arm, budget.epochs_per_arm, budget.hours)
+    if method not in (None, "grid") and ends == (None,) * 4:
+        message = f"missing; {method} draws trials for ever, so give trials, trials_per_arm, epochs_per_arm or hours"
         faults.append(key_place(tree, ("budget",)).fault(("budget",), message))
     if total is not None and total % arms:
         fair = [number for number in (total - total % arms, total + arms - total % arms) if number]
@@ -85,7 +93,7 @@ def _check_method(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
         continuous = [
             (path, parameter)
             for path, parameter in _walk(parameters, ("parameters",))
-            if isinstance(parameter, Uniform | LogUniformValues)
+            if not isinstance(parameter, Choices) and parameter.count is None
         ]
         for path, parameter in continuous:
             message = f"{parameter.distribution} has no end of values for grid to list; write values: instead"
@@ -124,6 +132,80 @@ def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
         path = ("early_terminate", "min_iter")
         message = f"found {asha.min_iter}; allowed: below parameters.epochs, {epochs}{by_default}"
         faults.append(value_place(tree, path).fault(path, message))
+
+
+def _find_method_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: Section) -> Iterator[SpecFault]:
+    """Faults of a space that its method cannot search."""
+    method = METHODS[draft["method"]]
+    place, path = value_place(tree, ("method",)), ("method",)
+    able = [name for name, other in METHODS.items() if other.takes_choices and other.takes_categories]
+    for arm in arms:
+        choices = [name for name, each in arm.parameters.items() if isinstance(each, Choices) and len(each.choices) > 1]
+        lists = [name for name, each in arm.parameters.items() if isinstance(each, Categorical) and each.varies]
+        if choices and not method.takes_choices:
+            message = f"{method.name} cannot search settings that hang on the choice of {choices[0]}"
+            yield place.fault(path, f"{message}; write compare: {choices[0]}, or use {', '.join(able)}")
+            return
+        if lists and not method.takes_categories:
+            message = f"{method.name} searches numbers alone, and {lists[0]} is a list of values"
+            yield place.fault(path, f"{message}; give it a range, compare it, or use {', '.join(able)}")
+            return
+        if 0 < num_dimensions(arm) < method.min_dimensions:
+            message = f"{method.name} searches {method.min_dimensions} parameters or more"
+            yield place.fault(path, f"{message}, and arm {arm.name} has one; use {', '.join(able)}")
+            return
+
+
+def _find_point_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: Section) -> Iterator[SpecFault]:
+    """Faults of points that no arm can try."""
+    points: tuple[Mapping[str, Value], ...] = draft.get("points", ())
+    if points and draft.get("method") == "grid":
+        yield key_place(tree, ("points",)).fault(("points",), "found with method grid, which tries all; remove them")
+        return
+    for index, point in enumerate(points):
+        path = ("points", str(index))
+        if any(contains(arm, point) for arm in arms):
+            continue
+        fitting = [[name for name in point if contains(arm, {name: point[name]})] for arm in arms]
+        strange = [name for name in point if all(name not in names for names in fitting)]
+        what = f"{strange[0]}: {point[strange[0]]!r} is" if strange else "its values together are"
+        yield list_place(tree, "points", index).fault(path, f"{what} nothing that the parameters say; change it")
+
+
+def _find_constraint_faults(constraints: tuple[str, ...], tree: Section) -> Iterator[SpecFault]:
+    """Faults of constraints that cannot be read, or are about what is no parameter."""
+    for index, text in enumerate(constraints):
+        path = ("constraints", str(index)) if len(constraints) > 1 else ("constraints",)
+        try:
+            constraint = parse_constraint(text)
+        except ConstraintError as error:
+            yield list_place(tree, "constraints", index).fault(path, str(error))
+            continue
+        for name in sorted(constraint.names - known_names()):
+            close = get_close_matches(name, sorted(known_names()), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "; a text stands in quotes: optimizer != 'adam'"
+            yield list_place(tree, "constraints", index).fault(path, f"{name!r} is no parameter{hint}")
+
+
+def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of settings that the method would not look at."""
+    metric = draft.get("metric")
+    if "method" not in draft:
+        return
+    method: str = draft["method"]
+    if metric is not None and metric.impute is not None and not METHODS[method].learns:
+        path: KeyPath = ("metric", "impute")
+        yield key_place(tree, path).fault(path, f"means nothing to {method}, which learns from no score; remove it")
+    if draft.get("prior") and not METHODS[method].learns:
+        message = f"means nothing to {method}, which learns from no trial; remove it"
+        yield key_place(tree, ("prior",)).fault(("prior",), message)
+    if method in ("random", "sobol"):
+        return
+    for path, parameter in _walk(draft["parameters"], ("parameters",)):
+        if isinstance(parameter, Categorical) and parameter.probabilities is not None:
+            path = (*path, "probabilities")
+            message = f"found with method {method}; only random and sobol draw by them; remove it"
+            yield key_place(tree, path).fault(path, message)
 
 
 def _find_choosing(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:

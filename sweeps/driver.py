@@ -20,6 +20,7 @@ from sweeps.ledger import Ledger
 from sweeps.live import log_to
 from sweeps.manifest import build_manifest
 from sweeps.preflight import Prepared, constant_of, prepare
+from sweeps.prior import Prior, load_prior
 from sweeps.replay import replay
 from sweeps.schedulers import ArmRungs, ArmScheduler
 from sweeps.searchers import ArmSearcher
@@ -108,6 +109,7 @@ def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = (
 def _run(prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequence[Listener]) -> SweepOutcome:
     spec, sweep_id = prepared.spec, folder.path.name
     arms = build_arms(spec)
+    prior = load_prior(spec, arms, home.tracking_uri, folder.prior)
     arm_names = tuple(arm.name for arm in arms)
     recorder = Recorder(home.tracking_uri, folder.journal, artifact_root=home.artifact_root)
     sweep = RunningSweep(
@@ -127,7 +129,7 @@ def _run(prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequenc
             sweep.deadline = time.time() + 3600 * spec.budget.hours
         recorder.start_sweep(_build_record(prepared, folder, arms))
         with graceful_interrupts(sweep), remote_requests(sweep, home.tracking_uri):
-            _tune(sweep, arms, prepared)
+            _tune(sweep, arms, prior, prepared)
         if not sweep.finished:  # whatever made Tune end: what is left can be resumed
             sweep.interrupt()
         close_unfinished(sweep, "interrupted" if sweep.interrupted else sweep.halted or "ended with the sweep")
@@ -163,14 +165,14 @@ def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]
         },
         goal_metric=spec.metric.name,
         goal=spec.metric.goal,
-        compare=spec.compare,
+        compare=", ".join(spec.compare) or None,
         arms=tuple(arm.name for arm in arms),
         searched=tuple(dict.fromkeys(name for arm in arms for name in searched(arm))),
         notices=prepared.notices,
     )
 
 
-def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared) -> None:
+def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared) -> None:
     """Runs Tune until nothing is left to try, or a signal stops it."""
     from ray import tune
 
@@ -180,7 +182,7 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prepared: Prepared) -> Non
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=ArmSearcher(sweep, arms),
+            search_alg=ArmSearcher(sweep, arms, prior),
             scheduler=ArmScheduler(sweep),
             num_samples=-1,
             reuse_actors=True,

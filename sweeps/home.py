@@ -84,6 +84,11 @@ class SweepFolder:
         return self.path / "trials.csv"
 
     @property
+    def prior(self) -> Path:
+        """The trials of earlier sweeps that it learns from."""
+        return self.path / "prior.json"
+
+    @property
     def journal(self) -> Path:
         """Every event for MLflow, written before it is sent."""
         return self.path / "journal.jsonl"

@@ -54,13 +54,34 @@ def is_better(score: float, than: float, goal: Goal) -> bool:
 
 
 @dataclass
+class Tally:
+    """What an arm's trials come to.
+
+    Attributes:
+        num_epochs: Epochs of its search trials.
+        best_score: Best score of the search trials that have ended.
+        num_without_better: Search trials that have ended since that one.
+        consecutive_failures: Failed trials in a row.
+    """
+
+    num_epochs: int = 0
+    best_score: float = math.nan
+    num_without_better: int = 0
+    consecutive_failures: int = 0
+
+
+@dataclass
 class Ledger:
     """All trials of a sweep, in the order in which they were proposed."""
 
     goal: Goal
     arms: tuple[str, ...]
     entries: dict[str, TrialEntry] = field(default_factory=dict)
-    consecutive_failures: int = 0
+    consecutive_failures: int = 0  # of all arms
+    tallies: dict[str, Tally] = field(init=False)  # of each arm
+
+    def __post_init__(self) -> None:
+        self.tallies = {arm: Tally() for arm in self.arms}
 
     def add(self, entry: TrialEntry) -> None:
         """Takes a proposed trial in; the same trial proposed again after a resume replaces its old entry."""
@@ -74,18 +95,32 @@ class Ledger:
         entry.epoch = epoch
         entry.last_score = score
         entry.train_seconds += train_seconds
+        if entry.stage == STAGE_SEARCH:
+            self.tallies[entry.arm].num_epochs += 1
         if is_better(score, entry.best_score, self.goal):
             entry.best_score, entry.best_epoch = score, epoch
         return True
 
     def end(self, trial_id: str, state: TrialState, stop_reason: str, error: str = "") -> None:
-        """Closes a trial and counts failures in a row."""
+        """Closes a trial and keeps count of its arm's."""
         entry = self.entries[trial_id]
         entry.state, entry.stop_reason, entry.error = state, stop_reason, error
+        tally = self.tallies[entry.arm]
         if state is TrialState.FAILED:
+            tally.consecutive_failures += 1
             self.consecutive_failures += 1
-        elif state in (TrialState.COMPLETED, TrialState.EARLY_STOPPED):
-            self.consecutive_failures = 0
+        elif state in _RANKED:
+            tally.consecutive_failures = self.consecutive_failures = 0
+        if entry.stage == STAGE_SEARCH and state is not TrialState.STOPPED:
+            improved = is_better(entry.best_score, tally.best_score, self.goal)
+            tally.best_score = entry.best_score if improved else tally.best_score
+            tally.num_without_better = 0 if improved else tally.num_without_better + 1
+
+    def forgive(self) -> None:
+        """Counts failures in a row from 0 again."""
+        self.consecutive_failures = 0
+        for tally in self.tallies.values():
+            tally.consecutive_failures = 0
 
     def select(self, arm: str | None = None, stage: str | None = None) -> Iterator[TrialEntry]:
         """Trials of one arm and one stage; None means any."""

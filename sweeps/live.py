@@ -178,7 +178,7 @@ def build_status_table(sweep: RunningSweep) -> Table:
     """A row per arm: how its trials stand and its best score so far."""
     spec, ledger = sweep.spec, sweep.ledger
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(spec.compare or "sweep")
+    table.add_column(", ".join(spec.compare) or "sweep")
     for column in ("trials", "running", "done", "stopped early", "diverged", "failed"):
         table.add_column(column, justify="right")
     table.add_column(f"best {spec.metric.name} so far")

@@ -4,18 +4,21 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from sweeps.distributions import Constant
 from sweeps.errors import SpecFault
-from sweeps.parameters import Constant
 from sweeps.parse_parameters import parse_parameters
 from sweeps.parse_sections import (
     REFUSED,
     find_model,
+    is_list,
     is_null,
     is_optional,
     list_known,
     parse_section,
     refuse_unknown,
+    take_mappings,
     take_scalar,
+    take_strings,
     validate,
 )
 from sweeps.tree import Section
@@ -40,6 +43,12 @@ def parse_tree(tree: Section, model: type[BaseModel], faults: list[SpecFault]) -
     for key, entry in list_known(tree, fields):
         section_model = find_model(fields[key])
         if key == "parameters":
+            continue
+        if key == "points":
+            take_mappings(entry, (key,), data, bad, faults)
+            continue
+        if is_list(fields[key]):
+            take_strings(entry, (key,), data, bad, faults)
             continue
         if section_model is None or (is_null(entry.node) and is_optional(fields[key])):
             take_scalar(entry, fields[key], (key,), data, bad, faults)

@@ -2,35 +2,24 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from sweeps.distributions import Categorical, Constant, Distribution, IntUniform, Uniform
 from sweeps.errors import SpecFault
-from sweeps.parameters import (
-    Categorical,
-    Choices,
-    Constant,
-    IntUniform,
-    LogUniformValues,
-    Parameter,
-    QUniform,
-    Uniform,
-)
+from sweeps.parameters import DISTRIBUTIONS, Choices, Parameter
 from sweeps.parse_sections import REFUSED, build_setting, check_scalar, is_null, refuse_unknown, take_value, validate
 from sweeps.tree import Entry, Items, KeyPath, Place, Scalar, Section, describe
 from trainer.config import TABLES, Setting, Value, find_row
 
-AnyParameter = Constant | Categorical | Uniform | IntUniform | LogUniformValues | QUniform | Choices
+AnyParameter = Distribution | Choices
 
-DISTRIBUTIONS: Mapping[str, type[AnyParameter]] = {
-    "constant": Constant,
-    "categorical": Categorical,
-    "uniform": Uniform,
-    "int_uniform": IntUniform,
-    "log_uniform_values": LogUniformValues,
-    "q_uniform": QUniform,
-}
 DISTRIBUTION = Setting("distribution", "How values are drawn", "str", required=True, choices=tuple(DISTRIBUTIONS))
-PARAMETER_KEYS = ("distribution", "value", "values", "min", "max", "q", "choices")
+_PROBABILITY = Setting("probabilities", "Share of the draws", "float", required=True, low=0, high=1, low_open=True)
+PARAMETER_KEYS = (
+    "distribution",
+    *dict.fromkeys(key for model in DISTRIBUTIONS.values() for key in model.model_fields if key != "distribution"),
+    "choices",
+)
 
 
 def parse_parameters(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> dict[str, Parameter]:
@@ -62,7 +51,8 @@ def parse_parameter(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> Par
     model = _find_kind(node, path, bad, faults)
     if model is None:
         return None
-    _refuse_strange_keys(node, model, path, faults)
+    if _refuse_strange_keys(node, model, path, faults):
+        return None
     data: dict[str, Any] = {}
     for key, inner in node.entries.items():
         if key not in model.model_fields or key == "distribution":
@@ -73,7 +63,7 @@ def parse_parameter(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> Par
         else:
             data[key] = value
     made = validate(model, data, node, path, bad, faults)
-    return made if not bad else None
+    return cast("Parameter | None", made) if not bad else None
 
 
 def _parse_value(entry: Entry, model: type[AnyParameter], path: KeyPath, faults: list[SpecFault]) -> Any:
@@ -81,6 +71,8 @@ def _parse_value(entry: Entry, model: type[AnyParameter], path: KeyPath, faults:
     key = path[-1]
     if key == "values":
         return _parse_values(entry, path, faults)
+    if key == "probabilities":
+        return _parse_probabilities(entry, path, faults)
     if key == "choices":
         return _parse_choices(entry, path, faults)
     scalar = take_value(entry, path, faults)
@@ -119,8 +111,11 @@ def _find_kind(node: Section, path: KeyPath, bad: set[str], faults: list[SpecFau
     if len(kinds) > 1:
         _fault_exclusive(node, given, path, faults)
     elif not kinds and node.entries and not bad:
-        if all(key == "q" for key in node.entries):
-            faults.append(node.place.fault(path, "says nothing; give value, values, min and max, or choices"))
+        shapes = [key for key in node.entries if key in PARAMETER_KEYS]
+        remedy = "give value, values, min and max, or choices"
+        if set(shapes) & {"mu", "sigma", "a", "b"}:
+            remedy = "name the distribution, for example `distribution: normal`"
+        faults.append(node.place.fault(path, f"says nothing with {', '.join(shapes)} alone; {remedy}"))
     elif kinds == [Uniform]:
         if "q" in node.entries:
             faults.append(node.entries["q"].key_place.fault((*path, "q"), "needs `distribution: q_uniform` beside it"))
@@ -143,12 +138,11 @@ def _find_distribution(node: Section, path: KeyPath, faults: list[SpecFault]) ->
     if scalar is None:
         return None
     message = check_scalar(DISTRIBUTION, scalar.value)
-    if scalar.value == "log_uniform":
+    if scalar.value in ("log_uniform", "q_log_uniform"):
         low, high = (_find_number(node.entries.get(key)) for key in ("min", "max"))
-        message = "log_uniform is not supported; write log_uniform_values, with values in place of exponents"
-        if low is not None and high is not None and 0 < low < high:
-            meaning = f"min {low!r} would mean {math.exp(min(low, 700)):.3g}"
-            message = f"takes exponents, so {meaning}; for values as they are write log_uniform_values"
+        if low is not None and high is not None and 0 < low < min(high, 1):
+            meaning = f"min {low!r} would mean {math.exp(low):.3g}"
+            message = f"takes exponents, so {meaning}; for values as they are write {scalar.value}_values"
     if message:
         faults.append(entry.node.place.fault(path, message))
         return None
@@ -160,14 +154,15 @@ def _find_number(entry: Entry | None) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _refuse_strange_keys(node: Section, model: type[AnyParameter], path: KeyPath, faults: list[SpecFault]) -> None:
-    """Adds a fault for every key that other distributions have and this one does not."""
+def _refuse_strange_keys(node: Section, model: type[AnyParameter], path: KeyPath, faults: list[SpecFault]) -> bool:
+    """Adds a fault for every key that other distributions have and this one does not; whether there is one."""
     takes = [key for key in model.model_fields if key != "distribution"]
     kind = model.model_fields["distribution"].default
-    for key in node.entries:
-        if key in PARAMETER_KEYS and key not in ("distribution", *takes):
-            message = f"means nothing to {kind}, which takes {', '.join(takes)}; remove it"
-            faults.append(node.entries[key].key_place.fault((*path, key), message))
+    strange = [key for key in node.entries if key in PARAMETER_KEYS and key not in ("distribution", *takes)]
+    for key in strange:
+        message = f"means nothing to {kind}, which takes {', '.join(takes)}; remove it"
+        faults.append(node.entries[key].key_place.fault((*path, key), message))
+    return bool(strange)
 
 
 def _parse_values(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> tuple[Value, ...] | None:
@@ -190,6 +185,26 @@ def _parse_values(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> tuple
             values[scalar.value] = item.place
     _refuse_second_names(values, path, faults)
     return tuple(values) or None
+
+
+def _parse_probabilities(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> tuple[float, ...] | None:
+    node = entry.node
+    if isinstance(node, Scalar) and node.reported:
+        return None
+    if not isinstance(node, Items):
+        place = entry.key_place if isinstance(node, Scalar) and node.empty else node.place
+        faults.append(place.fault(path, f"found {describe(node)}; allowed: a list, one number for each value"))
+        return None
+    found: list[float] = []
+    for index, item in enumerate(node.items):
+        here = (*path, str(index))
+        scalar = take_value(Entry(item.place, item), here, faults)
+        message = None if scalar is None else check_scalar(_PROBABILITY, scalar.value)
+        if message:
+            faults.append(item.place.fault(here, message))
+        elif scalar is not None:
+            found.append(float(cast("float", scalar.value)))
+    return tuple(found) if len(found) == len(node.items) else None
 
 
 def _parse_choices(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> dict[str, dict[str, Parameter]] | None:

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from sweeps.errors import SpecFault
-from sweeps.tree import Entry, KeyPath, Node, Scalar, Section, describe
+from sweeps.tree import Entry, Items, KeyPath, Node, Scalar, Section, describe
 from trainer.config import Setting, Value
 from trainer.settings import suggest
 
@@ -23,21 +23,12 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "command": "this project trains its own models: name one as parameters.model",
         "entity": "name the MLflow server in MLFLOW_TRACKING_URI",
         "metrics": "give one metric:",
-        "prior": "",
-        "points": "",
-        "constraints": "",
     },
-    "metric": {"target": "limit the sweep with budget:", "impute": "a diverged trial counts as the worst"},
     "early_terminate": {
         "s": "it belongs to hyperband; use type: asha",
         "strict": "it belongs to hyperband; use type: asha",
     },
-    "parameter": {
-        "probabilities": "all values are equally likely",
-        "mu": "use uniform or log_uniform_values",
-        "sigma": "use uniform or log_uniform_values",
-        "parameters": "write nested parameters by their flat names, or under choices:",
-    },
+    "parameter": {},
 }
 
 
@@ -156,6 +147,55 @@ def take_scalar(
     bad.add(path[-1])
 
 
+def take_strings(entry: Entry, path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]) -> None:
+    """Puts a text or a list of texts into the data as a tuple, or its key among the bad ones; null is an empty one."""
+    node = entry.node
+    if is_null(node):
+        return
+    items = node.items if isinstance(node, Items) else (node,)
+    texts: list[str] = []
+    for index, item in enumerate(items):
+        here = (*path, str(index)) if isinstance(node, Items) else path
+        scalar = take_value(Entry(entry.key_place if item is node else item.place, item), here, faults)
+        if scalar is None:
+            continue
+        if not isinstance(scalar.value, str) or not scalar.value.strip():
+            faults.append(item.place.fault(here, f"found {describe(item)}; allowed: text"))
+        elif scalar.value in texts:
+            faults.append(item.place.fault(here, f"{describe(item)} is in the list twice; keep one"))
+        else:
+            texts.append(scalar.value)
+    if len(texts) == len(items):
+        data[path[-1]] = tuple(texts)
+    else:
+        bad.add(path[-1])
+
+
+def take_mappings(entry: Entry, path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]) -> None:
+    """Puts a list of mappings of single values into the data, or its key among the bad ones; null is an empty one."""
+    node = entry.node
+    if is_null(node):
+        return
+    made: list[dict[str, Value]] = []
+    num_faults = len(faults)
+    if not isinstance(node, Items):
+        place = entry.key_place if isinstance(node, Scalar) and node.empty else node.place
+        faults.append(place.fault(path, f"found {describe(node)}; allowed: a list, for example [{{lr: 0.1}}]"))
+    for index, item in enumerate(node.items if isinstance(node, Items) else ()):
+        here = (*path, str(index))
+        if not isinstance(item, Section) or not item.entries:
+            faults.append(
+                item.place.fault(here, f"found {describe(item)}; allowed: parameters, for example {{lr: 0.1}}")
+            )
+            continue
+        values = {name: take_value(inner, (*here, name), faults) for name, inner in item.entries.items()}
+        made.append({name: scalar.value for name, scalar in values.items() if scalar is not None})
+    if len(faults) == num_faults:
+        data[path[-1]] = tuple(made)
+    else:
+        bad.add(path[-1])
+
+
 def take_value(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> Scalar | None:
     """The single value of an entry, or None and a fault."""
     node = entry.node
@@ -193,6 +233,11 @@ def find_model(field: FieldInfo) -> type[BaseModel] | None:
     """The model of a key that holds a mapping; None for a single value."""
     kinds = get_args(field.annotation) or (field.annotation,)
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def is_list(field: FieldInfo) -> bool:
+    """Whether a key holds a list of texts."""
+    return field.annotation == tuple[str, ...]
 
 
 def is_optional(field: FieldInfo) -> bool:

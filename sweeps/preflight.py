@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.cluster import check_nodes, count_slots, start_ray
+from sweeps.distributions import Constant
 from sweeps.errors import BadUsage, Unreachable
 from sweeps.home import Home
-from sweeps.space import list_values
-from sweeps.spec import Constant, SweepSpec
+from sweeps.parameters import Choices
+from sweeps.spec import SweepSpec
 from tracking.connection import TrackingUnavailable, check_tracking
 from trainer.config import SETTINGS, ConfigError
 from trainer.data import Dataset, DataUnavailable, load_dataset, split_for_training
@@ -118,8 +119,7 @@ def _check_fit(spec: SweepSpec, data: Dataset) -> None:
 def _values(spec: SweepSpec, name: str) -> list[Any]:
     """The values that a parameter can take, or the ends of its range."""
     parameter = spec.parameters.get(name, Constant(value=SETTINGS[name].default))
-    values = [getattr(parameter, "min", None), getattr(parameter, "max", None)]
-    return values if None not in values else list(list_values(parameter))
+    return list(parameter.choices) if isinstance(parameter, Choices) else parameter.ends()
 
 
 def constant_of(spec: SweepSpec, name: str) -> Any:

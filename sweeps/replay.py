@@ -41,7 +41,7 @@ def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
                 _record_epoch(sweep, event.trial_id, event.content)
             case "end_trial":
                 _end(sweep, event.trial_id, event.content)
-    sweep.ledger.consecutive_failures = 0
+    sweep.ledger.forgive()
 
 
 def _start(sweep: RunningSweep, trial: Mapping[str, Any]) -> None:

@@ -105,11 +105,14 @@ class ArmScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
             return str(TrialScheduler.CONTINUE)
         score = self._sweep.sign * result[self._score_name]
         reason = self._sweep.rungs[request.arm].judge(request.trial_id, result["epoch"], score)
-        if not reason and self._sweep.search_time_over():
-            reason = "budget: hours"
+        entry = self._sweep.ledger.entries[request.trial_id]
+        limit = self._sweep.spec.budget.trial_hours
+        if not reason and limit is not None and entry.train_seconds >= 3600 * limit:
+            reason = "budget: trial_hours"
+        reason = reason or self._sweep.search_end(request.arm)
         if not reason:
             return str(TrialScheduler.CONTINUE)
-        self._sweep.ledger.entries[request.trial_id].stop_reason = reason
+        entry.stop_reason = reason
         return str(TrialScheduler.STOP)
 
     def on_trial_complete(self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]) -> None:  # noqa: ARG002

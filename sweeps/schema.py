@@ -5,11 +5,18 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from sweeps.parameters import IntUniform, LogUniformValues, QUniform, Uniform
+from sweeps.distributions import Categorical, Constant, IntUniform, Uniform
+from sweeps.parameters import DISTRIBUTIONS
+from sweeps.quantized import Quantized
 from trainer.config import SETTINGS, TABLES, Setting
 
-RANGES: tuple[type[BaseModel], ...] = (Uniform, IntUniform, LogUniformValues, QUniform)
+RANGES: tuple[type[BaseModel], ...] = tuple(
+    model for model in DISTRIBUTIONS.values() if model not in (Constant, Categorical)
+)
 OWN_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"  # package.module:name, whose settings only its module knows
+_TEXT = {"type": "string", "minLength": 1}
+_TEXTS = {"type": "array", "items": _TEXT, "uniqueItems": True}
+_PROBABILITIES = {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "minItems": 1}
 JSON_TYPES = {"float": "number", "int": "integer", "bool": "boolean", "str": "string"}
 
 
@@ -24,6 +31,8 @@ def build_schema(model: type[BaseModel]) -> dict[str, Any]:
     sections = {name: definitions[name] for name in ("Asha", "Budget", "Confirm", "Metric", "Resources")}
     ranges = {_name(model): _build_range(model) for model in RANGES}
     properties = {**generated["properties"], "parameters": _build_parameters()}
+    for key in ("compare", "constraints", "prior"):
+        properties[key] = {"description": properties[key]["description"], "anyOf": [_TEXT, _TEXTS, {"type": "null"}]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Sweep file",
@@ -95,7 +104,7 @@ def _build_parameter(description: str, settings: tuple[Setting, ...]) -> dict[st
     if "float" in kinds:
         ranges = RANGES
     elif "int" in kinds:
-        ranges = (IntUniform, QUniform)
+        ranges = (IntUniform, *(model for model in RANGES if issubclass(model, Quantized)))
     return {"description": description, "anyOf": _build_forms(value, ranges)}
 
 
@@ -125,7 +134,9 @@ def _build_forms(value: dict[str, Any], ranges: tuple[type[BaseModel], ...]) -> 
     return [
         value,
         _build_object({"distribution": {"const": "constant"}, "value": value}, ("value",)),
-        _build_object({"distribution": {"const": "categorical"}, "values": values}, ("values",)),
+        _build_object(
+            {"distribution": {"const": "categorical"}, "values": values, "probabilities": _PROBABILITIES}, ("values",)
+        ),
         *({"$ref": f"#/$defs/{_name(model)}"} for model in ranges),
     ]
 
@@ -134,8 +145,9 @@ def _build_range(model: type[BaseModel]) -> dict[str, Any]:
     keys = [key for key in model.model_fields if key != "distribution"]
     number = {"type": "integer"} if model is IntUniform else {"type": "number"}
     properties: dict[str, Any] = {"distribution": {"const": _name(model)}, **dict.fromkeys(keys, number)}
+    required = [key for key in keys if model.model_fields[key].is_required()]
     inferred = model in (Uniform, IntUniform)  # W&B's rule for min and max without a distribution
-    return _build_object(properties, tuple(keys) if inferred else ("distribution", *keys), model.__doc__)
+    return _build_object(properties, tuple(required) if inferred else ("distribution", *required), model.__doc__)
 
 
 def _name(model: type[BaseModel]) -> str:

@@ -9,10 +9,14 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from sweeps.budgets import find_halt, is_plateau
 from sweeps.confirm import build_confirm_trials, derive_seed, trial_seed
+from sweeps.constraints import parse_constraint
 from sweeps.ledger import TrialEntry
-from sweeps.proposers import METHODS
-from sweeps.space import Arm
+from sweeps.methods import METHODS
+from sweeps.prior import Prior
+from sweeps.proposers import Proposer, Search
+from sweeps.space import Arm, contains
 from sweeps.state import RunningSweep
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from trainer.config import Value
@@ -28,23 +32,38 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     last checkpoint.
     """
 
-    def __init__(self, sweep: RunningSweep, arms: tuple[Arm, ...]) -> None:
+    def __init__(self, sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior | None = None) -> None:
         super().__init__(metric=sweep.spec.metric.name, mode="max" if sweep.spec.metric.goal == "maximize" else "min")
         self._sweep = sweep
         self._arms = arms
-        spec = sweep.spec
-        self._num_trials = sweep.num_trials
-        method = METHODS[spec.method]
-        self._proposers = {
-            arm.name: method.build(arm, spec, derive_seed(spec.seed, spec.method, arm.name), self._num_trials[arm.name])
-            for arm in arms
-        }
+        self._proposers = {arm.name: self._build_proposer(arm) for arm in arms}
         self._exhausted: set[str] = set()
         self._confirm: dict[str, list[TrialRequest]] = {}  # arm -> its retrainings, once its search is over
         self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial
         self._cut_off = deque(sweep.ledger.running())
+        for arm_name, trials in (prior or {}).items():
+            for trial in trials:
+                self._proposers[arm_name].learn(trial.parameters, trial.score)
         for entry in sweep.ledger.select(stage=STAGE_SEARCH):
             self._proposers[entry.arm].recall(entry)
+
+    def _build_proposer(self, arm: Arm) -> Proposer:
+        spec, method = self._sweep.spec, METHODS[self._sweep.spec.method]
+        seed = (
+            derive_seed(spec.seed, method.name)
+            if method.shares_points
+            else derive_seed(spec.seed, method.name, arm.name)
+        )
+        search = Search(
+            arm=arm,
+            seed=seed,
+            goal=spec.metric.goal,
+            num_trials=self._sweep.num_trials[arm.name],
+            constraints=tuple(map(parse_constraint, spec.constraints)),
+            points=tuple(point for point in spec.points if contains(arm, point)),
+            impute=spec.metric.impute,
+        )
+        return method.build(search)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's config; None to be asked again later; FINISHED when no more can come."""
@@ -75,9 +94,8 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             self._proposers[entry.arm].tell(entry)
 
     def _check_budgets(self) -> None:
-        spec, ledger = self._sweep.spec, self._sweep.ledger
-        if ledger.consecutive_failures >= spec.budget.max_consecutive_failures:
-            self._sweep.halt(f"budget: {ledger.consecutive_failures} trials failed in a row")
+        if reason := find_halt(self._sweep.spec, self._sweep.ledger):
+            self._sweep.halt(reason)
 
     def _next_cut_off(self) -> TrialRequest | None:
         """The next trial that an earlier driver of this sweep left unfinished."""
@@ -95,12 +113,13 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         )
 
     def _next_search(self) -> TrialRequest | None:
-        if self._sweep.halted or self._sweep.search_time_over():
+        if self._sweep.halted or is_plateau(self._sweep.spec, self._sweep.ledger):
             return None
         counts = {arm.name: sum(1 for _ in self._sweep.ledger.select(arm.name, STAGE_SEARCH)) for arm in self._arms}
         for arm in sorted(self._arms, key=lambda arm: counts[arm.name]):
-            number, limit = counts[arm.name], self._num_trials[arm.name]
-            if arm.name in self._exhausted or (limit is not None and number >= limit):
+            number, limit = counts[arm.name], self._sweep.num_trials[arm.name]
+            used_up = limit is not None and number >= limit
+            if arm.name in self._exhausted or used_up or self._sweep.search_end(arm.name):
                 continue
             parameters = self._proposers[arm.name].propose(number)
             if parameters is None:
@@ -134,9 +153,12 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 
     def _search_over(self, arm: str) -> bool:
         entries = list(self._sweep.ledger.select(arm, STAGE_SEARCH))
-        limit = self._num_trials[arm]
+        limit = self._sweep.num_trials[arm]
         proposed_all = (
-            arm in self._exhausted or self._sweep.search_time_over() or (limit is not None and len(entries) >= limit)
+            arm in self._exhausted
+            or (limit is not None and len(entries) >= limit)
+            or bool(self._sweep.search_end(arm))
+            or is_plateau(self._sweep.spec, self._sweep.ledger)
         )
         return proposed_all and bool(entries) and all(entry.ended for entry in entries)
 

@@ -6,18 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from sweeps.parameters import (
-    Categorical,
-    Choices,
-    Constant,
-    IntUniform,
-    LogUniformValues,
-    Parameter,
-    QUniform,
-    Uniform,
-)
+from sweeps.constraints import Constraint, fulfils
+from sweeps.distributions import Categorical, Constant
+from sweeps.parameters import Choices, Parameter
 from trainer.config import Value
 
 if TYPE_CHECKING:
@@ -26,16 +19,14 @@ if TYPE_CHECKING:
 
     from sweeps.spec import SweepSpec
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True)
 class Arm:
     """One value of what is compared, with the parameters that its trials draw.
 
     Args:
-        name: The value of the compared parameter, or "all" in a sweep without `compare`.
-        parameters: In the order of the file: the shared ones, the compared one among them as a constant, then the
+        name: The values of the compared parameters, or "all" in a sweep without `compare`.
+        parameters: In the order of the file: the shared ones, the compared ones among them as constants, then the
             settings of the arm's own choice.
     """
 
@@ -45,26 +36,31 @@ class Arm:
 
 def build_arms(spec: SweepSpec) -> tuple[Arm, ...]:
     """The arms of a sweep, in the order of the file; one arm named "all" without `compare`."""
-    if spec.compare is None:
-        return (Arm("all", spec.parameters),)
-    return split_arms(spec.parameters, spec.compare)
+    return split_arms(spec.parameters, spec.compare) if spec.compare else (Arm("all", spec.parameters),)
 
 
-def split_arms(parameters: Mapping[str, Parameter], compare: str) -> tuple[Arm, ...]:
-    """One arm per value or choice of the compared parameter."""
-    compared = parameters[compare]
-    own: list[tuple[Value, Mapping[str, Parameter]]]
+def split_arms(parameters: Mapping[str, Parameter], compare: tuple[str, ...]) -> tuple[Arm, ...]:
+    """One arm per value or choice of the compared parameter; of several, per combination, the last changing fastest."""
+    # A choice's own settings come last, so that the shared parameters take the same unit-cube axes in every arm.
+    return tuple(
+        Arm(
+            ", ".join(show_value(value) for value, _ in combination),
+            dict(parameters)
+            | {name: Constant(value=value) for name, (value, _) in zip(compare, combination, strict=True)}
+            | {name: parameter for _, settings in combination for name, parameter in settings.items()},
+        )
+        for combination in product(*(_list_compared(name, parameters[name]) for name in compare))
+    )
+
+
+def _list_compared(name: str, compared: Parameter) -> list[tuple[Value, Mapping[str, Parameter]]]:
+    """The values of a compared parameter, each with the settings that only it has."""
     match compared:
         case Choices(choices=choices):
-            own = list(choices.items())
+            return list(choices.items())
         case Categorical(values=values):
-            own = [(value, {}) for value in values]
-        case _:
-            raise ValueError(f"{compare} has nothing to compare")
-    # the choice's own settings come last, so that the shared parameters take the same unit-cube axes in every arm
-    return tuple(
-        Arm(show_value(value), {**parameters, compare: Constant(value=value), **settings}) for value, settings in own
-    )
+            return [(value, {}) for value in values]
+    raise ValueError(f"{name} has nothing to compare")
 
 
 def show_value(value: Value) -> str:
@@ -86,29 +82,17 @@ def sample(arm: Arm, trial: BaseTrial) -> dict[str, Value]:
 def _sample(parameters: Mapping[str, Parameter], trial: BaseTrial, prefix: str) -> Iterator[tuple[str, Value]]:
     for name, parameter in parameters.items():
         unique = prefix + name
-        match parameter:
-            case Constant(value=value):
-                yield name, value
-            case Categorical(values=values):
-                yield name, values[0] if len(values) == 1 else trial.suggest_categorical(unique, list(values))
-            case Uniform(min=low, max=high):
-                yield name, float(trial.suggest_float(unique, low, high))
-            case IntUniform(min=low, max=high):
-                yield name, int(trial.suggest_int(unique, low, high))
-            case LogUniformValues(min=low, max=high):
-                yield name, float(trial.suggest_float(unique, low, high, log=True))
-            case QUniform():
-                # which multiple, not its value: Optuna's own steps miss the last one where the division is inexact
-                yield name, parameter.multiple(int(trial.suggest_int(unique, *parameter.first_and_last)))
-            case Choices(choices=choices):
-                names = list(choices)
-                chosen = names[0] if len(names) == 1 else trial.suggest_categorical(unique, names)
-                yield name, chosen
-                yield from _sample(choices[chosen], trial, f"{unique}.{chosen}.")
+        if not isinstance(parameter, Choices):
+            yield name, parameter.suggest(trial, unique)
+            continue
+        names = list(parameter.choices)
+        chosen = names[0] if len(names) == 1 else trial.suggest_categorical(unique, names)
+        yield name, chosen
+        yield from _sample(parameter.choices[chosen], trial, f"{unique}.{chosen}.")
 
 
 def to_suggestions(arm: Arm, parameters: Mapping[str, Value]) -> dict[str, Value]:
-    """What `trial.suggest_*` gave when `sample` drew this configuration, by Optuna's names."""
+    """What `trial.suggest_*` gave when `sample` drew this configuration, or a part of one, by Optuna's names."""
     return dict(_to_suggestions(arm.parameters, parameters, ""))
 
 
@@ -116,23 +100,21 @@ def _to_suggestions(
     space: Mapping[str, Parameter], drawn: Mapping[str, Value], prefix: str
 ) -> Iterator[tuple[str, Value]]:
     for name, parameter in space.items():
-        unique, value = prefix + name, drawn[name]
-        match parameter:
-            case Constant():
-                pass
-            case Categorical(values=values):
-                if len(values) > 1:
-                    yield unique, value
-            case QUniform(q=q):
-                assert isinstance(value, int | float)
-                yield unique, round(value / q)
-            case Choices(choices=choices):
-                assert isinstance(value, str)
-                if len(choices) > 1:
-                    yield unique, value
-                yield from _to_suggestions(choices[value], drawn, f"{unique}.{value}.")
-            case _:
-                yield unique, value
+        if name not in drawn and not isinstance(parameter, Choices):
+            continue
+        unique, value = prefix + name, drawn.get(name)
+        if not isinstance(parameter, Choices):
+            if parameter.varies:
+                yield unique, parameter.to_suggestion(value)
+            continue
+        if value is None and len(parameter.choices) == 1:
+            value = next(iter(parameter.choices))
+        if value is None:
+            continue
+        assert isinstance(value, str)
+        if len(parameter.choices) > 1:
+            yield unique, value
+        yield from _to_suggestions(parameter.choices[value], drawn, f"{unique}.{value}.")
 
 
 def num_dimensions(arm: Arm) -> int:
@@ -143,76 +125,56 @@ def num_dimensions(arm: Arm) -> int:
 def _count_axes(parameters: Mapping[str, Parameter]) -> int:
     count = 0
     for parameter in parameters.values():
-        match parameter:
-            case Constant():
-                pass
-            case Categorical(values=values):
-                count += len(values) > 1
-            case Choices(choices=choices):
-                count += len(choices) > 1
-                count += max(_count_axes(settings) for settings in choices.values())
-            case _:
-                count += 1
+        if isinstance(parameter, Choices):
+            count += len(parameter.choices) > 1
+            count += max(_count_axes(settings) for settings in parameter.choices.values())
+        else:
+            count += parameter.varies
     return count
 
 
-def from_unit_cube(arm: Arm, point_D: np.ndarray) -> dict[str, Value]:
+def from_unit_cube(arm: Arm, point_D: np.ndarray, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
     """The configuration at a point of the unit cube.
 
     Args:
         arm: The arm.
         point_D: Numbers in 0..1, at least `num_dimensions(arm)` of them; those beyond are not read. Axes follow the
             order of the file; a choice takes one axis, then as many as its largest branch, shared by position.
+        given: Values that some parameters have wherever the point lies.
     """
     if len(point_D) < num_dimensions(arm):
         raise ValueError(f"arm {arm.name!r} needs {num_dimensions(arm)} axes, the point has {len(point_D)}")
-    return dict(_locate(arm.parameters, [float(axis) for axis in point_D]))
+    return dict(_locate(arm.parameters, [float(axis) for axis in point_D], given or {}))
 
 
-def _locate(parameters: Mapping[str, Parameter], point: list[float]) -> Iterator[tuple[str, Value]]:
+def _locate(
+    parameters: Mapping[str, Parameter], point: list[float], given: Mapping[str, Value]
+) -> Iterator[tuple[str, Value]]:
     """Yields names and values, reading each parameter's axes from the front of the point."""
     axis = 0
     for name, parameter in parameters.items():
         num_axes = _count_axes({name: parameter})
         own, axis = point[axis : axis + num_axes], axis + num_axes
-        match parameter:
-            case Constant(value=value):
-                yield name, value
-            case Categorical(values=values):
-                yield name, values[0] if len(values) == 1 else _pick(values, own[0])
-            case Uniform(min=low, max=high):
-                yield name, min(max(low + own[0] * (high - low), low), high)
-            case IntUniform(min=low, max=high):
-                yield name, low + _index(high - low + 1, own[0])
-            case LogUniformValues(min=low, max=high):
-                # this form is exact at both ends
-                yield name, min(max(low ** (1 - own[0]) * high ** own[0], low), high)
-            case QUniform():
-                first, last = parameter.first_and_last
-                yield name, parameter.multiple(first + _index(last - first + 1, own[0]))
-            case Choices(choices=choices):
-                chosen = next(iter(choices)) if len(choices) == 1 else _pick(tuple(choices), own[0])
-                yield name, chosen
-                yield from _locate(choices[chosen], own[len(choices) > 1 :])
+        if not isinstance(parameter, Choices):
+            yield name, given[name] if name in given else parameter.at(own[0] if own else 0.0)
+            continue
+        names = tuple(parameter.choices)
+        chosen = names[min(int(own[0] * len(names)), len(names) - 1)] if len(names) > 1 else names[0]
+        if name in given:
+            chosen = str(given[name])
+        yield name, chosen
+        yield from _locate(parameter.choices[chosen], own[len(names) > 1 :], given)
 
 
-def _index(count: int, coordinate: float) -> int:
-    return min(int(coordinate * count), count - 1)
-
-
-def _pick(values: tuple[T, ...], coordinate: float) -> T:
-    return values[_index(len(values), coordinate)]
-
-
-def build_grid(arm: Arm) -> tuple[dict[str, Value], ...]:
-    """Every configuration of an arm, the last parameter of the file changing fastest.
+def build_grid(arm: Arm, constraints: tuple[Constraint, ...] = ()) -> tuple[dict[str, Value], ...]:
+    """Every configuration of an arm that fulfils the constraints, the last parameter of the file changing fastest.
 
     Raises:
         ValueError: The arm has a continuous parameter.
     """
     if size(arm) is None:
         raise ValueError(f"arm {arm.name!r} has a continuous parameter, so its configurations cannot be listed")
-    return tuple(_list_all(arm.parameters))
+    return tuple(each for each in _list_all(arm.parameters) if fulfils(each, constraints))
 
 
 def _list_all(parameters: Mapping[str, Parameter]) -> Iterator[dict[str, Value]]:
@@ -226,30 +188,46 @@ def _list_all(parameters: Mapping[str, Parameter]) -> Iterator[dict[str, Value]]
 
 def _list_one(parameter: Parameter) -> Iterator[tuple[Value, dict[str, Value]]]:
     """Yields each value with the settings that come with it."""
-    match parameter:
-        case Choices(choices=choices):
-            for name, settings in choices.items():
-                for rest in _list_all(settings):
-                    yield name, rest
-        case _:
-            for value in list_values(parameter):
-                yield value, {}
+    if not isinstance(parameter, Choices):
+        for value in parameter.list_values():
+            yield value, {}
+        return
+    for name, settings in parameter.choices.items():
+        for rest in _list_all(settings):
+            yield name, rest
 
 
-def list_values(parameter: Parameter) -> Iterator[Value]:
-    """Yields every value of a parameter that has finitely many; the names of choices."""
-    match parameter:
-        case Constant(value=value):
-            yield value
-        case Categorical(values=values):
-            yield from values
-        case IntUniform(min=low, max=high):
-            yield from range(low, high + 1)
-        case QUniform():
-            first, last = parameter.first_and_last
-            yield from (parameter.multiple(factor) for factor in range(first, last + 1))
-        case Choices(choices=choices):
-            yield from choices
+def contains(arm: Arm, parameters: Mapping[str, Value]) -> bool:
+    """Whether an arm's space has these values: every one that is given fits, and constants are as they are there."""
+    return set(parameters) <= _match(arm.parameters, parameters)
+
+
+def _match(space: Mapping[str, Parameter], values: Mapping[str, Value]) -> set[str]:
+    """The names of a space, those of the branches chosen among them, whose value is in its domain."""
+    fitting: set[str] = set()
+    for name, parameter in space.items():
+        if not isinstance(parameter, Choices):
+            if name in values and parameter.contains(values[name]):
+                fitting.add(name)
+            continue
+        options = [str(values[name])] if name in values else list(parameter.choices)
+        if name in values and options[0] in parameter.choices:
+            fitting.add(name)
+        branches = [_match(parameter.choices[option], values) for option in options if option in parameter.choices]
+        fitting |= max(branches, key=len, default=set())
+    return fitting
+
+
+def list_branch(arm: Arm, parameters: Mapping[str, Value]) -> tuple[str, ...]:
+    """Names of an arm's parameters, of choices those of the branch that some values have taken."""
+    return tuple(_list_branch(arm.parameters, parameters))
+
+
+def _list_branch(space: Mapping[str, Parameter], values: Mapping[str, Value]) -> Iterator[str]:
+    for name, parameter in space.items():
+        yield name
+        if isinstance(parameter, Choices):
+            yield from _list_branch(parameter.choices.get(str(values.get(name)), {}), values)
 
 
 def searched(arm: Arm) -> tuple[str, ...]:
@@ -260,19 +238,14 @@ def searched(arm: Arm) -> tuple[str, ...]:
 def list_varying(parameters: Mapping[str, Parameter]) -> Iterator[str]:
     """Yields the names of parameters with more than one value, those inside choices too."""
     for name, parameter in parameters.items():
-        match parameter:
-            case Constant():
-                pass
-            case Categorical(values=values):
-                if len(values) > 1:
-                    yield name
-            case Choices(choices=choices):
-                if len(choices) > 1:
-                    yield name
-                for settings in choices.values():
-                    yield from list_varying(settings)
-            case _:
+        if not isinstance(parameter, Choices):
+            if parameter.varies:
                 yield name
+            continue
+        if len(parameter.choices) > 1:
+            yield name
+        for settings in parameter.choices.values():
+            yield from list_varying(settings)
 
 
 def size(arm: Arm) -> int | None:
@@ -287,20 +260,10 @@ def count_configurations(parameters: Mapping[str, Parameter]) -> int | None:
 
 
 def _count_one(parameter: Parameter) -> int | None:
-    match parameter:
-        case Constant():
-            return 1
-        case Categorical(values=values):
-            return len(values)
-        case IntUniform(min=low, max=high):
-            return high - low + 1
-        case QUniform():
-            first, last = parameter.first_and_last
-            return last - first + 1
-        case Choices(choices=choices):
-            counts = [count_configurations(settings) for settings in choices.values()]
-            return None if None in counts else sum(count for count in counts if count is not None)
-    return None
+    if not isinstance(parameter, Choices):
+        return parameter.count
+    counts = [count_configurations(settings) for settings in parameter.choices.values()]
+    return None if None in counts else sum(count for count in counts if count is not None)
 
 
 def trials_per_arm(spec: SweepSpec) -> int | None:

@@ -9,19 +9,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sweeps.distributions import Categorical, Constant, Frozen, IntUniform, LogUniformValues, Uniform, fault_at
 from sweeps.errors import SpecError, SpecFault
-from sweeps.parameters import (
-    Categorical,
-    Choices,
-    Constant,
-    Frozen,
-    IntUniform,
-    LogUniformValues,
-    Parameter,
-    QUniform,
-    Uniform,
-    fault_at,
-)
+from sweeps.parameters import Choices, Parameter
+from sweeps.quantized import QUniform
 from trainer.config import Value
 
 __all__ = [
@@ -54,6 +45,12 @@ class Metric(Frozen):
 
     name: Literal["val_accuracy", "val_loss"] = Field(default="val_accuracy", description="Measured after every epoch.")
     goal: Goal = Field(default="maximize", description="Follows from the name when left out.")
+    target: float | None = Field(default=None, description="W&B's word for budget.target.")
+    impute: Literal["worst", "best", "latest"] | None = Field(
+        default=None,
+        description="What counts for the search where a trial diverged or failed: the worst score of the arm so far, "
+        "or the trial's own best or latest; null: the trial is left out.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -74,8 +71,23 @@ class Budget(Frozen):
 
     trials: int | None = Field(default=None, ge=1, description="Trials of the whole sweep.")
     trials_per_arm: int | None = Field(default=None, ge=1, description="Trials of each arm.")
-    hours: float | None = Field(default=None, gt=0, description="Wall time of the sweep.")
-    max_consecutive_failures: int = Field(default=3, ge=1, description="Failed trials in a row that end the sweep.")
+    epochs_per_arm: int | None = Field(
+        default=None, ge=1, description="Epochs that the search trials of an arm may take in all."
+    )
+    hours: float | None = Field(default=None, gt=0, description="Wall time of the search.")
+    trial_hours: float | None = Field(default=None, gt=0, description="Training time of one search trial.")
+    target: float | None = Field(default=None, description="Score of the metric at which the search ends.")
+    plateau: int | None = Field(
+        default=None,
+        ge=1,
+        description="The search ends when the last so many trials of every arm brought nothing better.",
+    )
+    max_consecutive_failures: int = Field(
+        default=3, ge=1, description="Failed trials in a row, of all or of one arm, that end the sweep."
+    )
+    max_failures_fraction: float | None = Field(
+        default=None, gt=0, lt=1, description="Share of failed trials above which the sweep ends, from the tenth on."
+    )
 
     @model_validator(mode="after")
     def _check_one_count(self) -> Budget:
@@ -121,9 +133,22 @@ class SweepSpec(Frozen):
     )
     description: str = Field(default="", description="Free text, shown in MLflow and in the report.")
     project: str = Field(default="cifar10", min_length=1, max_length=200, description="MLflow experiment.")
-    method: Literal["grid", "random", "sobol", "bayes"] = Field(default="bayes", description="How trials are proposed.")
+    method: Literal["grid", "random", "sobol", "bayes", "gp", "cmaes", "genetic"] = Field(
+        default="bayes", description="How trials are proposed."
+    )
     metric: Metric = Field(default=Metric(), description="What decides between trials.")
-    compare: str | None = Field(default=None, description="The parameter whose values are the arms.")
+    compare: tuple[str, ...] = Field(
+        default=(), description="The parameter whose values are the arms; of several, every combination is one."
+    )
+    constraints: tuple[str, ...] = Field(
+        default=(), description="Conditions between parameters that every trial fulfils: `warmup_epochs < epochs`."
+    )
+    prior: tuple[str, ...] = Field(
+        default=(), description="Ids of sweeps whose ended trials the search learns from, where their parameters fit."
+    )
+    points: tuple[Mapping[str, Value], ...] = Field(
+        default=(), description="Configurations that are tried first, or parts of some."
+    )
     budget: Budget = Field(default=Budget(), description="When the sweep ends.")
     run_cap: int | None = Field(default=None, ge=1, description="W&B's word for budget.trials.")
     early_terminate: Asha | None = Field(default=None, description="Stops trials early; null trains all to the end.")
@@ -134,6 +159,13 @@ class SweepSpec(Frozen):
         default=None, description="Pictures used when CIFAR-10 cannot be had."
     )
     parameters: Mapping[str, Parameter] = Field(min_length=1, description="What each trial is trained with.")
+
+    @field_validator("compare", "constraints", "prior", mode="before")
+    @classmethod
+    def _take_one_as_list(cls, value: Any) -> Any:
+        if value is None:
+            return ()
+        return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
     @field_validator("name", "project")
     @classmethod
@@ -148,6 +180,17 @@ class SweepSpec(Frozen):
             if self.run_cap is not None and getattr(self.budget, key) is not None:
                 raise fault_at("run_cap", f"excludes budget.{key}; keep one of the two", "budget")
         return self
+
+    @model_validator(mode="after")
+    def _check_one_target(self) -> SweepSpec:
+        if self.metric.target is not None and self.budget.target is not None:
+            raise fault_at("metric", "its target excludes budget.target; keep one of the two", "budget")
+        return self
+
+    @property
+    def target(self) -> float | None:
+        """The score at which the search ends, whether written as budget.target or metric.target."""
+        return self.metric.target if self.budget.target is None else self.budget.target
 
     @property
     def slug(self) -> str:
@@ -173,14 +216,15 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
     from sweeps.check_space import check_space
     from sweeps.checks import check_sections
     from sweeps.default_space import expand_default_spaces
+    from sweeps.groups import lift_groups
     from sweeps.parse import parse_tree
     from sweeps.yaml_file import read_tree
 
     faults: list[SpecFault] = []
-    tree = expand_default_spaces(read_tree(path, overrides, faults), faults)
+    tree = expand_default_spaces(lift_groups(read_tree(path, overrides, faults), faults), faults)
     draft = parse_tree(tree, SweepSpec, faults)
     check_sections(draft, tree, faults)
-    check_space(draft.get("parameters", {}), tree, faults)
+    check_space(draft.get("parameters", {}), draft.get("constraints", ()), tree, faults)
     if faults:
         raise SpecError(faults)
     if "name" not in tree.entries and str(path) != "-":
@@ -189,11 +233,16 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
     return SweepSpec.model_validate(draft)
 
 
+_LISTS = ("compare", "constraints", "prior", "points")  # left out where they are empty
+
+
 def dump_spec(spec: SweepSpec) -> str:
     """The text of a sweep file that loads as the same spec, with every default written out."""
     from sweeps.yaml_text import write_text
 
-    data = spec.model_dump(exclude={"parameters"}, exclude_none=True)
+    data = spec.model_dump(exclude={"parameters", *_LISTS}, exclude_none=True)
+    lists = {key: list(getattr(spec, key)) for key in _LISTS}
+    data |= {key: items[0] if len(items) == 1 and key == "compare" else items for key, items in lists.items() if items}
     return write_text({**data, "parameters": _dump_parameters(spec.parameters)})
 
 
@@ -206,8 +255,8 @@ def _dump_parameter(parameter: Parameter) -> Any:
     match parameter:
         case Constant(value=value):
             return value
-        case Categorical(values=values):
-            return {"values": list(values)}
+        case Categorical(values=values, probabilities=probabilities):
+            return {"values": list(values), **({"probabilities": list(probabilities)} if probabilities else {})}
         case Choices(choices=choices):
             return {"choices": {name: _dump_parameters(settings) for name, settings in choices.items()}}
     return parameter.model_dump()

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sweeps.budgets import find_search_end
+
 if TYPE_CHECKING:
     from sweeps.home import SweepFolder
     from sweeps.ledger import Ledger, TrialEntry
@@ -59,9 +61,10 @@ class RunningSweep:
         """Takes note that the sweep ends before it is done."""
         self.interrupted = True
 
-    def search_time_over(self) -> bool:
-        """Whether `budget.hours` is used up: no search trial starts or goes on, the best are still retrained."""
-        return self.deadline is not None and time.time() > self.deadline
+    def search_end(self, arm: str) -> str:
+        """Why no search trial of an arm starts or goes on any more; "" while they may. The best are still retrained."""
+        time_is_up = self.deadline is not None and time.time() > self.deadline
+        return find_search_end(self.spec, self.ledger, arm, time_is_up=time_is_up)
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:
         return str, (self.sweep_id,)

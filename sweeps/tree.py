@@ -109,3 +109,11 @@ def value_place(tree: Section, path: KeyPath) -> Place:
     """Where the value of a key stands, or the nearest key above it that was written."""
     entry = find_entry(tree, path)
     return key_place(tree, path) if entry is None else entry.node.place
+
+
+def list_place(tree: Section, key: str, index: int) -> Place:
+    """Where an item of a list stands, or the single value in its place."""
+    entry = find_entry(tree, (key,))
+    if entry is not None and isinstance(entry.node, Items) and index < len(entry.node.items):
+        return entry.node.items[index].place
+    return value_place(tree, (key,))

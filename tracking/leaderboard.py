@@ -115,7 +115,9 @@ def _best_accuracy(trial: TrialRow) -> float | None:
 def searched_parameters(table: SweepTable, trial: TrialRow) -> dict[str, Value]:
     """A trial's values of the searched parameters; the compared one is the arm's name and is left out."""
     return {
-        name: trial.parameters[name] for name in table.searched if name in trial.parameters and name != table.compare
+        name: trial.parameters[name]
+        for name in table.searched
+        if name in trial.parameters and name not in table.compared
     }
 
 

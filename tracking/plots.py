@@ -19,7 +19,7 @@ FIRST_EFFECTS = ("lr", "batch_size", "initializer")
 
 def build_plots(table: SweepTable) -> tuple[Plot, ...]:
     """All plots that the sweep has values for, in the order of reading."""
-    searched = [name for name in table.searched if name != table.compare]
+    searched = [name for name in table.searched if name not in table.compared]
     effects = [name for name in FIRST_EFFECTS if name in searched]
     effects += [name for name in searched if name not in effects]
     plots = (

@@ -17,7 +17,7 @@ class SweepRecord:
         sweep_file: The text that the user wrote; `resolved` is what ran.
         manifest: Versions, hardware, digests; no secrets.
         tags: Further tags of the parent run.
-        compare: The compared parameter; None means one arm.
+        compare: The compared parameters, with commas between them; None means one arm.
         searched: Parameters that vary.
         notices: What a reader must know before any number.
     """

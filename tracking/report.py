@@ -144,7 +144,7 @@ def _build_trials(table: SweepTable, stage: str, title: str, note: str) -> str:
     trials = _sort_trials(table, stage)
     if not trials:
         return ""
-    varied = [name for name in table.searched if name != table.compare]
+    varied = [name for name in table.searched if name not in table.compared]
     has_test = any(TEST_ACCURACY in trial.summary for trial in trials)
     metrics = list(dict.fromkeys((table.goal_metric, VAL_ACCURACY)))
     compares = len(table.arms) > 1

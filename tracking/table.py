@@ -75,7 +75,7 @@ class SweepTable:
     Attributes:
         state: running | completed | interrupted | failed.
         goal: "maximize" or "minimize" `goal_metric`.
-        compare: The compared parameter; None means one arm.
+        compare: The compared parameters, with commas between them; None means one arm.
         searched: Parameters that vary.
         sweep_file: The text that the user wrote.
         notices: What a reader must know before any number, such as a fallback to synthetic pictures.
@@ -94,6 +94,11 @@ class SweepTable:
     sweep_file: str
     trials: tuple[TrialRow, ...]
     notices: tuple[str, ...] = ()
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The compared parameters, none in a sweep of one arm."""
+        return tuple(self.compare.split(", ")) if self.compare else ()
 
     def select(self, arm: str | None = None, stage: str | None = STAGE_SEARCH) -> tuple[TrialRow, ...]:
         """Trials of one arm and one stage in the order of their numbers; None means any."""

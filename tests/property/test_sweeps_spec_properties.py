@@ -39,6 +39,7 @@ QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthC
 
 FIXED = (
     "dataset",
+    "evaluate_on",
     "data_dir",
     "epochs",
     "warmup_epochs",

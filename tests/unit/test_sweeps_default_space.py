@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.distributions import Categorical, Constant, LogUniformValues
 from sweeps.errors import SpecError
-from sweeps.parameters import Categorical, Choices, Constant, LogUniformValues, Parameter
+from sweeps.parameters import Choices, Parameter
 from sweeps.space import build_arms, from_unit_cube, num_dimensions, searched
 from sweeps.spec import SweepSpec, dump_spec, load_spec
 from trainer.config import build_trial_config

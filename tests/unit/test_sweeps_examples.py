@@ -8,8 +8,8 @@ from ruamel.yaml import YAML
 
 import sweeps
 from sweeps.budgets import num_search_trials
+from sweeps.distributions import Constant
 from sweeps.errors import SpecError
-from sweeps.parameters import Constant
 from sweeps.space import build_arms, build_grid, searched, size
 from sweeps.spec import build_json_schema, load_spec
 from trainer.config import build_trial_config, known_names

@@ -8,12 +8,14 @@ import pytest
 from sweeps.budgets import num_search_trials
 from sweeps.home import SweepFolder
 from sweeps.ledger import Ledger
-from sweeps.proposers import METHODS, BayesProposer, RandomProposer, SobolProposer
+from sweeps.methods import METHODS
+from sweeps.proposers import RandomProposer, Search, SobolProposer
 from sweeps.schedulers import ArmRungs
 from sweeps.searchers import ArmSearcher, conclude, slug
 from sweeps.space import build_arms
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.state import RunningSweep
+from sweeps.study_proposer import StudyProposer
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from trainer.trainable import TrialRequest, parse_trial
 
@@ -80,12 +82,16 @@ def play(searcher: ArmSearcher, score: float = 0.5) -> list[TrialRequest]:
 @pytest.mark.parametrize("method", METHODS)
 class TestEveryMethod:
     def text(self, method: str) -> str:
-        if method != "grid":
-            return SWEEP
-        return SWEEP.replace("{distribution: log_uniform_values, min: 1e-3, max: 1}", "{values: [1e-2, 1e-1]}").replace(
-            "{distribution: log_uniform_values, min: 1e-5, max: 1e-1}, beta1: {min: 0.5, max: 0.99}",
-            "{values: [1e-3, 1e-2]}",
-        )
+        if method == "grid":
+            return SWEEP.replace(
+                "{distribution: log_uniform_values, min: 1e-3, max: 1}", "{values: [1e-2, 1e-1]}"
+            ).replace(
+                "{distribution: log_uniform_values, min: 1e-5, max: 1e-1}, beta1: {min: 0.5, max: 0.99}",
+                "{values: [1e-3, 1e-2]}",
+            )
+        if not METHODS[method].takes_categories:
+            return SWEEP.replace("{values: [32, 64]}", "{min: 32, max: 64}")
+        return SWEEP
 
     def test_arms_get_equal_budgets_and_each_is_retrained(self, method: str, tmp_path: Path) -> None:
         requests = play(build_searcher(tmp_path, method, text=self.text(method)))
@@ -170,6 +176,132 @@ def test_repeated_failures_end_the_sweep_without_retraining(tmp_path: Path) -> N
     assert "3 trials failed in a row" in searcher._sweep.halted
 
 
+def test_failures_of_one_arm_in_a_row_end_the_sweep_however_the_others_fare(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path)
+    for number in range(5):
+        config = searcher.suggest(str(number))
+        assert isinstance(config, dict), number
+        if config["arm"] == "sgd":
+            searcher.on_trial_complete(
+                str(number), {"epoch": 0, "stop_reason": "failed", "failure": "ValueError: no", "error": "Traceback"}
+            )
+        else:
+            finish(searcher, str(number), 0.5)
+    assert searcher.suggest("5") == "FINISHED"
+    assert searcher._sweep.halted == "budget: 3 trials of sgd failed in a row"
+
+
+def test_when_the_target_is_reached_the_best_are_still_retrained(tmp_path: Path) -> None:
+    text = SWEEP.replace("{trials_per_arm: 4}", "{trials_per_arm: 4, target: 0.6}")
+    searcher = build_searcher(tmp_path, text=text)
+    for ray_id, score in (("0", 0.5), ("1", 0.7)):
+        searcher.suggest(ray_id)
+        finish(searcher, ray_id, score)
+    stages = [parse_trial(config).stage for config in rest_of(searcher)]
+    assert stages == [STAGE_CONFIRM] * 4
+
+
+def test_without_anything_better_in_any_arm_the_search_ends(tmp_path: Path) -> None:
+    text = SWEEP.replace("{trials_per_arm: 4}", "{trials_per_arm: 100, plateau: 2}")
+    searcher = build_searcher(tmp_path, text=text)
+    scores = {"sgd": [0.5, 0.4, 0.3, 0.2, 0.1], "adam": [0.5, 0.4, 0.6, 0.5, 0.6]}  # adam's last two bring nothing
+    for number in range(10):
+        config = searcher.suggest(str(number))
+        assert isinstance(config, dict)
+        assert config["stage"] == STAGE_SEARCH, number
+        finish(searcher, str(number), scores[config["arm"]][config["number"]])
+    config = searcher.suggest("10")
+    assert isinstance(config, dict)
+    assert config["stage"] == STAGE_CONFIRM
+
+
+def test_an_arm_that_has_had_its_epochs_gets_no_more(tmp_path: Path) -> None:
+    text = SWEEP.replace("{trials_per_arm: 4}", "{epochs_per_arm: 3}")
+    searcher = build_searcher(tmp_path, text=text)
+    searcher.suggest("0")
+    finish(searcher, "0", 0.5, epochs=3)
+    arms = []
+    for number in range(1, 4):
+        config = searcher.suggest(str(number))
+        assert isinstance(config, dict)
+        arms.append((config["arm"], config["stage"]))
+        finish(searcher, str(number), 0.5, epochs=1)
+    assert arms == [("adam", STAGE_SEARCH), ("adam", STAGE_SEARCH), ("adam", STAGE_SEARCH)]
+
+
+def rest_of(searcher: ArmSearcher) -> list[dict[str, Any]]:
+    """Everything that is still proposed, each ended before the next."""
+    found = []
+    while isinstance(config := searcher.suggest(ray_id := f"rest-{len(found)}"), dict):
+        found.append(config)
+        finish(searcher, ray_id, 0.5)
+    return found
+
+
+POINTS = "points: [{optimizer: adam, lr: 0.05}, {batch_size: 64, lr: 0.02}]"
+
+
+@pytest.mark.parametrize("method", ["random", "sobol", "bayes", "genetic"])
+def test_points_are_tried_first_in_the_arms_that_they_fit(method: str, tmp_path: Path) -> None:
+    requests = play(build_searcher(tmp_path, method, text=f"{POINTS}\n{SWEEP}"))
+    sgd, adam = (
+        [request.parameters for request in requests if request.arm == arm and request.stage == STAGE_SEARCH]
+        for arm in ("sgd", "adam")
+    )
+    assert [(each["batch_size"], each["lr"]) for each in sgd[:1]] == [(64, 0.02)]
+    assert adam[0]["lr"] == 0.05
+    assert (adam[1]["batch_size"], adam[1]["lr"]) == (64, 0.02)
+    assert all("beta1" in each for each in adam)
+    assert len(sgd) == len(adam) == 4
+    assert len({each["lr"] for each in sgd}) == 4
+
+
+@pytest.mark.parametrize("method", ["random", "sobol", "bayes", "genetic", "grid"])
+def test_every_trial_fulfils_the_constraints(method: str, tmp_path: Path) -> None:
+    text = f"constraints: batch_size < 64 or lr > 0.02\n{TestEveryMethod().text(method)}"
+    requests = play(build_searcher(tmp_path, method, text=text))
+    search = [request.parameters for request in requests if request.stage == STAGE_SEARCH]
+    assert search
+    for parameters in search:
+        assert parameters["batch_size"] == 32 or cast("float", parameters["lr"]) > 0.02
+
+
+def test_a_grid_ends_with_the_combinations_that_fulfil_the_constraints(tmp_path: Path) -> None:
+    text = f"constraints: lr >= 0.01 and batch_size == 32\n{TestEveryMethod().text('grid')}"
+    requests = play(build_searcher(tmp_path, "grid", text=text))
+    search = [(request.arm, request.parameters["lr"]) for request in requests if request.stage == STAGE_SEARCH]
+    assert search == [("sgd", 0.01), ("adam", 0.01), ("sgd", 0.1)]
+
+
+def test_a_study_learns_from_earlier_trials(tmp_path: Path) -> None:
+    spec = build_searcher(tmp_path, "bayes")._sweep.spec
+    arm = build_arms(spec)[0]
+    proposer = METHODS["bayes"].build(Search(arm, 0, num_trials=9))
+    assert isinstance(proposer, StudyProposer)
+    for number in range(30):
+        lr = 10 ** (-3 + number / 10)
+        proposer.learn(
+            {"dataset": "synthetic", "epochs": 9, "batch_size": 32, "optimizer": "sgd", "lr": lr}, -abs(lr - 0.1)
+        )
+    proposed = [cast("float", cast("dict[str, Any]", proposer.propose(number))["lr"]) for number in range(20)]
+    assert sum(0.03 < lr < 0.3 for lr in proposed) >= 12, proposed  # a third of draws at random would lie there
+
+
+@pytest.mark.parametrize(("impute", "expected"), [("worst", 0.2), ("best", 0.4), ("latest", 0.3)])
+def test_what_diverged_counts_as_the_sweep_says(impute: str, expected: float, tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path, "bayes", text=SWEEP + f"metric: {{impute: {impute}}}\n", slots=10)
+    for ray_id in "0123":
+        searcher.suggest(ray_id)
+    finish(searcher, "0", 0.2)  # sgd
+    trial = searcher._of_ray["2"].trial_id
+    for epoch, score in enumerate((0.4, 0.3), 1):
+        ledger_of(searcher).record_epoch(trial, epoch, score, 1.0)
+    searcher.on_trial_complete("2", {"epoch": 3, "stop_reason": "diverged"})
+    proposer = searcher._proposers["sgd"]
+    assert isinstance(proposer, StudyProposer)
+    assert [trial.value for trial in proposer.study.trials] == [0.2, expected]
+
+
 def test_when_the_time_is_up_the_best_are_still_retrained(tmp_path: Path) -> None:
     searcher = build_searcher(tmp_path)
     searcher.suggest("0")
@@ -201,7 +333,7 @@ def test_optuna_hears_the_truth(tmp_path: Path) -> None:
             searcher.on_trial_complete(ray_id, {"epoch": 1, "val_accuracy": score, **result})
     states = optuna.trial.TrialState
     for proposer in searcher._proposers.values():
-        assert isinstance(proposer, BayesProposer)
+        assert isinstance(proposer, StudyProposer)
         trials = proposer.study.trials
         assert [trial.state for trial in trials] == [states.COMPLETE, states.FAIL, states.FAIL, states.PRUNED]
         assert trials[0].value == 0.6
@@ -220,7 +352,7 @@ def test_sobol_gives_every_arm_the_same_points(tmp_path: Path) -> None:
 
 def test_draw_number_n_does_not_depend_on_what_was_drawn_before(tmp_path: Path) -> None:
     arm = build_arms(build_searcher(tmp_path)._sweep.spec)[1]
-    for proposer in (RandomProposer(arm, 3), SobolProposer(arm, 3)):
+    for proposer in (RandomProposer(Search(arm, 3)), SobolProposer(Search(arm, 3))):
         late = proposer.propose(2)
         assert [proposer.propose(number) for number in range(3)][2] == late
 

@@ -9,6 +9,7 @@ from textwrap import dedent
 import pytest
 
 from sweeps.errors import SpecError
+from sweeps.quantized import QLogUniformValues
 from sweeps.space import build_arms, build_grid
 from sweeps.spec import (
     Asha,
@@ -129,7 +130,7 @@ class TestLoad:
     def test_everything_but_parameters_has_a_default(self, load: Callable[..., SweepSpec]) -> None:
         spec = load("budget: {trials: 3}\nparameters: {lr: {min: 0.1, max: 1.0}}")
         assert (spec.name, spec.project, spec.method, spec.seed) == ("sweep", "cifar10", "bayes", 0)
-        assert (spec.compare, spec.early_terminate, spec.fallback, spec.run_cap) == (None, None, None, None)
+        assert (spec.compare, spec.early_terminate, spec.fallback, spec.run_cap) == ((), None, None, None)
         assert (spec.metric, spec.confirm, spec.resources) == (Metric(), Confirm(), Resources())
 
     def test_the_name_is_the_files_unless_it_is_given(self, tmp_path: Path) -> None:
@@ -208,7 +209,7 @@ class TestLoad:
 
     def test_an_explicit_null_switches_off(self, load: Callable[..., SweepSpec]) -> None:
         spec = load("method: grid\nearly_terminate: null\ncompare: ~\nparameters: {data_dir: null, lr: 0.1}")
-        assert (spec.early_terminate, spec.compare) == (None, None)
+        assert (spec.early_terminate, spec.compare) == (None, ())
         assert spec.parameters["data_dir"] == Constant(value=None)
 
     def test_a_byte_order_mark_is_no_fault(self, tmp_path: Path) -> None:
@@ -531,3 +532,110 @@ class TestModels:
         assert load(f"run_cap: 4\n{parameters}").num_trials == 4
         assert load(f"budget: {{trials: 4}}\n{parameters}").num_trials == 4
         assert load(f"budget: {{hours: 4}}\n{parameters}").num_trials is None
+
+
+EVERYTHING = """
+method: bayes
+metric: {name: val_loss, impute: worst, target: 0.4}
+compare: [optimizer, initializer]
+constraints: ["warmup_epochs < epochs", "optimizer != 'sgd' or lr > 0.01"]
+prior: [a-20261101-101010-abcd]
+points: [{optimizer: adam, lr: 0.01}, {batch_size: 64}]
+budget:
+  trials: 12
+  epochs_per_arm: 40
+  trial_hours: 0.5
+  plateau: 4
+  max_failures_fraction: 0.5
+parameters:
+  dataset: synthetic
+  training:
+    parameters:
+      batch_size: {distribution: q_log_uniform_values, min: 32, max: 512, q: 32}
+      regularisation:
+        parameters:
+          label_smoothing: {distribution: beta, a: 2, b: 20}
+  epochs: {distribution: q_normal, mu: 20, sigma: 2}
+  warmup_epochs: {distribution: log_normal, mu: 0, sigma: 0.3}
+  initializer: {values: [he_normal, glorot_normal]}
+  optimizer:
+    choices:
+      sgd: {lr: {distribution: log_uniform, min: -7, max: 0}}
+      adam:
+        lr: {distribution: inv_log_uniform_values, min: 1e-4, max: 1e-1}
+        one_minus_beta1: {distribution: q_uniform, min: 0.05, max: 0.3, q: 0.05}
+      rmsprop: {lr: {distribution: log_normal, mu: -6.9, sigma: 0.5}}
+"""
+
+
+def test_everything_that_a_file_can_say_is_read_and_written_as_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    file.write_text(EVERYTHING)
+    spec = load_spec(file)
+    assert list(spec.parameters) == [
+        "dataset",
+        "batch_size",
+        "label_smoothing",
+        "epochs",
+        "warmup_epochs",
+        "initializer",
+        "optimizer",
+    ]
+    assert [arm.name for arm in build_arms(spec)] == [
+        f"{optimizer}, {initializer}"
+        for optimizer in ("sgd", "adam", "rmsprop")
+        for initializer in ("he_normal", "glorot_normal")
+    ]
+    assert spec.target == 0.4
+    again = tmp_path / "again.yaml"
+    again.write_text(dump_spec(spec))
+    assert load_spec(again).model_copy(update={"name": spec.name}) == spec
+
+
+# In the form in which people write them for W&B, with our names of parameters.
+WANDB = """
+program: train.py
+method: bayes
+metric:
+  name: val_loss
+  goal: minimize
+run_cap: 20
+early_terminate:
+  type: hyperband
+  min_iter: 3
+parameters:
+  optimizer:
+    values: ["adam", "sgd"]
+  lr:
+    distribution: log_uniform_values
+    min: 0.0001
+    max: 0.1
+  batch_size:
+    distribution: q_log_uniform_values
+    q: 8
+    min: 32
+    max: 256
+  epochs:
+    value: 10
+  hidden_dim:
+    values: [128, 256]
+"""
+
+
+def test_a_sweep_file_of_wandb_runs_but_for_what_is_reported_by_name_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "wandb.yaml"
+    file.write_text(WANDB)
+    with pytest.raises(SpecError) as caught:
+        load_spec(file)
+    assert [(fault.line, fault.key_path) for fault in caught.value.faults] == [
+        (2, "program"),
+        (9, "early_terminate.type"),
+        (25, "parameters.hidden_dim"),
+    ]
+    lines = [
+        line for line in WANDB.splitlines() if "program" not in line and "hidden_dim" not in line and "128" not in line
+    ]
+    file.write_text("\n".join(lines).replace("type: hyperband", "type: asha"))
+    spec = load_spec(file)
+    assert isinstance(spec.parameters["batch_size"], QLogUniformValues)
+    assert spec.num_trials == 20
