@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -329,71 +328,6 @@ class LogUniform(Range):
         return (math.log(value) - self.min) / (self.max - self.min)
 
 
-class Bell(Distribution):
-    """Base of the distributions about a centre; both ends reach six standard deviations away."""
-
-    mu: float = 0.0
-    sigma: float = Field(default=1.0, gt=0)
-
-    def _deviate(self, coordinate: float) -> float:
-        """The normal number at a quantile."""
-        return NormalDist(self.mu, self.sigma).inv_cdf(_cut(coordinate))
-
-
-class Normal(Bell):
-    """A real number with mean mu and standard deviation sigma."""
-
-    distribution: Literal["normal"] = "normal"
-
-    def at(self, coordinate: float) -> float:
-        """The normal distribution's quantile."""
-        return self._deviate(coordinate)
-
-    def quantile(self, value: float) -> float:
-        """The normal distribution's probability."""
-        return NormalDist(self.mu, self.sigma).cdf(value)
-
-
-class LogNormal(Bell):
-    """A positive number whose natural logarithm has mean mu and standard deviation sigma."""
-
-    distribution: Literal["log_normal"] = "log_normal"
-
-    @model_validator(mode="after")
-    def _check_size(self) -> LogNormal:
-        if abs(self.mu) + 7 * self.sigma > LARGEST_EXPONENT:
-            raise fault_at("sigma", "the values are too large or too small to compute in", "mu")
-        return self
-
-    def at(self, coordinate: float) -> float:
-        """The exponential of the normal distribution's quantile."""
-        return math.exp(self._deviate(coordinate))
-
-    def quantile(self, value: float) -> float:
-        """The normal distribution's probability of the logarithm."""
-        return NormalDist(self.mu, self.sigma).cdf(math.log(value)) if value > 0 else 0.0
-
-
-class Beta(Distribution):
-    """A number between 0 and 1 of the beta distribution with parameters a and b."""
-
-    distribution: Literal["beta"] = "beta"
-    a: float = Field(default=1.0, gt=0)
-    b: float = Field(default=1.0, gt=0)
-
-    def at(self, coordinate: float) -> float:
-        """The beta distribution's quantile."""
-        from scipy.special import betaincinv
-
-        return float(betaincinv(self.a, self.b, _cut(coordinate)))
-
-    def quantile(self, value: float) -> float:
-        """The beta distribution's probability."""
-        from scipy.special import betainc
-
-        return float(betainc(self.a, self.b, min(max(value, 0.0), 1.0)))
-
-
 def _index(count: int, coordinate: float) -> int:
     return min(int(coordinate * count), count - 1)
 
@@ -401,9 +335,3 @@ def _index(count: int, coordinate: float) -> int:
 def _same(first: Value, second: Value) -> bool:
     """Equality, in which true is not 1."""
     return first == second and isinstance(first, bool) == isinstance(second, bool)
-
-
-def _cut(coordinate: float) -> float:
-    """A quantile no further out than Optuna's steps reach: one in two thousand million is left out at each end."""
-    edge = 0.5 / (QUANTILES + 1)
-    return min(max(coordinate, edge), 1 - edge)

@@ -7,18 +7,16 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
+from sweeps.bells import Beta, LogNormal, Normal
 from sweeps.distributions import (
-    Beta,
     Categorical,
     Constant,
     Distribution,
     Frozen,
     IntUniform,
     InvLogUniformValues,
-    LogNormal,
     LogUniform,
     LogUniformValues,
-    Normal,
     Uniform,
 )
 from sweeps.quantized import QBeta, QLogNormal, QLogUniform, QLogUniformValues, QNormal, QUniform

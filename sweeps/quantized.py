@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
+from sweeps.bells import Beta, LogNormal, Normal
 from sweeps.distributions import (
     LARGEST_INT,
-    Beta,
     Distribution,
-    LogNormal,
     LogUniform,
     LogUniformValues,
-    Normal,
     Range,
     fault_at,
 )

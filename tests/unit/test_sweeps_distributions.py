@@ -7,17 +7,15 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
+from sweeps.bells import Beta, LogNormal, Normal
 from sweeps.distributions import (
-    Beta,
     Categorical,
     Constant,
     Distribution,
     IntUniform,
     InvLogUniformValues,
-    LogNormal,
     LogUniform,
     LogUniformValues,
-    Normal,
     Uniform,
 )
 from sweeps.parameters import DISTRIBUTIONS
