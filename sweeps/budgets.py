@@ -76,5 +76,18 @@ def find_halt(spec: SweepSpec, ledger: Ledger) -> str:
     return ""
 
 
+def find_shortfall(spec: SweepSpec, epoch: int, best_score: float) -> str:
+    """Why a search trial is stopped for not having reached the floor in time; "" where it has, or may yet."""
+    floor, metric = spec.floor, spec.metric
+    if floor is None or epoch < floor.after:
+        return ""
+    level = floor.min if floor.min is not None else floor.max
+    assert level is not None
+    if _reaches(best_score, level, metric.goal):
+        return ""
+    side = "below" if metric.goal == "maximize" else "above"
+    return f"floor: best {metric.name} {best_score:.4g} after epoch {epoch}, {side} {level:g}"
+
+
 def _reaches(score: float, target: float, goal: str) -> bool:
     return score >= target if goal == "maximize" else score <= target

@@ -43,6 +43,7 @@ def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFau
     _check_epochs(draft, tree, faults)
     faults += _find_constraint_faults(draft.get("constraints", ()), tree)
     faults += _find_unused(draft, tree)
+    faults += _find_floor_faults(draft, tree)
     if parameters.get("evaluate_on") == Constant(value="test"):
         faults += _find_choosing(draft, tree)
     for path, parameter in _walk(parameters, ("parameters",)):
@@ -208,6 +209,22 @@ def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]
             yield key_place(tree, path).fault(path, message)
 
 
+def _find_floor_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of a floor on the wrong side, or that no epoch would look at."""
+    floor, metric = draft.get("floor"), draft.get("metric")
+    if floor is None or metric is None:
+        return
+    wanted = "min" if metric.goal == "maximize" else "max"
+    if getattr(floor, wanted) is None:
+        other = "max" if wanted == "min" else "min"
+        message = f"found for {metric.name}, which is to be {metric.goal}d; write {wanted}"
+        yield key_place(tree, ("floor", other)).fault(("floor", other), message)
+    epochs = draft["parameters"].get("epochs", Constant(value=SETTINGS["epochs"].default))
+    if isinstance(epochs, Constant) and isinstance(epochs.value, int) and floor.after >= epochs.value:
+        message = f"found {floor.after}; allowed: below parameters.epochs, {epochs.value}"
+        yield value_place(tree, ("floor", "after")).fault(("floor", "after"), message)
+
+
 def _find_choosing(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
     """Faults of a sweep that evaluates on the test pictures and would choose by them."""
     why = "with parameters.evaluate_on: test, under which the test pictures would choose"
@@ -216,6 +233,8 @@ def _find_choosing(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFaul
     if draft.get("early_terminate") is not None:
         message = f"found {why} what is stopped; remove it"
         yield key_place(tree, ("early_terminate",)).fault(("early_terminate",), message)
+    if draft.get("floor") is not None:
+        yield key_place(tree, ("floor",)).fault(("floor",), f"found {why} what is stopped; remove it")
     confirm = draft.get("confirm")
     if confirm is not None and confirm.top:
         path = ("confirm", "top") if find_entry(tree, ("confirm", "top")) else ("confirm",)

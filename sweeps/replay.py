@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweeps.budgets import find_shortfall
 from sweeps.ledger import TrialEntry
 from tracking.names import STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
 
@@ -57,7 +58,8 @@ def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]
     if sweep.ledger.record_epoch(trial_id, epoch, score, seconds):
         entry = sweep.ledger.entries[trial_id]
         if entry.stage == STAGE_SEARCH:
-            entry.stop_reason = sweep.rungs[entry.arm].judge(trial_id, epoch, sweep.sign * score)
+            verdict = sweep.rungs[entry.arm].judge(trial_id, epoch, sweep.sign * score)
+            entry.stop_reason = verdict or find_shortfall(sweep.spec, epoch, entry.best_score)
 
 
 def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:

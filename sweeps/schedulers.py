@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
+from sweeps.budgets import find_shortfall
+from sweeps.ledger import is_better
 from sweeps.state import RunningSweep
 from tracking.names import STAGE_SEARCH
 from trainer.trainable import REPORTED_AT_END, parse_trial
@@ -106,6 +108,9 @@ class ArmScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
         score = self._sweep.sign * result[self._score_name]
         reason = self._sweep.rungs[request.arm].judge(request.trial_id, result["epoch"], score)
         entry = self._sweep.ledger.entries[request.trial_id]
+        new, goal = result[self._score_name], self._sweep.spec.metric.goal  # Tune tells the ledger after the scheduler
+        best = new if is_better(new, entry.best_score, goal) else entry.best_score
+        reason = reason or find_shortfall(self._sweep.spec, result["epoch"], best)
         limit = self._sweep.spec.budget.trial_hours
         if not reason and limit is not None and entry.train_seconds >= 3600 * limit:
             reason = "budget: trial_hours"

@@ -28,7 +28,7 @@ def build_schema(model: type[BaseModel]) -> dict[str, Any]:
     """
     generated = model.model_json_schema()
     definitions = generated["$defs"]
-    sections = {name: definitions[name] for name in ("Asha", "Budget", "Confirm", "Metric", "Resources")}
+    sections = {name: definitions[name] for name in ("Asha", "Budget", "Confirm", "Floor", "Metric", "Resources")}
     ranges = {_name(model): _build_range(model) for model in RANGES}
     properties = {**generated["properties"], "parameters": _build_parameters()}
     for key in ("compare", "constraints", "prior"):

@@ -22,6 +22,7 @@ __all__ = [
     "Choices",
     "Confirm",
     "Constant",
+    "Floor",
     "IntUniform",
     "LogUniformValues",
     "Metric",
@@ -111,6 +112,21 @@ class Asha(Frozen):
         return self
 
 
+class Floor(Frozen):
+    """What a trial has to reach in time: hopeless ones are stopped, whatever the others do."""
+
+    after: int = Field(ge=1, description="Epoch by which it has to be reached.")
+    min: float | None = Field(default=None, description="Least score, of a metric that is maximized.")
+    max: float | None = Field(default=None, description="Greatest score, of a metric that is minimized.")
+
+    @model_validator(mode="after")
+    def _check_one_end(self) -> Floor:
+        if (self.min is None) == (self.max is None):
+            message = "excludes max; keep one of the two" if self.max is not None else "missing, or max for val_loss"
+            raise fault_at("min", message, "max")
+        return self
+
+
 class Confirm(Frozen):
     """The stage that retrains the best configurations of each arm and reads the test split."""
 
@@ -152,6 +168,7 @@ class SweepSpec(Frozen):
     budget: Budget = Field(default=Budget(), description="When the sweep ends.")
     run_cap: int | None = Field(default=None, ge=1, description="W&B's word for budget.trials.")
     early_terminate: Asha | None = Field(default=None, description="Stops trials early; null trains all to the end.")
+    floor: Floor | None = Field(default=None, description="Stops search trials that have not got far enough in time.")
     confirm: Confirm = Field(default=Confirm(), description="Retrains the best, reads the test split.")
     resources: Resources = Field(default=Resources(), description="What one trial takes.")
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of everything that is drawn in the sweep.")

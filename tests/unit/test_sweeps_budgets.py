@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.budgets import find_halt, find_search_end, is_plateau
+from sweeps.budgets import find_halt, find_search_end, find_shortfall, is_plateau
 from sweeps.ledger import Ledger, TrialEntry
 from sweeps.spec import SweepSpec, load_spec
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
@@ -105,3 +105,43 @@ def test_too_great_a_share_of_failures_ends_the_sweep_from_the_tenth_trial_on(tm
     for _ in range(4):
         play(ledger, "adam", 0.5)
     assert find_halt(spec, ledger) == ""
+
+
+@pytest.mark.parametrize(
+    ("metric", "floor", "scores", "expected"),
+    [
+        ("val_accuracy", "min: 0.3", (0.1, 0.2), ""),
+        (
+            "val_accuracy",
+            "min: 0.3",
+            (0.1, 0.2, 0.25),
+            "floor: best val_accuracy 0.25 after epoch 3",
+        ),
+        ("val_accuracy", "min: 0.3", (0.1, 0.3, 0.25), ""),
+        (
+            "val_accuracy",
+            "min: 0.3",
+            (0.1, 0.1, 0.1, 0.1),
+            "floor: best val_accuracy 0.1 after epoch 4",
+        ),
+        ("val_accuracy", "min: 0.3", (math.nan, math.nan, math.nan), "floor: best val_accuracy nan"),
+        ("val_loss", "max: 2.0", (2.5, 2.2, 2.1), "floor: best val_loss 2.1 after epoch 3, above 2"),
+        ("val_loss", "max: 2.0", (2.5, 2.0, 2.1), ""),
+    ],
+)
+def test_the_floor_has_to_be_reached_in_time(
+    metric: str, floor: str, scores: tuple[float, ...], expected: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(
+        f"method: grid\nmetric: {{name: {metric}}}\nfloor: {{after: 3, {floor}}}\n"
+        "parameters: {lr: {values: [1, 2]}}\n"
+    )
+    spec = load_spec(file)
+    ledger = Ledger(spec.metric.goal, ("all",))
+    ledger.add(TrialEntry("t", "all", STAGE_SEARCH, 0, 0, {}))
+    for epoch, score in enumerate(scores, 1):
+        ledger.record_epoch("t", epoch, score, 1.0)
+    found = find_shortfall(spec, len(scores), ledger.entries["t"].best_score)
+    assert found.startswith(expected)
+    assert bool(found) is bool(expected)
