@@ -8,10 +8,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sweeps.distributions import LARGEST_EXPONENT, QUANTILES, Distribution, fault_at
+from sweeps.distributions import LARGEST_EXPONENT, QUANTILES, ByQuantile, fault_at
 
 
-class Bell(Distribution):
+class Bell(ByQuantile):
     """Base of the distributions about a centre; both ends reach six standard deviations away."""
 
     mu: float = 0.0
@@ -56,7 +56,7 @@ class LogNormal(Bell):
         return NormalDist(self.mu, self.sigma).cdf(math.log(value)) if value > 0 else 0.0
 
 
-class Beta(Distribution):
+class Beta(ByQuantile):
     """A number between 0 and 1 of the beta distribution with parameters a and b."""
 
     distribution: Literal["beta"] = "beta"

@@ -91,21 +91,30 @@ class Distribution(Frozen):
         """
         raise ValueError(f"{type(self).__name__} has no end of values")
 
+    @abstractmethod
     def suggest(self, trial: BaseTrial, name: str) -> Value:
-        """The value that an Optuna trial suggests under a name; of what has one value, that value.
+        """The value that an Optuna trial suggests under a name; of what has one value, that value."""
 
-        What Optuna has no distribution for it suggests as a quantile, in equal steps.
-        """
+    @abstractmethod
+    def to_suggestion(self, value: Value) -> Value:
+        """What `suggest` got from Optuna when it returned this value."""
+
+
+class ByQuantile(Distribution):
+    """Base of what Optuna has no distribution for: it suggests a quantile, in equal steps."""
+
+    @abstractmethod
+    def quantile(self, value: float) -> float:
+        """The probability of a value below this one, from 0 to 1."""
+
+    def suggest(self, trial: BaseTrial, name: str) -> Value:
+        """The value at the quantile that Optuna suggests."""
         return self.at((trial.suggest_int(name, 0, QUANTILES) + 0.5) / (QUANTILES + 1))
 
     def to_suggestion(self, value: Value) -> Value:
-        """What `suggest` got from Optuna when it returned this value; of several that lead there, the middle one."""
+        """The quantile of a value; of several that lead there, the middle one."""
         assert isinstance(value, int | float)
         return min(max(math.floor(self.quantile(float(value)) * (QUANTILES + 1)), 0), QUANTILES)
-
-    def quantile(self, value: float) -> float:
-        """The probability of a value below this one, from 0 to 1."""
-        raise NotImplementedError(f"{type(self).__name__} has no quantiles")
 
 
 class Constant(Distribution):
@@ -141,6 +150,10 @@ class Constant(Distribution):
         """The value; Optuna is not asked."""
         del trial, name
         return self.value
+
+    def to_suggestion(self, value: Value) -> Value:
+        """The value itself."""
+        return value
 
 
 class Categorical(Distribution):
@@ -322,10 +335,6 @@ class LogUniform(Range):
     def suggest(self, trial: BaseTrial, name: str) -> float:
         """Any number of the range, on the logarithmic scale."""
         return float(trial.suggest_float(name, math.exp(self.min), math.exp(self.max), log=True))
-
-    def quantile(self, value: float) -> float:
-        """Linear in the logarithm."""
-        return (math.log(value) - self.min) / (self.max - self.min)
 
 
 def _index(count: int, coordinate: float) -> int:

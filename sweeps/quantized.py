@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from sweeps.bells import Beta, LogNormal, Normal
 from sweeps.distributions import (
     LARGEST_INT,
-    Distribution,
+    ByQuantile,
     LogUniform,
     LogUniformValues,
     Range,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 
-class Quantized(Distribution):
+class Quantized(ByQuantile):
     """Base: the nearest multiple of q to what the other base draws, within its range if it has one."""
 
     q: int | float = Field(default=1, gt=0)
@@ -103,13 +103,13 @@ class Quantized(Distribution):
 
     def suggest(self, trial: BaseTrial, name: str) -> float:
         """The multiple at the quantile that Optuna suggests."""
-        value = Distribution.suggest(self, trial, name)
+        value = ByQuantile.suggest(self, trial, name)
         assert isinstance(value, int | float)
         return value
 
     def to_suggestion(self, value: Value) -> Value:
         """The middle of the quantiles that lead to this multiple."""
-        return Distribution.to_suggestion(self, value)
+        return ByQuantile.to_suggestion(self, value)
 
     def _limits(self) -> tuple[int, int]:
         """Factors of the smallest and the largest multiple of q in the range."""
@@ -153,6 +153,11 @@ class QUniform(Quantized, Range):
         first, last = self.first_and_last
         return self.multiple(first + min(int(coordinate * (last - first + 1)), last - first))
 
+    def quantile(self, value: float) -> float:
+        """The share of the multiples below this one, and half of its own."""
+        first, last = self.first_and_last
+        return (round(value / self.q) - first + 0.5) / (last - first + 1)
+
     def suggest(self, trial: BaseTrial, name: str) -> float:
         """One of the multiples."""
         # which multiple, not its value: Optuna's own steps miss the last one where the division is inexact
@@ -193,7 +198,7 @@ class QLogUniform(Quantized, LogUniform):
     def quantile(self, value: float) -> float:
         """Linear in the logarithm."""
         low, high = self.bounds
-        return super().quantile(min(max(value, low), high))
+        return (math.log(min(max(value, low), high)) - self.min) / (self.max - self.min)
 
 
 class QNormal(Quantized, Normal):
