@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -32,6 +32,7 @@ class Augmentation:
         holes_N2: int64, row and column of the centre of the square that is blanked out; None for none.
         hole_size: Its side, in pixels.
         colours_N3: What is done to the colours, as `change_colours` takes it; None for nothing.
+        black_beyond: Whether the crop is black beyond the picture's edge instead of its mirror image.
     """
 
     shifts_N2: Tensor
@@ -39,12 +40,19 @@ class Augmentation:
     holes_N2: Tensor | None = None
     hole_size: int = 0
     colours_N3: Tensor | None = None
+    black_beyond: bool = False
 
     def __getitem__(self, chosen: slice) -> Augmentation:
         """The part of it for some of the pictures."""
         holes_N2 = None if self.holes_N2 is None else self.holes_N2[chosen]
         colours_N3 = None if self.colours_N3 is None else self.colours_N3[chosen]
-        return Augmentation(self.shifts_N2[chosen], self.flips_N[chosen], holes_N2, self.hole_size, colours_N3)
+        return replace(
+            self,
+            shifts_N2=self.shifts_N2[chosen],
+            flips_N=self.flips_N[chosen],
+            holes_N2=holes_N2,
+            colours_N3=colours_N3,
+        )
 
 
 def draw_augmentation(
@@ -75,7 +83,10 @@ def draw_augmentation(
             contrast=config.contrast_jitter,
             generator=build_generator(config.seed, f"colours/{epoch}"),
         ).to(device)
-    return Augmentation(shifts_N2.to(device), flips_N.to(device), holes_N2, config.cutout_size, colours_N3)
+    black_beyond = config.crop_padding_mode == "constant"
+    return Augmentation(
+        shifts_N2.to(device), flips_N.to(device), holes_N2, config.cutout_size, colours_N3, black_beyond
+    )
 
 
 def draw_mixing(config: TrialConfig, epoch: int, num_steps: int) -> list[float] | list[None]:
@@ -138,8 +149,9 @@ class PictureStore:
     def build_augmented_batch(self, indices_B: Tensor, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
         """The images_BCHW (float32, channels last) and labels_B of some pictures, each with its augmentation.
 
-        The crop is of a picture that is padded by its own mirror image without the outermost pixels repeated, as one
-        gather of pixels out of all pictures. Source: Jordan 2024, section 3.1, https://arxiv.org/abs/2404.00498. The
+        The crop is of a picture that is padded by its own mirror image without the outermost pixels repeated, or by
+        black, as one gather of pixels out of all pictures. Source: Jordan 2024, section 3.1,
+        https://arxiv.org/abs/2404.00498, and `padding_mode` of torchvision's RandomCrop for the two ways. The
         blank square has the mean colour, and may reach past the edge. Source: DeVries and Taylor 2017, section 3,
         https://arxiv.org/abs/1708.04552.
         """
@@ -151,6 +163,11 @@ class PictureStore:
         pixels_M = (starts_BH[:, :, None] + columns_BW[:, None, :]).flatten()
         images_MC = self.images_NHWC.view(-1, 3).index_select(0, pixels_M)
         images_BHWC = images_MC.view(len(indices_B), SIDE_PIXELS, SIDE_PIXELS, 3)
+        if augmentation.black_beyond:
+            inside_B2P = self._pixels + shifts_B2[:, :, None]
+            inside_B2P = (inside_B2P >= 0) & (inside_B2P < SIDE_PIXELS)
+            columns_BP = torch.where(flips_B[:, None], inside_B2P[:, 1].flip(1), inside_B2P[:, 1])
+            images_BHWC = images_BHWC * (inside_B2P[:, 0, :, None] & columns_BP[:, None])[..., None]
         if augmentation.colours_N3 is not None:
             images_BHWC = change_colours(images_BHWC.float(), augmentation.colours_N3)
         images_BCHW = self._normalize(images_BHWC)

@@ -116,6 +116,7 @@ class TrialConfig:
     seed: int
     precision: str
     crop_padding: int
+    crop_padding_mode: str
     flip: bool
     cutout_size: int
     brightness_jitter: float

@@ -40,6 +40,13 @@ def find_contradictions(values: Mapping[str, Value], choices: Mapping[str, Choic
         )
     if values["evaluate_on"] == "test":
         faults += _find_choosing(values, choices)
+    if values["crop_padding_mode"] == "constant" and not values["crop_padding"]:
+        faults.append(
+            Fault(
+                "crop_padding_mode",
+                "found 'constant' with crop_padding 0, under which no picture is shifted; remove one of them",
+            )
+        )
     if values["early_stopping_min_delta"] and values["early_stopping_patience"] is None:
         faults.append(
             Fault(

@@ -66,6 +66,13 @@ _SETTINGS = (
         high=16,
         unit="pixels",
     ),
+    Setting(
+        "crop_padding_mode",
+        "What a shifted training picture shows beyond its edge: its mirror image (reflect) or black (constant)",
+        "str",
+        "reflect",
+        choices=("reflect", "constant"),
+    ),
     Setting("flip", "Whether every other training picture is mirrored left to right", "bool", True),
     Setting(
         "cutout_size",

@@ -24,20 +24,20 @@ def build_store():
     return store
 
 
-def transcribe(image_HWC, shift_rows, shift_columns, flip, padding):
-    """One picture: padded by its mirror image, cropped off the centre, mirrored, normalised; channels first."""
-    padded = np.pad(image_HWC, ((padding, padding), (padding, padding), (0, 0)), mode="reflect")
+def transcribe(image_HWC, shift_rows, shift_columns, flip, padding, mode):
+    """One picture: padded with its mirror image or black, cropped off the centre, mirrored, normalised; CHW."""
+    padded = np.pad(image_HWC, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
     top, left = padding + shift_rows, padding + shift_columns
     crop = padded[top : top + 32, left : left + 32]
     return ((crop[:, ::-1] if flip else crop) - np.array(MEAN)).transpose(2, 0, 1) / np.array(STD).reshape(3, 1, 1)
 
 
-def check_augmented(indices, shifts, flips, padding):
+def check_augmented(indices, shifts, flips, padding, mode="reflect"):
     images_NHWC, labels_N = draw_pictures()
-    augmentation = Augmentation(torch.tensor(shifts), torch.tensor(flips))
+    augmentation = Augmentation(torch.tensor(shifts), torch.tensor(flips), black_beyond=mode == "constant")
     images_BCHW, labels_B = build_store().build_augmented_batch(torch.tensor(indices), augmentation)
     for index, (rows, columns), flip, image_CHW in zip(indices, shifts, flips, images_BCHW, strict=True):
-        expected = transcribe(images_NHWC[index], rows, columns, flip, padding)
+        expected = transcribe(images_NHWC[index], rows, columns, flip, padding, mode)
         np.testing.assert_allclose(image_CHW.numpy(), expected, atol=1e-5)
     assert labels_B.tolist() == labels_N[indices].tolist()
 
@@ -56,16 +56,26 @@ def leave_alone(num_pictures):
     return Augmentation(torch.zeros(num_pictures, 2, dtype=torch.int64), torch.zeros(num_pictures, dtype=torch.bool))
 
 
+MODES = pytest.mark.parametrize("mode", ["reflect", "constant"])
+
+
+@MODES
 @pytest.mark.parametrize("crop_padding", [0, 1, 4, 16])
-def test_augmented_batch_equals_padding_cropping_and_mirroring_one_by_one(crop_padding):
+def test_augmented_batch_equals_padding_cropping_and_mirroring_one_by_one(crop_padding, mode):
     augmentation = draw(40, crop_padding=crop_padding)
     indices = np.random.default_rng(1).permutation(40).tolist()
-    check_augmented(indices, augmentation.shifts_N2.tolist(), augmentation.flips_N.tolist(), crop_padding)
+    check_augmented(indices, augmentation.shifts_N2.tolist(), augmentation.flips_N.tolist(), crop_padding, mode)
 
 
-def test_augmented_batch_at_every_corner_of_the_largest_padding():
+@MODES
+def test_augmented_batch_at_every_corner_of_the_largest_padding(mode):
     shifts = [(rows, columns) for rows in (-16, 0, 16) for columns in (-16, 0, 16)]
-    check_augmented([7] * 18, shifts * 2, [False] * 9 + [True] * 9, 16)
+    check_augmented([7] * 18, shifts * 2, [False] * 9 + [True] * 9, 16, mode)
+
+
+def test_the_padding_of_a_configuration_is_that_of_its_augmentation():
+    assert draw(crop_padding_mode="constant")[0:3].black_beyond
+    assert not draw()[0:3].black_beyond
 
 
 def test_augmented_batch_without_augmentation_is_the_plain_batch():

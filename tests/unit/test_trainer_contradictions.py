@@ -42,6 +42,11 @@ CONTRADICTIONS = [
         "found without early_stopping_patience, so nothing would use it; give both or none",
     ),
     (
+        {"crop_padding": 0, "crop_padding_mode": "constant"},
+        "crop_padding_mode",
+        "found 'constant' with crop_padding 0, under which no picture is shifted; remove one of them",
+    ),
+    (
         {"evaluate_on": "test", "early_stopping_patience": 2},
         "early_stopping_patience",
         "found with evaluate_on test, under which the test pictures would decide when training ends; leave it out",

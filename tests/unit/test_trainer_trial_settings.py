@@ -22,6 +22,7 @@ def test_defaults_are_those_of_the_documentation():
         "seed": 0,
         "precision": "auto",
         "crop_padding": 4,
+        "crop_padding_mode": "reflect",
         "flip": True,
         "cutout_size": 0,
         "brightness_jitter": 0.0,
@@ -43,6 +44,7 @@ def test_defaults_are_those_of_the_documentation():
     [
         ("batch_size", [1, 128, "full"], [0, -1, 2.0, None, "all", ""]),
         ("cutout_size", [0, 1, 32], [-1, 33, 1.5, None]),
+        ("crop_padding_mode", ["reflect", "constant"], ["edge", "black", None]),
         ("evaluate_on", ["validation", "test"], ["train", None]),
         ("brightness_jitter", [0, 0.247, 1], [-0.1, 1.1, None]),
         ("saturation_jitter", [0, 0.5, 1], [-0.1, 1.1, None]),
