@@ -57,13 +57,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Opens the trial's run, once, however often its process is restarted."""
-        entry = self._entry(trial)
-        if not entry.started:
-            entry.started = True
-            self._sweep.recorder.start_trial(
-                TrialRecord(entry.trial_id, entry.number, entry.arm, entry.stage, entry.seed, entry.parameters)
-            )
-            self._sweep.notify(entry, "started")
+        open_trial(self._sweep, self._entry(trial))
 
     def on_trial_result(
         self,
@@ -87,12 +81,18 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
             return
         seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
         if self._sweep.ledger.record_epoch(entry.trial_id, result["epoch"], score, seconds):
-            self._sweep.recorder.record_epoch(entry.trial_id, result["epoch"], metrics)
+            # A trial that waits may be closed by a later driver, which has not seen its results.
+            marks = entry.marks if entry.pausing else None
+            self._sweep.recorder.record_epoch(entry.trial_id, result["epoch"], metrics, marks)
             self._sweep.notify(entry, "epoch")
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
-        """Closes the run as the searcher settled it."""
-        self._close(self._entry(trial))
+        """Closes the run as the searcher settled it; that of a paused trial stays open."""
+        entry = self._entry(trial)
+        if entry.paused:
+            self._sweep.notify(entry, "paused")
+        else:
+            self._close(entry)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Closes the run of a trial whose process was lost, or could not save, too often."""
@@ -121,6 +121,16 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
                 log = self._sweep.folder.trial_log(entry.trial_id)
                 log.parent.mkdir(parents=True, exist_ok=True)
                 log.write_text(entry.error)
+
+
+def open_trial(sweep: RunningSweep, entry: TrialEntry) -> None:
+    """Opens a trial's run under this driver, once."""
+    if not entry.started:
+        entry.started = True
+        sweep.recorder.start_trial(
+            TrialRecord(entry.trial_id, entry.number, entry.arm, entry.stage, entry.seed, entry.parameters)
+        )
+        sweep.notify(entry, "started")
 
 
 def close_trial(sweep: RunningSweep, entry: TrialEntry) -> None:

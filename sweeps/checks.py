@@ -7,6 +7,7 @@ from typing import Any
 from sweeps.constraints import ConstraintError, parse_constraint
 from sweeps.distributions import Categorical, Constant
 from sweeps.errors import SpecFault
+from sweeps.median import Median
 from sweeps.methods import METHODS
 from sweeps.parameters import Choices, Parameter
 from sweeps.space import Arm, contains, count_configurations, list_varying, num_dimensions, split_arms
@@ -110,8 +111,8 @@ def _check_method(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
 
 def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault]) -> None:
     """Under early stopping all trials have the same epochs, and the rungs lie within them."""
-    asha, parameters = draft.get("early_terminate"), draft["parameters"]
-    if asha is None:
+    rule, parameters = draft.get("early_terminate"), draft["parameters"]
+    if rule is None:
         return
     for path, parameter in _walk(parameters, ("parameters",)):
         if path[-1] == "epochs" and (len(path) > 2 or not isinstance(parameter, Constant)):
@@ -125,14 +126,20 @@ def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
     if not isinstance(epochs, int):
         return
     by_default = "" if written else ", the default"
-    if asha.max_iter is not None and asha.max_iter > epochs:
-        path = ("early_terminate", "max_iter")
-        message = f"found {asha.max_iter}; allowed: up to parameters.epochs, {epochs}{by_default}"
-        faults.append(value_place(tree, path).fault(path, message))
-    elif asha.min_iter >= epochs:
-        path = ("early_terminate", "min_iter")
-        message = f"found {asha.min_iter}; allowed: below parameters.epochs, {epochs}{by_default}"
-        faults.append(value_place(tree, path).fault(path, message))
+    for key, end in (("max_iter", epochs), ("min_iter", epochs - 1)):
+        found = getattr(rule, key, None)
+        if found is not None and found > end:
+            allowed = (
+                f"up to parameters.epochs, {epochs}" if key == "max_iter" else f"below parameters.epochs, {epochs}"
+            )
+            path = ("early_terminate", key)
+            faults.append(value_place(tree, path).fault(path, f"found {found}; allowed: {allowed}{by_default}"))
+            return
+    if not isinstance(rule, Median) and not rule.rungs(epochs):
+        message = (
+            f"no rung lies between epoch 1 and parameters.epochs, {epochs}{by_default}; give fewer s or a smaller eta"
+        )
+        faults.append(key_place(tree, ("early_terminate",)).fault(("early_terminate",), message))
 
 
 def _find_method_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: Section) -> Iterator[SpecFault]:

@@ -22,7 +22,8 @@ from sweeps.manifest import build_manifest
 from sweeps.preflight import Prepared, constant_of, prepare
 from sweeps.prior import Prior, load_prior
 from sweeps.replay import replay
-from sweeps.schedulers import ArmRungs, ArmScheduler
+from sweeps.rules import ArmRules
+from sweeps.schedulers import ArmScheduler
 from sweeps.searchers import ArmSearcher
 from sweeps.space import Arm, build_arms, searched
 from sweeps.spec import SweepSpec, dump_spec, load_spec
@@ -116,7 +117,7 @@ def _run(prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequenc
         sweep_id=sweep_id,
         spec=spec,
         ledger=Ledger(spec.metric.goal, arm_names),
-        rungs=ArmRungs(arm_names, spec.early_terminate, int(constant_of(spec, "epochs"))),
+        rules=ArmRules(arm_names, spec.early_terminate, int(constant_of(spec, "epochs"))),
         recorder=recorder,
         folder=folder,
         num_trials=num_search_trials(spec, arms),
@@ -203,7 +204,9 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Pr
 
 
 def _name_trial(trial: Any) -> str:
-    return str(trial.config["trial_id"])
+    """A name, and a folder for its checkpoints, for each time that a trial goes on after a pause."""
+    part = trial.config["part"]
+    return f"{trial.config['trial_id']}_{part:03d}" if part else str(trial.config["trial_id"])
 
 
 def _finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:

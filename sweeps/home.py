@@ -100,7 +100,7 @@ class SweepFolder:
 
     def checkpoints(self, trial_id: str) -> tuple[Path, ...]:
         """Folders with a checkpoint of a trial, the latest first, whichever driver it ran under."""
-        found = self.ray.glob(f"*/{trial_id}/checkpoint_*/*.pt")
+        found = (file for name in (trial_id, f"{trial_id}_*") for file in self.ray.glob(f"*/{name}/checkpoint_*/*.pt"))
         return tuple(sorted({file.parent for file in found}, reverse=True))
 
     @property

@@ -34,6 +34,9 @@ class TrialEntry:
     stop_reason: str = ""
     error: str = ""
     started: bool = False
+    pausing: bool = False  # has been told to pause, and its process has not let go of it yet
+    paused: bool = False  # at a rung, until it has earned to go on
+    part: int = 0  # how often it has gone on after a pause, under this driver
     train_seconds: float = 0.0
     marks: dict[str, str] = field(default_factory=dict)  # words for its tags: whether the network still learnt
     summary: dict[str, float] = field(default_factory=dict)  # metrics of the end: test accuracy
@@ -42,6 +45,11 @@ class TrialEntry:
     def ended(self) -> bool:
         """Whether the trial will report nothing more."""
         return self.state is not None
+
+    @property
+    def active(self) -> bool:
+        """Whether the trial runs, or waits for nothing but its process."""
+        return self.state is None and not self.paused
 
 
 def is_better(score: float, than: float, goal: Goal) -> bool:
@@ -105,6 +113,7 @@ class Ledger:
         """Closes a trial and keeps count of its arm's."""
         entry = self.entries[trial_id]
         entry.state, entry.stop_reason, entry.error = state, stop_reason, error
+        entry.paused = False
         tally = self.tallies[entry.arm]
         if state is TrialState.FAILED:
             tally.consecutive_failures += 1
@@ -133,7 +142,7 @@ class Ledger:
         return tuple(entry for entry in self.entries.values() if not entry.ended)
 
     def count(self, arm: str, state: TrialState | None, stage: str = STAGE_SEARCH) -> int:
-        """Number of an arm's trials in a state; None counts those that still run."""
+        """Number of an arm's trials in a state; None counts those that have not ended."""
         return sum(entry.state is state for entry in self.select(arm, stage))
 
     def ranking(self, arm: str, stage: str = STAGE_SEARCH) -> list[TrialEntry]:
@@ -166,11 +175,6 @@ class Ledger:
     def failed(self) -> tuple[TrialEntry, ...]:
         """Trials that ended by an error."""
         return tuple(entry for entry in self.entries.values() if entry.state is TrialState.FAILED)
-
-    def search_done(self, arm: str, num_trials: int) -> bool:
-        """Whether an arm's search is over: all its trials proposed and ended."""
-        entries = list(self.select(arm, STAGE_SEARCH))
-        return len(entries) >= num_trials and all(entry.ended for entry in entries)
 
     def confirmed(self) -> tuple[TrialEntry, ...]:
         """Trials of the confirm stage."""

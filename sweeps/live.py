@@ -22,6 +22,7 @@ from rich.text import Text
 
 from sweeps.budgets import num_confirm_trials
 from sweeps.ledger import TrialEntry
+from sweeps.rules import RULES
 from sweeps.state import Listener, RunningSweep
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 
@@ -179,7 +180,8 @@ def build_status_table(sweep: RunningSweep) -> Table:
     spec, ledger = sweep.spec, sweep.ledger
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(", ".join(spec.compare) or "sweep")
-    for column in ("trials", "running", "done", "stopped early", "diverged", "failed"):
+    pauses = spec.early_terminate is not None and RULES[spec.early_terminate.type].pauses
+    for column in ("trials", "running", *(["paused"] if pauses else []), "done", "stopped early", "diverged", "failed"):
         table.add_column(column, justify="right")
     table.add_column(f"best {spec.metric.name} so far")
     table.add_column("retrained", justify="right")
@@ -193,7 +195,8 @@ def build_status_table(sweep: RunningSweep) -> Table:
         table.add_row(
             escape(arm),
             f"{len(search)}/{sweep.num_trials[arm] or '?'}",
-            str(sum(not entry.ended for entry in ledger.select(arm))),
+            str(sum(entry.active for entry in ledger.select(arm))),
+            *([str(sum(entry.paused for entry in search))] if pauses else []),
             *(str(ledger.count(arm, state)) for state in states),
             Text(score, style="bold green" if best is not None and best is leader else ""),
             f"{ledger.count(arm, TrialState.COMPLETED, STAGE_CONFIRM)}/{num_confirm}",

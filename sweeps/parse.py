@@ -9,7 +9,8 @@ from sweeps.errors import SpecFault
 from sweeps.parse_parameters import parse_parameters
 from sweeps.parse_sections import (
     REFUSED,
-    find_model,
+    choose_model,
+    find_models,
     is_list,
     is_null,
     is_optional,
@@ -41,7 +42,7 @@ def parse_tree(tree: Section, model: type[BaseModel], faults: list[SpecFault]) -
     elif "parameters" not in bad:
         faults.append(tree.place.fault(("parameters",), "missing; say here what each trial is trained with"))
     for key, entry in list_known(tree, fields):
-        section_model = find_model(fields[key])
+        models = find_models(fields[key])
         if key == "parameters":
             continue
         if key == "points":
@@ -50,10 +51,11 @@ def parse_tree(tree: Section, model: type[BaseModel], faults: list[SpecFault]) -
         if is_list(fields[key]):
             take_strings(entry, (key,), data, bad, faults)
             continue
-        if section_model is None or (is_null(entry.node) and is_optional(fields[key])):
+        if not models or (is_null(entry.node) and is_optional(fields[key])):
             take_scalar(entry, fields[key], (key,), data, bad, faults)
             continue
-        section = parse_section(entry, section_model, (key,), faults)
+        section_model = choose_model(entry, models, (key,), faults)
+        section = None if section_model is None else parse_section(entry, section_model, (key,), faults)
         if section is None:
             bad.add(key)
         else:

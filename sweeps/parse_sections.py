@@ -24,10 +24,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "entity": "name the MLflow server in MLFLOW_TRACKING_URI",
         "metrics": "give one metric:",
     },
-    "early_terminate": {
-        "s": "it belongs to hyperband; use type: asha",
-        "strict": "it belongs to hyperband; use type: asha",
-    },
     "parameter": {},
 }
 
@@ -215,7 +211,8 @@ def build_setting(name: str, field: FieldInfo) -> Setting:
     limits = {type(limit): limit for limit in field.metadata}
     low, above = limits.get(Ge), limits.get(Gt)
     high, below = limits.get(Le), limits.get(Lt)
-    kind: Literal["float", "int", "str"] = "float" if float in kinds else "int" if int in kinds else "str"
+    names: Mapping[type, Literal["float", "int", "bool", "str"]] = {float: "float", int: "int", bool: "bool"}
+    kind = next((names[each] for each in names if each in kinds), names.get(str, "str"))
     return Setting(
         name=name,
         description=field.description or name,
@@ -229,10 +226,28 @@ def build_setting(name: str, field: FieldInfo) -> Setting:
     )
 
 
-def find_model(field: FieldInfo) -> type[BaseModel] | None:
-    """The model of a key that holds a mapping; None for a single value."""
+def find_models(field: FieldInfo) -> tuple[type[BaseModel], ...]:
+    """The models of a key that holds a mapping, of which its `type` chooses; none for a single value."""
     kinds = get_args(field.annotation) or (field.annotation,)
-    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
+def choose_model(
+    entry: Entry, models: tuple[type[BaseModel], ...], path: KeyPath, faults: list[SpecFault]
+) -> type[BaseModel] | None:
+    """The model that a mapping's `type` names, the first one where it names none; None and a fault for no such type."""
+    if len(models) == 1 or not isinstance(entry.node, Section) or "type" not in entry.node.entries:
+        return models[0]
+    named = {str(get_args(model.model_fields["type"].annotation)[0]): model for model in models}
+    here = (*path, "type")
+    scalar = take_value(entry.node.entries["type"], here, faults)
+    if scalar is None:
+        return None
+    if scalar.value not in named:
+        setting = Setting("type", "The rule.", "str", choices=tuple(named))
+        faults.append(scalar.place.fault(here, check_scalar(setting, scalar.value) or ""))
+        return None
+    return named[str(scalar.value)]
 
 
 def is_list(field: FieldInfo) -> bool:

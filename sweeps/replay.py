@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
-    """Brings a new sweep's ledger, rungs and deadline to where the journal's events leave them.
+    """Brings a new sweep's ledger, rules and deadline to where the journal's events leave them.
 
     A trial that was stopped because its sweep ended counts as unfinished: it goes on. Failures in a row count from 0,
     since whoever resumes a sweep that they ended has looked into them.
@@ -57,9 +57,12 @@ def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]
     seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
     if sweep.ledger.record_epoch(trial_id, epoch, score, seconds):
         entry = sweep.ledger.entries[trial_id]
+        entry.marks.update(content.get("marks", {}))
         if entry.stage == STAGE_SEARCH:
-            verdict = sweep.rungs[entry.arm].judge(trial_id, epoch, sweep.sign * score)
-            entry.stop_reason = verdict or find_shortfall(sweep.spec, epoch, entry.best_score)
+            verdict = sweep.rules[entry.arm].judge(entry.number, epoch, sweep.sign * score)
+            stopped = verdict.reason if verdict.action == "stop" else ""
+            entry.stop_reason = stopped or find_shortfall(sweep.spec, epoch, entry.best_score)
+            entry.paused = verdict.action == "pause" and not entry.stop_reason
 
 
 def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:
@@ -71,5 +74,6 @@ def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None
     entry.summary.update(content["metrics"])
     entry.marks.update(content.get("marks", {}))  # journals of before November 25, 2026 have none
     sweep.ledger.end(trial_id, state, content["stop_reason"])
-    if entry.stage == STAGE_SEARCH and state is TrialState.DIVERGED:
-        sweep.rungs[entry.arm].record_ended(trial_id, entry.epoch, math.nan)
+    if entry.stage == STAGE_SEARCH and state in (TrialState.COMPLETED, TrialState.DIVERGED):
+        score = math.nan if state is TrialState.DIVERGED else sweep.sign * entry.last_score
+        sweep.rules[entry.arm].record_ended(entry.number, entry.epoch, score)

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sweeps.distributions import Categorical, Constant, IntUniform, Uniform
 from sweeps.parameters import DISTRIBUTIONS
 from sweeps.quantized import Quantized
+from sweeps.rules import RULES
 from trainer.config import SETTINGS, TABLES, Setting
 
 RANGES: tuple[type[BaseModel], ...] = tuple(
@@ -28,7 +29,8 @@ def build_schema(model: type[BaseModel]) -> dict[str, Any]:
     """
     generated = model.model_json_schema()
     definitions = generated["$defs"]
-    sections = {name: definitions[name] for name in ("Asha", "Budget", "Confirm", "Floor", "Metric", "Resources")}
+    sections = {row.section.__name__: definitions[row.section.__name__] for row in RULES.values()}
+    sections |= {name: definitions[name] for name in ("Budget", "Confirm", "Floor", "Metric", "Resources")}
     ranges = {_name(model): _build_range(model) for model in RANGES}
     properties = {**generated["properties"], "parameters": _build_parameters()}
     for key in ("compare", "constraints", "prior"):

@@ -10,6 +10,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from sweeps.budgets import find_halt, is_plateau
+from sweeps.callbacks import close_trial, open_trial
 from sweeps.confirm import build_confirm_trials, derive_seed, trial_seed
 from sweeps.constraints import parse_constraint
 from sweeps.ledger import TrialEntry
@@ -36,18 +37,15 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         super().__init__(metric=sweep.spec.metric.name, mode="max" if sweep.spec.metric.goal == "maximize" else "min")
         self._sweep = sweep
         self._arms = arms
+        self._prior = prior or {}
         self._proposers = {arm.name: self._build_proposer(arm) for arm in arms}
         self._exhausted: set[str] = set()
         self._confirm: dict[str, list[TrialRequest]] = {}  # arm -> its retrainings, once its search is over
         self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial
-        self._cut_off = deque(sweep.ledger.running())
-        for arm_name, trials in (prior or {}).items():
-            for trial in trials:
-                self._proposers[arm_name].learn(trial.parameters, trial.score)
-        for entry in sweep.ledger.select(stage=STAGE_SEARCH):
-            self._proposers[entry.arm].recall(entry)
+        self._cut_off = deque(entry for entry in sweep.ledger.running() if entry.active)
 
     def _build_proposer(self, arm: Arm) -> Proposer:
+        """The arm's proposer, knowing all that is known by now."""
         spec, method = self._sweep.spec, METHODS[self._sweep.spec.method]
         seed = (
             derive_seed(spec.seed, method.name)
@@ -63,11 +61,16 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             points=tuple(point for point in spec.points if contains(arm, point)),
             impute=spec.metric.impute,
         )
-        return method.build(search)
+        proposer = method.build(search)
+        for trial in self._prior.get(arm.name, ()):
+            proposer.learn(trial.parameters, trial.score)
+        for entry in self._sweep.ledger.select(arm.name, STAGE_SEARCH):
+            proposer.recall(entry)
+        return proposer
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's config; None to be asked again later; FINISHED when no more can come."""
-        num_under_way = sum(not entry.ended for entry in self._of_ray.values())
+        num_under_way = len({entry.trial_id for entry in self._of_ray.values() if entry.active})
         if self._sweep.stopping and not num_under_way:
             self._sweep.interrupt()
         if self._sweep.interrupted:
@@ -75,7 +78,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         if self._sweep.paused or self._sweep.stopping or num_under_way >= self._sweep.slots:
             return None
         self._check_budgets()
-        request = self._next_cut_off() or self._next_search() or self._next_confirm()
+        request = self._next_cut_off() or self._next_promoted() or self._next_search() or self._next_confirm()
         if request is None and num_under_way:
             return None
         if request is None:
@@ -89,6 +92,10 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         entry = self._of_ray[trial_id]
         if entry.ended:
             return
+        if entry.pausing and not error:
+            entry.pausing, entry.paused = False, True
+            self._proposers[entry.arm].tell(entry)
+            return
         self._sweep.ledger.end(entry.trial_id, *conclude(entry, result or {}, error))
         if entry.stage == STAGE_SEARCH:
             self._proposers[entry.arm].tell(entry)
@@ -101,7 +108,44 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         """The next trial that an earlier driver of this sweep left unfinished."""
         if not self._cut_off:
             return None
-        entry = self._cut_off.popleft()
+        return self._go_on(self._cut_off.popleft())
+
+    def _next_promoted(self) -> TrialRequest | None:
+        """The next paused trial that has earned to go on; of several arms, that of the one with the fewest epochs."""
+        if self._sweep.halted:
+            return None
+        tallies = self._sweep.ledger.tallies
+        for arm in sorted(self._arms, key=lambda arm: tallies[arm.name].num_epochs):
+            entry = None if self._sweep.search_end(arm.name) else self._find_promoted(arm.name)
+            if entry is not None:
+                entry.paused = False
+                entry.part += 1
+                self._proposers[arm.name] = self._build_proposer(arm)  # a study cannot reopen what it was told
+                return self._go_on(entry)
+        return None
+
+    def _find_promoted(self, arm: str) -> TrialEntry | None:
+        """The paused trial of an arm that its rule lets go on, None while there is none, or it is still being saved."""
+        rule = self._sweep.rules[arm]
+        while True:
+            number = rule.next_promoted()
+            if number is None and self._is_without_end(arm):
+                number = rule.best_paused()
+            if number is None:
+                return None
+            entry = next(each for each in self._sweep.ledger.select(arm, STAGE_SEARCH) if each.number == number)
+            if entry.active:
+                return None
+            rule.promote(number)
+            if entry.paused:  # what ended at a rung, by a budget say, holds its place there and does not go on
+                return entry
+
+    def _is_without_end(self, arm: str) -> bool:
+        """Whether no more trials of an arm come, and none of it has been trained in full."""
+        return self._search_over(arm) and self._sweep.ledger.count(arm, TrialState.COMPLETED) == 0
+
+    def _go_on(self, entry: TrialEntry) -> TrialRequest:
+        """A trial as far as its last checkpoint has it."""
         return TrialRequest(
             entry.trial_id,
             entry.arm,
@@ -110,6 +154,8 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             entry.stage == STAGE_CONFIRM,
             entry.parameters,
             tuple(str(folder) for folder in self._sweep.folder.checkpoints(entry.trial_id)),
+            self._sweep.rules[entry.arm].pause_epochs if entry.stage == STAGE_SEARCH else (),
+            entry.part,
         )
 
     def _next_search(self) -> TrialRequest | None:
@@ -126,16 +172,19 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
                 self._exhausted.add(arm.name)
                 continue
             seeded = {"seed": trial_seed(self._sweep.spec.seed, number), **parameters}
+            trial_id = f"{slug(arm.name)}-{number:03d}"
+            pause_epochs = self._sweep.rules[arm.name].pause_epochs
             return self._add(
-                TrialRequest(f"{slug(arm.name)}-{number:03d}", arm.name, STAGE_SEARCH, number, False, seeded)
+                TrialRequest(trial_id, arm.name, STAGE_SEARCH, number, False, seeded, checkpoint_epochs=pause_epochs)
             )
         return None
 
     def _next_confirm(self) -> TrialRequest | None:
-        if self._sweep.halted or self._sweep.spec.confirm.top == 0:
+        if self._sweep.halted:
             return None
         for arm in self._arms:
             if arm.name not in self._confirm and self._search_over(arm.name):
+                self._end_paused(arm.name)
                 self._confirm[arm.name] = self._confirm_requests(arm.name)
         for requests in self._confirm.values():
             for request in requests:
@@ -160,7 +209,16 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             or bool(self._sweep.search_end(arm))
             or is_plateau(self._sweep.spec, self._sweep.ledger)
         )
-        return proposed_all and bool(entries) and all(entry.ended for entry in entries)
+        return proposed_all and bool(entries) and not any(entry.active for entry in entries)
+
+    def _end_paused(self, arm: str) -> None:
+        """Ends the trials that have waited in vain, now that no more can come to let them go on."""
+        for entry in list(self._sweep.ledger.select(arm, STAGE_SEARCH)):
+            if entry.paused:
+                reason = self._sweep.search_end(arm) or self._sweep.rules[arm].explain_pause(entry.number)
+                open_trial(self._sweep, entry)  # unless it is, from before a resume
+                self._sweep.ledger.end(entry.trial_id, TrialState.EARLY_STOPPED, reason)
+                close_trial(self._sweep, entry)
 
     def _confirm_requests(self, arm: str) -> list[TrialRequest]:
         spec = self._sweep.spec

@@ -11,8 +11,10 @@ from pydantic import Field, field_validator, model_validator
 
 from sweeps.distributions import Categorical, Constant, Frozen, IntUniform, LogUniformValues, Uniform, fault_at
 from sweeps.errors import SpecError, SpecFault
+from sweeps.halving import Asha
 from sweeps.parameters import Choices, Parameter
 from sweeps.quantized import QUniform
+from sweeps.rules import EarlyTerminate
 from trainer.config import Value
 
 __all__ = [
@@ -97,21 +99,6 @@ class Budget(Frozen):
         return self
 
 
-class Asha(Frozen):
-    """Successive halving without waiting: at each rung an arm goes on only with its best trials."""
-
-    type: Literal["asha"] = Field(default="asha", description="The rule.")
-    min_iter: int = Field(default=1, ge=1, description="Epoch of the first rung.")
-    max_iter: int | None = Field(default=None, ge=2, description="Last epoch; null for the epochs of a trial.")
-    eta: int = Field(default=3, ge=2, description="One of so many survives a rung; the ratio of rungs too.")
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Asha:
-        if self.max_iter is not None and self.min_iter >= self.max_iter:
-            raise fault_at("min_iter", f"{self.min_iter} must be below max_iter, which is {self.max_iter}", "max_iter")
-        return self
-
-
 class Floor(Frozen):
     """What a trial has to reach in time: hopeless ones are stopped, whatever the others do."""
 
@@ -167,7 +154,9 @@ class SweepSpec(Frozen):
     )
     budget: Budget = Field(default=Budget(), description="When the sweep ends.")
     run_cap: int | None = Field(default=None, ge=1, description="W&B's word for budget.trials.")
-    early_terminate: Asha | None = Field(default=None, description="Stops trials early; null trains all to the end.")
+    early_terminate: EarlyTerminate | None = Field(
+        default=None, description="Stops trials early; null trains all to the end."
+    )
     floor: Floor | None = Field(default=None, description="Stops search trials that have not got far enough in time.")
     confirm: Confirm = Field(default=Confirm(), description="Retrains the best, reads the test split.")
     resources: Resources = Field(default=Resources(), description="What one trial takes.")

@@ -12,7 +12,7 @@ from sweeps.budgets import find_search_end
 if TYPE_CHECKING:
     from sweeps.home import SweepFolder
     from sweeps.ledger import Ledger, TrialEntry
-    from sweeps.schedulers import ArmRungs
+    from sweeps.rules import ArmRules
     from sweeps.spec import SweepSpec
     from tracking.recorder import Recorder
 
@@ -30,7 +30,7 @@ class RunningSweep:
     sweep_id: str
     spec: SweepSpec
     ledger: Ledger
-    rungs: ArmRungs
+    rules: ArmRules
     recorder: Recorder
     folder: SweepFolder
     num_trials: Mapping[str, int | None]  # search trials of each arm at most, None where only time ends the search

@@ -73,7 +73,7 @@ class StudyProposer(Proposer):
     def recall(self, entry: TrialEntry) -> None:
         """Puts the trial back into the study."""
         self._trials[entry.number] = self._repeat(entry.parameters, derive_seed(self._search.seed, entry.number))
-        if entry.ended:
+        if not entry.active:
             self.tell(entry)
 
     def learn(self, parameters: Mapping[str, Value], score: float) -> None:
@@ -92,7 +92,7 @@ class StudyProposer(Proposer):
             if math.isnan(self._worst) or is_better(self._worst, score, self._search.goal):
                 self._worst = score
             self._study.tell(trial, score)
-        elif entry.state is TrialState.EARLY_STOPPED:
+        elif entry.paused or entry.state is TrialState.EARLY_STOPPED:
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)

@@ -86,9 +86,19 @@ class Recorder:
         """Opens a trial's run, again after a resume."""
         self._add("start_trial", record.trial_id, asdict(record))
 
-    def record_epoch(self, trial_id: str, epoch: int, metrics: Mapping[str, float]) -> None:
-        """Records one epoch; an epoch that is already recorded is left as it is. Epochs count from 1."""
-        self._add("epoch", trial_id, {"epoch": int(epoch), "metrics": _to_floats(metrics)})
+    def record_epoch(
+        self, trial_id: str, epoch: int, metrics: Mapping[str, float], marks: Mapping[str, str] | None = None
+    ) -> None:
+        """Records one epoch; an epoch that is already recorded is left as it is.
+
+        Args:
+            trial_id: Whose.
+            epoch: Counts from 1.
+            metrics: Of the epoch.
+            marks: Tags that `end_trial` is to get, kept in the journal for a driver that resumes the sweep.
+        """
+        content = {"epoch": int(epoch), "metrics": _to_floats(metrics)}
+        self._add("epoch", trial_id, content | ({"marks": dict(marks)} if marks else {}))
 
     def end_trial(
         self,

@@ -40,6 +40,8 @@ class TrialRequest:
     checkpoints: tuple[
         str, ...
     ] = ()  # folders to go on from, the best first; those that cannot be used are passed over
+    checkpoint_epochs: tuple[int, ...] = ()  # after which the state is saved in any case
+    part: int = 0  # how often the trial has gone on after a pause
 
     def to_ray(self) -> dict[str, Any]:
         """The loose dict that Ray carries; `parse_trial` reads it back."""
@@ -103,7 +105,9 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
             if self._request.read_test and epoch.stop_reason != "diverged":
                 result["test_loss"], result["test_accuracy"] = run.evaluate_test()
                 result[SHOULD_CHECKPOINT] = True  # the winner's weights are registered from it
-        elif time.monotonic() - self._saved_at > MIN_CHECKPOINT_SECONDS:
+        elif (
+            epoch.epoch in self._request.checkpoint_epochs or time.monotonic() - self._saved_at > MIN_CHECKPOINT_SECONDS
+        ):
             result[SHOULD_CHECKPOINT] = True
         return result
 

@@ -92,6 +92,28 @@ def assert_the_winner_is_registered(table: SweepTable, home: Home) -> None:
     assert accuracy == pytest.approx(winner.summary["test_accuracy"], abs=2e-3)  # bf16 may turn a close call
 
 
+def test_paused_trials_go_on_from_their_checkpoints_when_they_are_promoted(home: Home, build_spec: BuildSpec) -> None:
+    overrides = ("early_terminate={type: asha_promotion, eta: 2}", "budget.trials_per_arm=4", "confirm.top=0")
+    outcome = run_sweep(
+        build_spec(*overrides, "compare=null", "parameters.optimizer=adam", "parameters.lr=0.001"), home
+    )
+    assert outcome.exit_code is ExitCode.DONE
+    table = load_sweep(outcome.sweep_id, home.tracking_uri)
+    assert_epochs_are_whole(table)
+    lengths = {trial.trial_id: len(trial.history["val_accuracy"]) for trial in table.trials}
+    assert {trial.state for trial in table.trials} == {TrialState.COMPLETED, TrialState.EARLY_STOPPED}
+    went_on = [trial_id for trial_id, length in lengths.items() if length > 1]
+    assert len(went_on) in (1, 2, 3)  # of four the best two, and who was among the best when fewer had come
+    best = max(table.trials, key=lambda trial: trial.history["val_accuracy"][0][1])
+    assert best.trial_id in went_on
+    for trial_id in went_on:
+        # A folder for each part, and the second begins where the first one paused.
+        first, second = (next(outcome.folder.ray.glob(f"*/{name}")) for name in (trial_id, f"{trial_id}_001"))
+        checkpoint = next(first.glob("checkpoint_*"))
+        assert outcome.folder.checkpoints(trial_id)[-1] == checkpoint
+        assert second.is_dir()
+
+
 def test_a_lost_worker_costs_no_trial(home: Home, build_spec: BuildSpec) -> None:
     killed: list[str] = []
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.schedulers import ArmRungs, Rungs, rung_epochs
-from sweeps.spec import Asha
+from sweeps.halving import Asha, Rungs, rung_epochs
+from sweeps.rules import ArmRules
+from sweeps.verdicts import GO, Verdict
 
 QUICK = settings(deadline=None, max_examples=100)
 
@@ -19,9 +20,9 @@ EPOCHS = (1, 3, 9)
 
 
 @st.composite
-def draw_events(draw: st.DrawFn) -> list[tuple[str, int, float]]:
+def draw_events(draw: st.DrawFn) -> list[tuple[int, int, float]]:
     """Results of some trials as they come in: (trial, epoch, score), no trial twice at one epoch."""
-    trials = st.sampled_from("abcdefgh")
+    trials = st.integers(0, 7)
     keys = draw(st.lists(st.tuples(trials, st.integers(1, 10)), unique=True, max_size=40))
     return [(trial, epoch, draw(SCORE)) for trial, epoch in keys]
 
@@ -29,7 +30,7 @@ def draw_events(draw: st.DrawFn) -> list[tuple[str, int, float]]:
 def list_going(scores: Sequence[float], eta: int) -> list[bool]:
     """Which of some trials go on that arrive at one rung in this order."""
     rungs = Rungs((1,), eta)
-    return [rungs.judge(str(trial), 1, score) == "" for trial, score in enumerate(scores)]
+    return [rungs.judge(trial, 1, score) is GO for trial, score in enumerate(scores)]
 
 
 @QUICK
@@ -89,10 +90,10 @@ def test_a_field_that_only_gets_worse_runs_on_with_its_first_alone(scores: list[
 @QUICK
 @given(events=draw_events(), eta=ETA, data=st.data())
 def test_results_that_come_again_change_nothing(
-    events: list[tuple[str, int, float]], eta: int, data: st.DataObject
+    events: list[tuple[int, int, float]], eta: int, data: st.DataObject
 ) -> None:
     once, again = Rungs(EPOCHS, eta), Rungs(EPOCHS, eta)
-    verdicts: dict[tuple[str, int], str] = {}
+    verdicts: dict[tuple[int, int], Verdict] = {}
     for index, (trial, epoch, score) in enumerate(events):
         verdicts[trial, epoch] = once.judge(trial, epoch, score)
         assert again.judge(trial, epoch, score) == verdicts[trial, epoch]
@@ -105,13 +106,13 @@ def test_results_that_come_again_change_nothing(
 
 @QUICK
 @given(events=draw_events(), eta=ETA)
-def test_rungs_and_arms_know_nothing_of_each_other(events: list[tuple[str, int, float]], eta: int) -> None:
+def test_rungs_and_arms_know_nothing_of_each_other(events: list[tuple[int, int, float]], eta: int) -> None:
     asha = Asha(min_iter=1, eta=eta)
-    together = ArmRungs(("early", "late"), asha, 10)
-    found = [together["early" if trial < "e" else "late"].judge(trial, epoch, score) for trial, epoch, score in events]
+    together = ArmRules(("early", "late"), asha, 10)
+    found = [together["early" if trial < 4 else "late"].judge(trial, epoch, score) for trial, epoch, score in events]
     for (trial, epoch, _), verdict in zip(events, found, strict=True):
         alone = Rungs((epoch,) if epoch in rung_epochs(1, 10, eta) else (), eta)
-        rivals = [each for each in events if each[1] == epoch and (each[0] < "e") == (trial < "e")]
+        rivals = [each for each in events if each[1] == epoch and (each[0] < 4) == (trial < 4)]
         assert {name: alone.judge(name, epoch, score) for name, _, score in rivals}[trial] == verdict
 
 
@@ -121,11 +122,11 @@ def test_a_trial_that_ended_counts_at_the_rung_it_ended_on_or_diverged_before(
     epoch: int, score: float, eta: int
 ) -> None:
     rungs = Rungs(EPOCHS, eta)
-    rungs.record_ended("a", epoch, score)
+    rungs.record_ended(0, epoch, score)
     reached = next((rung for rung in EPOCHS if rung >= epoch), None)
     counts = reached is not None and (reached == epoch or not math.isfinite(score))
     value = score if math.isfinite(score) else -math.inf
-    assert rungs.scores == ({reached: {"a": value}} if counts else {})
+    assert rungs.scores == ({reached: {0: value}} if counts else {})
 
 
 @QUICK

@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeps.errors import SpecError, SpecFault
+from sweeps.halving import AshaPromotion, Hyperband
+from sweeps.median import Median
 from sweeps.space import Arm, build_arms, build_grid, from_unit_cube, num_dimensions, sample, searched, size
 from sweeps.spec import (
     Asha,
@@ -150,6 +152,24 @@ def draw_parameters(draw: st.DrawFn) -> dict[str, Parameter]:
     return parameters
 
 
+def draw_rule() -> st.SearchStrategy[Asha | AshaPromotion | Hyperband | Median]:
+    """Early stopping within four epochs."""
+    ends = st.none() | st.integers(2, 4)
+    return st.one_of(
+        st.builds(Asha, min_iter=st.just(1), max_iter=ends),
+        st.builds(AshaPromotion, type=st.just("asha_promotion"), min_iter=st.just(1), max_iter=ends),
+        st.builds(
+            Hyperband,
+            type=st.just("hyperband"),
+            min_iter=st.just(1),
+            max_iter=st.none(),
+            s=st.none(),
+            brackets=st.integers(1, 9),
+        ),
+        st.builds(Median, type=st.just("median"), min_iter=st.integers(1, 3)),
+    )
+
+
 @st.composite
 def draw_spec(draw: st.DrawFn) -> SweepSpec:
     parameters = draw(draw_parameters())
@@ -174,7 +194,7 @@ def draw_spec(draw: st.DrawFn) -> SweepSpec:
             hours=draw(st.none() | st.floats(1e-6, 1e6)),
             max_consecutive_failures=draw(st.integers(1, 99)),
         ),
-        early_terminate=draw(st.none() | st.builds(Asha, min_iter=st.just(1), max_iter=st.none() | st.integers(2, 4))),
+        early_terminate=draw(st.none() | draw_rule()),
         confirm=Confirm(top=draw(st.integers(0, 9)), seeds=draw(st.integers(1, 99))),
         resources=Resources(cpu=draw(st.integers(1, 99)), gpu=draw(st.floats(0, 1))),
         seed=draw(st.integers(0, 2**32 - 1)),

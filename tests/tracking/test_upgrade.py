@@ -14,7 +14,7 @@ from mlflow.store.tracking.dbmodels.initial_models import Base
 from sweeps.home import SweepFolder
 from sweeps.ledger import Ledger
 from sweeps.replay import replay
-from sweeps.schedulers import ArmRungs
+from sweeps.rules import ArmRules
 from sweeps.spec import load_spec
 from sweeps.state import RunningSweep
 from tracking.leaderboard import build_leaderboard
@@ -59,7 +59,7 @@ def test_an_old_journal_is_gone_on_from(journal: Path, tmp_path: Path) -> None:
             sweep_id=SWEEP_ID,
             spec=spec,
             ledger=Ledger(spec.metric.goal, ("sgd", "adam")),
-            rungs=ArmRungs(("sgd", "adam"), spec.early_terminate, 2),
+            rules=ArmRules(("sgd", "adam"), spec.early_terminate, 2),
             recorder=recorder,
             folder=SweepFolder(tmp_path),
             num_trials={},

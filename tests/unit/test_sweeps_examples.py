@@ -128,7 +128,7 @@ class TestSchema:
             {"parameters": {"learning_rate": 0.1}},
             {"parameters": {"optimizer": "adm"}},
             {"parameters": {"optimizer": {"choices": {"adm": {}}}}},
-            {"parameters": {"lr": 0.1}, "early_terminate": {"type": "hyperband"}},
+            {"parameters": {"lr": 0.1}, "early_terminate": {"type": "bandit"}},
         ],
         ids=str,
     )

@@ -9,7 +9,7 @@ from rich.console import Console
 from sweeps.home import SweepFolder
 from sweeps.ledger import Ledger, TrialEntry
 from sweeps.live import LineView, TableView, build_status_table, build_view, estimate_seconds_left, format_seconds
-from sweeps.schedulers import ArmRungs
+from sweeps.rules import ArmRules
 from sweeps.spec import Constant, SweepSpec
 from sweeps.state import RunningSweep
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
@@ -30,7 +30,7 @@ def sweep() -> RunningSweep:
         "s-1",
         spec,
         ledger,
-        ArmRungs(ledger.arms, None, 4),
+        ArmRules(ledger.arms, None, 4),
         cast("Any", QuietRecorder()),
         SweepFolder(Path("s-1")),
         {"sgd": 3, "adam": 3},

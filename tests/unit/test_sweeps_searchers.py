@@ -10,7 +10,7 @@ from sweeps.home import SweepFolder
 from sweeps.ledger import Ledger
 from sweeps.methods import METHODS
 from sweeps.proposers import RandomProposer, Search, SobolProposer
-from sweeps.schedulers import ArmRungs
+from sweeps.rules import ArmRules
 from sweeps.searchers import ArmSearcher, conclude, slug
 from sweeps.space import build_arms
 from sweeps.spec import SweepSpec, load_spec
@@ -48,7 +48,7 @@ def build_searcher(
         sweep_id="s",
         spec=spec,
         ledger=known or Ledger(spec.metric.goal, names),
-        rungs=ArmRungs(names, None, 9),
+        rules=ArmRules(names, None, 9),
         recorder=cast("Any", None),  # the searcher has nothing to record
         folder=SweepFolder(tmp_path / "s"),
         num_trials=num_search_trials(spec, arms),

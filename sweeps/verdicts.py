@@ -1,0 +1,75 @@
+"""What an early-stopping rule is, and what it can say of a trial: pure."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a trial after a result.
+
+    Attributes:
+        action: "go" on; "pause", to go on later if it earns that; "stop".
+        reason: Why it does not go on, in words; "" if it does.
+    """
+
+    action: Literal["go", "pause", "stop"]
+    reason: str = ""
+
+
+GO = Verdict("go")
+
+
+class Rule(ABC):
+    """Judges the search trials of one arm, by their numbers within it, as their results come in.
+
+    Scores are "larger is better"; one that is not finite counts as the worst there is. Equal scores are ranked by
+    arrival, the earlier first, so that a field of equal trials (all at chance level, say) does not run to its end. What
+    was said of a trial at an epoch stays, so that a trial repeated after a resume changes nothing, and only a result of
+    exactly the epoch in question counts, so that none is taken in late.
+    """
+
+    @abstractmethod
+    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+        """Takes in a result of a trial that may go on; the same verdict when it comes again."""
+
+    def record_ended(self, trial: int, epoch: int, score: float) -> None:  # noqa: B027
+        """Takes in that a trial ended by itself after an epoch; with a score of NaN if it diverged."""
+
+    def next_promoted(self) -> int | None:
+        """The paused trial that has earned most to go on, None where there is none; asking changes nothing."""
+        return None
+
+    def best_paused(self) -> int | None:
+        """The paused trial that is furthest, and the best of those, whether it has earned to go on or not."""
+        return None
+
+    def promote(self, trial: int) -> None:
+        """Takes in that a paused trial goes on."""
+        raise ValueError(f"trial {trial} is not paused: this rule pauses none")
+
+    def explain_pause(self, trial: int) -> str:
+        """Why a paused trial has not gone on, in words."""
+        raise ValueError(f"trial {trial} is not paused: this rule pauses none")
+
+    @property
+    def pause_epochs(self) -> tuple[int, ...]:
+        """Epochs after which a trial may be paused, and needs a checkpoint."""
+        return ()
+
+
+class NoRule(Rule):
+    """Every trial runs to its end."""
+
+    def judge(self, trial: int, epoch: int, score: float) -> Verdict:  # noqa: ARG002
+        """Go on."""
+        return GO
+
+
+def to_finite(score: float) -> float:
+    """The score; minus infinity for one that is not finite."""
+    return score if math.isfinite(score) else -math.inf
