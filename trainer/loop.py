@@ -91,6 +91,11 @@ class TrainingRun:
         self._selection = Selection(config.early_stopping_patience, config.early_stopping_min_delta)
         self._out_of_patience = False
 
+    @property
+    def num_held_out(self) -> int:
+        """Pictures that it is evaluated on after each epoch."""
+        return len(self._held_out_indices_N)
+
     def run_epoch(self) -> EpochResult:
         """Trains one epoch and validates; the outcome, whatever it is, is a result.
 

@@ -46,6 +46,7 @@ FIXED = (
     "epochs",
     "warmup_epochs",
     "train_size",
+    "crop_padding_mode",
     "early_stopping_min_delta",
     "measure_curvature",
 )

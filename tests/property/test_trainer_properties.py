@@ -87,6 +87,8 @@ def draw_config(draw: st.DrawFn) -> TrialConfig:
         parameters["warmup_epochs"] = draw(st.floats(0, 2))
     if parameters["early_stopping_patience"] is not None:
         parameters["early_stopping_min_delta"] = draw(st.sampled_from([0.0, 0.05]))
+    if parameters.get("crop_padding"):
+        parameters["crop_padding_mode"] = draw(st.sampled_from(["reflect", "constant"]))
     return build_trial_config(settle(parameters))
 
 

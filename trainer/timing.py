@@ -1,0 +1,134 @@
+"""What a training costs, found by really training a few steps of it."""
+
+from __future__ import annotations
+
+import io
+import math
+import resource
+import statistics
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from trainer.config import Value, build_trial_config
+from trainer.data import VALIDATION_FRACTION, Dataset, split_for_training
+from trainer.loop import TrainingRun
+
+_STEPS = 2  # of each measurement
+_PART = 2_000  # pictures of each measurement where a batch is all of them
+_TEST_PICTURES = 500
+_WITHOUT_END: Mapping[str, Value] = {
+    "epochs": 10_000,
+    "early_stopping_patience": None,
+    "early_stopping_min_delta": 0.0,
+    "measure_curvature": False,
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training costs where it was measured.
+
+    Attributes:
+        epoch_seconds: Training and validation of an epoch, the median of several measurements.
+        low_seconds: The same, from the fastest of them.
+        high_seconds: The same, from the slowest of them.
+        setup_seconds: From the request to the first step.
+        test_seconds: Evaluation of the test pictures.
+        memory_bytes: Most that the measuring process has had, the shared pictures included; of a GPU where it used one.
+        checkpoint_bytes: Size of a checkpoint.
+    """
+
+    epoch_seconds: float
+    low_seconds: float
+    high_seconds: float
+    setup_seconds: float
+    test_seconds: float
+    memory_bytes: int
+    checkpoint_bytes: int
+
+
+def measure_cost(
+    parameters: Mapping[str, Value], data: Dataset, *, device: str, num_threads: int, seconds: float = 1.5
+) -> Cost:
+    """Trains two steps again and again, for about so many seconds after a first time that warms up.
+
+    Args:
+        parameters: Flat parameters of the trial.
+        data: The pictures.
+        device: Where to train.
+        num_threads: Threads of the trial.
+        seconds: How long to measure; at least one measurement is made.
+
+    Raises:
+        ConfigError: The parameters are none, or do not fit the data.
+    """
+    config = build_trial_config(parameters)
+    batch_size = 1 if config.batch_size == "full" else config.batch_size
+    assert isinstance(batch_size, int)
+    split = split_for_training(
+        data, train_size=config.train_size, batch_size=batch_size, evaluate_on=config.evaluate_on
+    )
+    num_train = len(split.train_indices_N)
+    num_held_out = len(data.test_labels_N if config.evaluate_on == "test" else split.validation_indices_N)
+    num_samples = num_train if config.batch_size == "full" else num_train - num_train % batch_size
+    num_measured = min(_PART, num_train) if config.batch_size == "full" else min(_STEPS * batch_size, num_samples)
+
+    start = time.perf_counter()
+    TrainingRun(config, data, device=device, num_threads=num_threads)
+    setup_seconds = time.perf_counter() - start
+
+    small = _cut(data, num_measured)
+
+    def build() -> TrainingRun:
+        settings = {**parameters, **_WITHOUT_END, "train_size": num_measured}
+        return TrainingRun(build_trial_config(settings), small, device=device, num_threads=num_threads)
+
+    run = build()
+    run.run_epoch()
+    epochs: list[float] = []
+    pictures: list[float] = []  # seconds of validation of one
+    started = time.perf_counter()
+    while not epochs or time.perf_counter() - started < seconds:
+        run = run if run.stop_reason is None else build()  # one that has diverged
+        epoch = run.run_epoch()
+        pictures.append(epoch.validation_seconds / run.num_held_out)
+        train_seconds = epoch.train_seconds / epoch.num_samples * num_samples
+        epochs.append(train_seconds + pictures[-1] * num_held_out)
+    return Cost(
+        epoch_seconds=statistics.median(epochs),
+        low_seconds=min(epochs),
+        high_seconds=max(epochs),
+        setup_seconds=setup_seconds,
+        test_seconds=statistics.median(pictures) * len(data.test_labels_N),
+        memory_bytes=_measure_memory(run.device),
+        checkpoint_bytes=_measure_checkpoint(run),
+    )
+
+
+def _cut(data: Dataset, num_train: int) -> Dataset:
+    """A dataset of which so many pictures are trained on, and some are held out, class by class as in the whole."""
+    wanted = math.ceil(num_train / (1 - VALIDATION_FRACTION)) + 10 * len(data.classes)
+    chosen_N = np.random.default_rng(0).permutation(len(data.train_labels_N))[:wanted]
+    return replace(
+        data,
+        train_images_NHWC=data.train_images_NHWC[chosen_N],
+        train_labels_N=data.train_labels_N[chosen_N],
+        test_images_NHWC=data.test_images_NHWC[:_TEST_PICTURES],
+        test_labels_N=data.test_labels_N[:_TEST_PICTURES],
+    )
+
+
+def _measure_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # in kilobytes on Linux
+
+
+def _measure_checkpoint(run: TrainingRun) -> int:
+    file = io.BytesIO()
+    torch.save(run.state_dict(), file)
+    return file.tell()
