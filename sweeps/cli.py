@@ -27,6 +27,11 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Overrides one value of the file, e.g. --set budget.trials=8."),
 ]
 
+Measure = Annotated[
+    bool,
+    typer.Option("--measure/--no-measure", help="Train a few steps of each kind of trial first, to know how long."),
+]
+
 
 @app.command()
 def run(
@@ -34,10 +39,17 @@ def run(
     overrides: Overrides = None,
     as_json: Json = False,
     sweep_id: Annotated[str, typer.Option("--id", hidden=True, help="Id of the sweep, from `submit`.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would come to, as `sweeps plan`.")
+    ] = False,
+    measure: Measure = True,
 ) -> None:
     """Run a sweep to its report."""
     from sweeps.spec import load_spec
 
+    if dry_run:
+        plan(file, overrides, measure=measure, as_json=as_json)
+        return
     spec = load_spec(file, overrides or ())
     from sweeps.driver import run_sweep
     from sweeps.home import open_home
@@ -46,8 +58,33 @@ def run(
     home = open_home()
     with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
         sweep_file = "" if str(file) == "-" else file.read_text()
-        outcome = run_sweep(spec, home, sweep_file=sweep_file, sweep_id=sweep_id, listeners=[view])
+        outcome = run_sweep(spec, home, sweep_file=sweep_file, sweep_id=sweep_id, listeners=[view], measure=measure)
     print_outcome(outcome, home.tracking_uri, as_json=as_json)
+
+
+@app.command()
+def plan(
+    file: File,
+    overrides: Overrides = None,
+    measure: Measure = True,
+    price: Annotated[float, typer.Option(metavar="PRICE", help="Of a core for an hour.", min=0)] = 0.0,
+    gpu_price: Annotated[float, typer.Option(metavar="PRICE", help="Of a GPU for an hour.", min=0)] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Say what a sweep will come to, before it starts: trials, epochs, time, money, memory and disk."""
+    from sweeps.spec import load_spec
+
+    spec = load_spec(file, overrides or ())
+    from sweeps.driver import plan_sweep
+    from sweeps.home import open_home
+    from sweeps.printing_plan import plan_facts, print_plan
+
+    with machine_output(as_json):
+        made = plan_sweep(spec, open_home(), measure=measure)
+    if as_json:
+        print_json(plan_facts(made, price, gpu_price))
+    else:
+        print_plan(open_console(), made, price, gpu_price)
 
 
 @app.command()

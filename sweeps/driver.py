@@ -19,6 +19,8 @@ from sweeps.interrupts import graceful_interrupts, remote_requests
 from sweeps.ledger import Ledger
 from sweeps.live import log_to
 from sweeps.manifest import build_manifest
+from sweeps.measuring import plan_prepared
+from sweeps.plan import Plan
 from sweeps.preflight import Prepared, constant_of, prepare
 from sweeps.prior import Prior, load_prior
 from sweeps.replay import replay
@@ -59,7 +61,13 @@ class SweepOutcome:
 
 
 def run_sweep(
-    spec: SweepSpec, home: Home, *, sweep_file: str = "", sweep_id: str = "", listeners: Sequence[Listener] = ()
+    spec: SweepSpec,
+    home: Home,
+    *,
+    sweep_file: str = "",
+    sweep_id: str = "",
+    listeners: Sequence[Listener] = (),
+    measure: bool = False,
 ) -> SweepOutcome:
     """Runs a sweep and writes its report.
 
@@ -69,6 +77,7 @@ def run_sweep(
         sweep_file: The file as the user wrote it, kept beside the result; empty for a spec made in Python.
         sweep_id: The sweep's id; empty for a new one.
         listeners: Called in the driver's loop at every event; must not wait.
+        measure: Whether to train a few steps first, so that the report can say how long it was expected to take.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
@@ -82,7 +91,8 @@ def run_sweep(
         prepared = prepare(spec, home)
         folder.sweep_file.write_text(sweep_file or dump_spec(spec))
         folder.resolved_file.write_text(dump_spec(prepared.spec))
-        return _run(prepared, home, folder, listeners)
+        plan = plan_prepared(prepared, measure=measure)
+        return _run(prepared, home, folder, listeners, plan.to_json())
     except BaseException:
         if not folder.journal.exists():  # nothing ran: leave no empty sweep behind
             shutil.rmtree(folder.path, ignore_errors=True)
@@ -102,12 +112,42 @@ def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = (
     if not folder.journal.exists():
         raise BadUsage(f"{sweep_id}: it ended before its first trial; start it again with `sweeps run`")
     try:
-        return _run(prepare(load_spec(folder.resolved_file), home), home, folder, listeners)
+        prepared = prepare(load_spec(folder.resolved_file), home)
+        return _run(prepared, home, folder, listeners, _read_plan(folder))
     finally:
         stop_ray()
 
 
-def _run(prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequence[Listener]) -> SweepOutcome:
+def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
+    """What a sweep would come to, on the Ray that it would run on; everything that it needs is checked as well.
+
+    Args:
+        spec: The sweep.
+        home: Where results would go.
+        measure: Whether to train a few steps of each cost, or to leave the times out.
+
+    Raises:
+        BadUsage: When the data set, the storage or the resources do not allow the sweep.
+        Unreachable: When Ray or MLflow does not answer.
+    """
+    try:
+        return plan_prepared(prepare(spec, home), measure=measure)
+    finally:
+        stop_ray()
+
+
+def _read_plan(folder: SweepFolder) -> dict[str, Any]:
+    """The plan that was made before the sweep began; none where its manifest has none, or is gone."""
+    try:
+        plan: dict[str, Any] = json.loads(folder.manifest.read_text()).get("plan", {})
+    except (OSError, ValueError):
+        return {}
+    return plan
+
+
+def _run(
+    prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequence[Listener], plan: dict[str, Any]
+) -> SweepOutcome:
     spec, sweep_id = prepared.spec, folder.path.name
     arms = build_arms(spec)
     prior = load_prior(spec, arms, home.tracking_uri, folder.prior)
@@ -128,7 +168,7 @@ def _run(prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequenc
         replay(sweep, recorder.past)
         if spec.budget.hours is not None and sweep.deadline is None:
             sweep.deadline = time.time() + 3600 * spec.budget.hours
-        recorder.start_sweep(_build_record(prepared, folder, arms))
+        recorder.start_sweep(_build_record(prepared, folder, arms, plan))
         with graceful_interrupts(sweep), remote_requests(sweep, home.tracking_uri):
             _tune(sweep, arms, prior, prepared)
         if not sweep.finished:  # whatever made Tune end: what is left can be resumed
@@ -143,12 +183,14 @@ def _run(prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequenc
         recorder.close(timeout_seconds=DELIVERY_SECONDS)
 
 
-def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]) -> SweepRecord:
+def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...], plan: dict[str, Any]) -> SweepRecord:
     spec, data = prepared.spec, prepared.data
     evaluate_on = str(constant_of(spec, "evaluate_on"))
     split = split_for_training(data, train_size=None, batch_size=1, evaluate_on=evaluate_on)
     digests = {"name": data.name, "digest": data.digest, "split_digest": split.digest}
     manifest = build_manifest(folder.path.name, spec.seed, digests, prepared.cluster)
+    if plan:
+        manifest["plan"] = plan
     folder.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
     return SweepRecord(
         sweep_id=folder.path.name,

@@ -55,12 +55,15 @@ def print_outcome(outcome: SweepOutcome, tracking_uri: str, *, as_json: bool) ->
 def _print_result(console: Console, outcome: SweepOutcome, tracking_uri: str) -> None:
     from rich.markup import escape
 
+    from tracking.forecast import build_forecast
     from tracking.queries import hide_password
 
     if outcome.table is not None:
         for notice in outcome.table.notices:
             console.print(f"[bold red]{escape(notice)}[/]", soft_wrap=True)
         print_leaderboard(console, outcome.table)
+        for row in build_forecast(outcome.table)[:1]:
+            console.print(f"{row.name}: {row.actual}; predicted were {row.predicted}", soft_wrap=True, highlight=False)
         console.print(f"report: {outcome.folder.report}", soft_wrap=True, highlight=False)
         console.print(f"trials: {outcome.folder.trials}", soft_wrap=True, highlight=False)
     shown = hide_password(tracking_uri)

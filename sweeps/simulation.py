@@ -18,10 +18,12 @@ class KnownTrial:
     Attributes:
         scores: After each epoch, "larger is better".
         epoch_seconds: Duration of an epoch.
+        setup_seconds: From a start, also after a pause, to the first step.
     """
 
     scores: Sequence[float]
     epoch_seconds: float = 1.0
+    setup_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,10 +66,13 @@ def simulate(trials: Mapping[str, Sequence[KnownTrial]], rules: Mapping[str, Rul
     running: list[tuple[float, int, str, int]] = []  # (end of its epoch, order of starting, arm, trial)
     now, order = 0.0, 0
 
-    def start(arm: str, trial: int) -> None:
+    def run_epoch(arm: str, trial: int, setup_seconds: float = 0.0) -> None:
         nonlocal order
         order += 1
-        heapq.heappush(running, (now + trials[arm][trial].epoch_seconds, order, arm, trial))
+        heapq.heappush(running, (now + setup_seconds + trials[arm][trial].epoch_seconds, order, arm, trial))
+
+    def start(arm: str, trial: int) -> None:
+        run_epoch(arm, trial, trials[arm][trial].setup_seconds)
 
     def is_without_end(arm: str) -> bool:
         ended = any(count == len(known.scores) for count, known in zip(num_epochs[arm], trials[arm], strict=True))
@@ -101,7 +106,7 @@ def simulate(trials: Mapping[str, Sequence[KnownTrial]], rules: Mapping[str, Rul
         elif epoch == len(scores):
             rules[arm].record_ended(trial, epoch, scores[epoch - 1])
         elif rules[arm].judge(trial, epoch, scores[epoch - 1]).action == "go":
-            start(arm, trial)
+            run_epoch(arm, trial)
         fill()
     return Simulated(
         {

@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TextIO
 
+from tracking.forecast import build_forecast
 from tracking.headline import build_cautions, build_facts, build_failures, build_headline, build_verdict
 from tracking.leaderboard import (
     LeaderboardRow,
@@ -57,7 +58,8 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
             _build_trials(table, STAGE_CONFIRM, "Retrained", "The best settings of each arm, trained in full again."),
             _build_trials(table, STAGE_SEARCH, "All trials", "Best first."),
             _build_failures(table),
-            _build_manifest(table.manifest),
+            _build_forecast(table),
+            _build_manifest({name: value for name, value in table.manifest.items() if name != "plan"}),
             _build_sweep_file(table.sweep_file),
         )
     )
@@ -187,6 +189,23 @@ def _build_failures(table: SweepTable) -> str:
 def _build_manifest(manifest: Mapping[str, object]) -> str:
     pairs = "".join(f"<dt>{escape(name)}</dt><dd>{escape(str(value))}</dd>" for name, value in _flatten(manifest))
     return _build_section("What it ran on", "", f'<dl class="manifest">{pairs}</dl>') if pairs else ""
+
+
+def _build_forecast(table: SweepTable) -> str:
+    lines = [
+        [
+            escape(row.name),
+            escape(row.predicted),
+            escape(row.actual),
+            f"{row.difference:+.0%}".replace("-", "\N{MINUS SIGN}"),
+        ]
+        for row in build_forecast(table)
+    ]
+    if not lines:
+        return ""
+    header = ("", "predicted", "actual", "difference")
+    shown = _build_table("forecast", "Predicted and actual cost", header, lines, ("strong", *["number"] * 3))
+    return _build_section("Predicted and actual", "What the plan said before the first trial.", shown)
 
 
 def _build_sweep_file(text: str) -> str:

@@ -92,6 +92,26 @@ def assert_the_winner_is_registered(table: SweepTable, home: Home) -> None:
     assert accuracy == pytest.approx(winner.summary["test_accuracy"], abs=2e-3)  # bf16 may turn a close call
 
 
+def test_a_plan_measures_where_trials_would_run_and_the_report_says_how_it_came(
+    home: Home, build_spec: BuildSpec, tmp_path: Path
+) -> None:
+    overrides = ("budget.trials_per_arm=1", "confirm.top=0")
+    outcome = run_sweep(build_spec(*overrides), home, measure=True)
+    plan = load_sweep(outcome.sweep_id, home.tracking_uri).manifest["plan"]
+    assert isinstance(plan, dict)
+    assert 0 < plan["wall_seconds"]["low"] <= plan["wall_seconds"]["mid"] <= plan["wall_seconds"]["high"]
+    assert plan["epochs"] == {"low": 8.0, "mid": 8.0, "high": 8.0}
+    assert "Predicted and actual" in outcome.folder.report.read_text()
+    command = [sys.executable, "-m", "sweeps.cli", "run", str(tmp_path / "small.yaml"), "--dry-run", "--json"]
+    sets = [part for override in overrides for part in ("--set", override)]
+    done = subprocess.run([*command, *sets], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout)
+    assert facts["epochs"] == plan["epochs"]
+    assert len([each for each in facts["costs"] if each["cost"]]) == 4
+    assert len(list(home.path.glob("small-*"))) == 1, "a dry run leaves no sweep behind"
+
+
 def test_paused_trials_go_on_from_their_checkpoints_when_they_are_promoted(home: Home, build_spec: BuildSpec) -> None:
     overrides = ("early_terminate={type: asha_promotion, eta: 2}", "budget.trials_per_arm=4", "confirm.top=0")
     outcome = run_sweep(

@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 from sweeps.cli import app
+from sweeps.rules import RULES
 from sweeps.spec import load_spec
 from trainer.config import SETTINGS, TABLES
 from trainer.settings import Row, Setting
@@ -61,6 +62,25 @@ def build_tables() -> str:
     for table, rows in TABLES.items():
         lines += ["", f"| {table} | settings and defaults | |", "|---|---|---|", *map(show_row, rows.values())]
     return "\n".join(lines) + "\n"
+
+
+def build_rule_table() -> str:
+    """What has to stand between the two comments about early stopping."""
+    lines = ["| type | settings and defaults | | source |", "|---|---|---|---|"]
+    for row in RULES.values():
+        fields = {name: field for name, field in row.section.model_fields.items() if name != "type"}
+        settings = ", ".join(
+            f"`{name}` {'null' if field.default is None else str(field.default).lower()}"
+            for name, field in fields.items()
+        )
+        lines.append(f"| `{row.name}` | {settings} | {row.description} | {row.source} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_table_of_rules_is_that_of_the_code() -> None:
+    found = re.search(r"<!-- rules -->\n(.*?)<!-- /rules -->", README.read_text(), re.DOTALL)
+    assert found
+    assert found[1] == build_rule_table()
 
 
 def show_row(row: Row) -> str:
