@@ -206,9 +206,10 @@ def get_int(settings: Mapping[str, Value], name: str) -> int:
 
 
 def suggest(name: str, names: Iterable[str]) -> str | None:
-    """The question "did you mean ...?" with the nearest of some names, None when nothing is near."""
-    nearest = difflib.get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f"did you mean {nearest[0]!r}?" if nearest else None
+    """The question "did you mean ...?" with the nearest of some names, in whatever case; None where none is near."""
+    by_lower_case = {each.lower(): each for each in names}
+    nearest = difflib.get_close_matches(name.lower(), list(by_lower_case), n=1, cutoff=0.6)
+    return f"did you mean {by_lower_case[nearest[0]]!r}?" if nearest else None
 
 
 def _show(value: object) -> str:

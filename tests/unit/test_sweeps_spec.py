@@ -639,3 +639,95 @@ def test_a_sweep_file_of_wandb_runs_but_for_what_is_reported_by_name_and_line(tm
     spec = load_spec(file)
     assert isinstance(spec.parameters["batch_size"], QLogUniformValues)
     assert (spec.num_trials, spec.early_terminate) == (20, Hyperband(type="hyperband", min_iter=3))
+
+
+# What files that people have published for W&B are made of, each cut to what one can learn from it.
+PUBLISHED = {
+    "names with dots, a bracket too few": (
+        """program: src/train.py
+method: bayes
+run_cap: 9
+metric: {name: val/acc, goal: maximize}
+parameters:
+  optimizer: {values: [adam, adamw]}
+  optimizer.lr: {distribution: uniform, min: 0.0001, max: 0.1}
+  data.batch_size: {values: [32, 64, 128]}
+early_terminate: {type: hyperband, s: 2, eta: 3, max_iter: 2}
+command:
+  - ${interpreter}
+  - ${program}
+""",
+        [
+            (1, "program"),
+            (4, "metric.name"),
+            (7, "parameters.optimizer.lr"),
+            (8, "parameters.data.batch_size"),
+            (9, "early_terminate"),
+            (10, "command"),
+        ],
+    ),
+    "torch's names of classes": (
+        """entity: somebody
+method: bayes
+run_cap: 9
+early_terminate: {type: hyperband, eta: 2, max_iter: 10, s: 3}
+metric: {name: loss, goal: minimize}
+parameters:
+  learning_rate: {distribution: uniform, min: 0.0001, max: 0.1}
+  optimizer: {distribution: categorical, values: [Adam, SGD]}
+  hidden_channels_0: {distribution: int_uniform, min: 10, max: 20}
+""",
+        [
+            (1, "entity"),
+            (5, "metric.name"),
+            (7, "parameters.learning_rate"),
+            (8, "parameters.optimizer.values.0"),
+            (8, "parameters.optimizer.values.1"),
+            (9, "parameters.hidden_channels_0"),
+        ],
+    ),
+    "without an end": (
+        """method: random
+metric: {goal: minimize, name: val_loss}
+parameters:
+  batch_size: {distribution: q_log_uniform_values, max: 256, min: 32, q: 8}
+  dropout: {values: [0.3, 0.4, 0.5]}
+  epochs: {value: 1}
+  fc_layer_size: {values: [128, 256, 512]}
+""",
+        [(1, "budget"), (7, "parameters.fc_layer_size")],
+    ),
+    "nothing but ours": (
+        """method: grid
+metric: {goal: minimize, name: val_loss}
+parameters:
+  dropout: {values: [0.1, 0.2, 0.4, 0.5, 0.7]}
+  lr: {values: [0.001, 0.005, 0.0005]}
+  epochs: {value: 27}
+early_terminate: {type: hyperband, s: 2, eta: 3, max_iter: 27}
+""",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_what_published_sweep_files_have_that_is_not_ours_is_reported_by_name_and_line(
+    tmp_path: Path, kind: str
+) -> None:
+    text, expected = PUBLISHED[kind]
+    file = tmp_path / "wandb.yaml"
+    file.write_text(text)
+    found = []
+    try:
+        load_spec(file)
+    except SpecError as error:
+        found = [(fault.line, fault.key_path) for fault in error.faults]
+    assert found == expected
+
+
+def test_a_class_of_torch_is_taken_for_the_row_of_that_name(tmp_path: Path) -> None:
+    file = tmp_path / "wandb.yaml"
+    file.write_text("method: grid\nparameters: {optimizer: SGD}")
+    with pytest.raises(SpecError, match="did you mean 'sgd'"):
+        load_spec(file)
