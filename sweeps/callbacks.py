@@ -80,7 +80,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         if score is None:  # a failed trial's result has no metrics
             return
         seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
-        if self._sweep.ledger.record_epoch(entry.trial_id, result["epoch"], score, seconds):
+        if self._sweep.ledger.record_epoch(entry.trial_id, result["epoch"], score, seconds, metrics):
             # A trial that waits may be closed by a later driver, which has not seen its results.
             marks = entry.marks if entry.pausing else None
             self._sweep.recorder.record_epoch(entry.trial_id, result["epoch"], metrics, marks)

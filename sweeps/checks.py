@@ -9,6 +9,7 @@ from sweeps.distributions import Categorical, Constant
 from sweeps.errors import SpecFault
 from sweeps.median import Median
 from sweeps.methods import METHODS
+from sweeps.objectives import Objective
 from sweeps.parameters import Choices, Parameter
 from sweeps.space import Arm, contains, count_configurations, list_varying, num_dimensions, split_arms
 from sweeps.tree import KeyPath, Section, find_entry, key_place, list_place, value_place
@@ -44,6 +45,7 @@ def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFau
     _check_epochs(draft, tree, faults)
     faults += _find_constraint_faults(draft.get("constraints", ()), tree)
     faults += _find_unused(draft, tree)
+    faults += _find_metrics_faults(draft, tree)
     faults += _find_floor_faults(draft, tree)
     if parameters.get("evaluate_on") == Constant(value="test"):
         faults += _find_choosing(draft, tree)
@@ -214,6 +216,32 @@ def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]
             path = (*path, "probabilities")
             message = f"found with method {method}; only random and sobol draw by them; remove it"
             yield key_place(tree, path).fault(path, message)
+
+
+def _find_metrics_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of several metrics, and of what does not go with more than one."""
+    metrics: tuple[Objective, ...] = draft.get("metrics", ())
+    if not metrics:
+        return
+    names = [metric.name for metric in metrics]
+    path: KeyPath = ("metrics",)
+    if find_entry(tree, ("metric",)) is not None:
+        yield key_place(tree, path).fault(path, "excludes metric; keep one of the two")
+    if len(metrics) == 1:
+        yield key_place(tree, path).fault(path, "has only one; give several, or write metric:")
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield list_place(tree, "metrics", index).fault(
+                (*path, str(index)), f"{name} is in the list twice; keep one"
+            )
+    method = draft.get("method")
+    if method is not None and not METHODS[method].takes_metrics:
+        able = ", ".join(each.name for each in METHODS.values() if each.takes_metrics)
+        message = f"found {method}, which looks for one best score; allowed with metrics: {able}"
+        yield value_place(tree, ("method",)).fault(("method",), message)
+    if draft.get("prior"):
+        message = "found with metrics; trials of earlier sweeps have one score; remove it"
+        yield key_place(tree, ("prior",)).fault(("prior",), message)
 
 
 def _find_floor_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:

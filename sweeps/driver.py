@@ -204,6 +204,7 @@ def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]
             names.SWEEP_METHOD: spec.method,
             names.SWEEP_DATASET: data.name,
             names.SWEEP_FALLBACK: data.name if prepared.fell_back else "none",
+            **({names.SWEEP_METRICS: json.dumps(_list_metrics(spec))} if spec.metrics else {}),
             **({names.SWEEP_JOB: os.environ[JOB_VARIABLE]} if JOB_VARIABLE in os.environ else {}),
         },
         goal_metric=spec.metric.name,
@@ -213,6 +214,10 @@ def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]
         searched=tuple(dict.fromkeys(name for arm in arms for name in searched(arm))),
         notices=prepared.notices,
     )
+
+
+def _list_metrics(spec: SweepSpec) -> list[tuple[str, str]]:
+    return [(metric.name, metric.direction) for metric in spec.metrics]
 
 
 def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared) -> None:

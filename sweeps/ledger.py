@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
+from sweeps.objectives import Goal, take_in
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from trainer.config import Value
-
-Goal = Literal["maximize", "minimize"]
 
 
 @dataclass
@@ -38,6 +36,7 @@ class TrialEntry:
     paused: bool = False  # at a rung, until it has earned to go on
     part: int = 0  # how often it has gone on after a pause, under this driver
     train_seconds: float = 0.0
+    values: dict[str, float] = field(default_factory=dict)  # what it has come to, of each metric it may be judged by
     marks: dict[str, str] = field(default_factory=dict)  # words for its tags: whether the network still learnt
     summary: dict[str, float] = field(default_factory=dict)  # metrics of the end: test accuracy
 
@@ -95,7 +94,9 @@ class Ledger:
         """Takes a proposed trial in; the same trial proposed again after a resume replaces its old entry."""
         self.entries[entry.trial_id] = entry
 
-    def record_epoch(self, trial_id: str, epoch: int, score: float, train_seconds: float) -> bool:
+    def record_epoch(
+        self, trial_id: str, epoch: int, score: float, train_seconds: float, metrics: Mapping[str, float] | None = None
+    ) -> bool:
         """Takes in one epoch's score; False if that epoch is already known (a trial replayed after a resume)."""
         entry = self.entries[trial_id]
         if epoch <= entry.epoch:
@@ -103,6 +104,7 @@ class Ledger:
         entry.epoch = epoch
         entry.last_score = score
         entry.train_seconds += train_seconds
+        take_in(entry.values, metrics or {})
         if entry.stage == STAGE_SEARCH:
             self.tallies[entry.arm].num_epochs += 1
         if is_better(score, entry.best_score, self.goal):

@@ -26,6 +26,7 @@ class Method:
         learns_from_stopped: Whether those of trials that were stopped early do.
         takes_choices: Whether parameters may depend on what is chosen for another.
         takes_categories: Whether values without an order may be searched.
+        takes_metrics: Whether it can look for a Pareto front of several metrics.
         min_dimensions: Least number of parameters that it can search.
         shares_points: Whether every arm is tried at the same points of the unit cube, and so has the same seed.
     """
@@ -38,6 +39,7 @@ class Method:
     learns_from_stopped: bool = False
     takes_choices: bool = True
     takes_categories: bool = True
+    takes_metrics: bool = True
     min_dimensions: int = 1
     shares_points: bool = False
 
@@ -115,6 +117,7 @@ METHODS: Mapping[str, Method] = {
             learns=True,
             takes_choices=False,
             takes_categories=False,
+            takes_metrics=False,
             min_dimensions=2,
         ),
         Method(

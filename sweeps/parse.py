@@ -6,6 +6,7 @@ from pydantic import BaseModel
 
 from sweeps.distributions import Constant
 from sweeps.errors import SpecFault
+from sweeps.objectives import Objective
 from sweeps.parse_parameters import parse_parameters
 from sweeps.parse_sections import (
     REFUSED,
@@ -19,6 +20,7 @@ from sweeps.parse_sections import (
     refuse_unknown,
     take_mappings,
     take_scalar,
+    take_sections,
     take_strings,
     validate,
 )
@@ -45,6 +47,9 @@ def parse_tree(tree: Section, model: type[BaseModel], faults: list[SpecFault]) -
         models = find_models(fields[key])
         if key == "parameters":
             continue
+        if key == "metrics":
+            take_sections(entry, Objective, (key,), data, bad, faults)
+            continue
         if key == "points":
             take_mappings(entry, (key,), data, bad, faults)
             continue
@@ -60,6 +65,10 @@ def parse_tree(tree: Section, model: type[BaseModel], faults: list[SpecFault]) -
             bad.add(key)
         else:
             data[key] = section
+    first = data["metrics"][0].name if data.get("metrics") else ""
+    if first.startswith("val_") and "metric" not in tree.entries:
+        (metric,) = find_models(fields["metric"])
+        data["metric"] = metric.model_validate({"name": first})
     # a stand-in for the parameters, so that faults of the rest do not wait until theirs are mended
     validate(model, data | {"parameters": {"epochs": Constant(value=1)}}, tree, (), bad, faults)
     defaults = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}

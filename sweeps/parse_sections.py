@@ -22,7 +22,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         "program": "this project trains its own models: name one as parameters.model",
         "command": "this project trains its own models: name one as parameters.model",
         "entity": "name the MLflow server in MLFLOW_TRACKING_URI",
-        "metrics": "give one metric:",
     },
     "parameter": {},
 }
@@ -190,6 +189,28 @@ def take_mappings(entry: Entry, path: KeyPath, data: dict[str, Any], bad: set[st
         data[path[-1]] = tuple(made)
     else:
         bad.add(path[-1])
+
+
+def take_sections(
+    entry: Entry, model: type[BaseModel], path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]
+) -> None:
+    """Puts a list of models into the data, or its key among the bad ones; null is an empty one."""
+    node = entry.node
+    if is_null(node):
+        return
+    if not isinstance(node, Items):
+        place = entry.key_place if isinstance(node, Scalar) and node.empty else node.place
+        faults.append(place.fault(path, f"found {describe(node)}; allowed: a list of mappings"))
+        bad.add(path[-1])
+        return
+    made = [
+        parse_section(Entry(item.place, item), model, (*path, str(index)), faults)
+        for index, item in enumerate(node.items)
+    ]
+    if None in made:
+        bad.add(path[-1])
+    else:
+        data[path[-1]] = tuple(made)
 
 
 def take_value(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> Scalar | None:

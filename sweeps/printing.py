@@ -94,6 +94,7 @@ def print_leaderboard(console: Console, table: SweepTable) -> None:
     from rich.table import Table
 
     from tracking.leaderboard import build_leaderboard, format_cells
+    from tracking.pareto import format_front
 
     header, rows = format_cells(build_leaderboard(table))
     shown = Table(box=None, pad_edge=False, header_style="bold", title=table.sweep_id, title_justify="left")
@@ -102,6 +103,14 @@ def print_leaderboard(console: Console, table: SweepTable) -> None:
     for row in rows:
         shown.add_row(*row)
     console.print(shown)
+    if table.metrics:
+        columns, lines = format_front(table)
+        front = Table(box=None, pad_edge=False, header_style="bold", title="Pareto front", title_justify="left")
+        for index, column in enumerate(columns):
+            front.add_column(column, justify="left" if index == 0 else "right")
+        for line in lines:
+            front.add_row(*line)
+        console.print(front)
 
 
 def table_facts(table: SweepTable) -> dict[str, Any]:
@@ -109,11 +118,19 @@ def table_facts(table: SweepTable) -> dict[str, Any]:
     from dataclasses import asdict
 
     from tracking.leaderboard import build_leaderboard
+    from tracking.pareto import find_front
 
+    names = [name for name, _ in table.metrics]
+    front = (
+        [{"trial": each.trial.trial_id, **dict(zip(names, each.values, strict=True))} for each in find_front(table)]
+        if table.metrics
+        else []
+    )
     return {
         "sweep_id": table.sweep_id,
         "leaderboard": [asdict(row) for row in build_leaderboard(table)],
         "notices": list(table.notices),
+        **({"front": front} if table.metrics else {}),
     }
 
 

@@ -14,7 +14,8 @@ from trainer.config import Value
 if TYPE_CHECKING:
     import numpy as np
 
-    from sweeps.ledger import Goal, TrialEntry
+    from sweeps.ledger import TrialEntry
+    from sweeps.objectives import Goal, Objective
 
 MAX_DRAWS = 10_000  # of which one has to fulfil the constraints
 
@@ -30,6 +31,7 @@ class Search:
         num_trials: Search trials of the arm, None where only time ends the search.
         constraints: What every configuration fulfils.
         points: Configurations, or parts of some, that the first trials have.
+        metrics: What it is judged by, where that is more than one.
         impute: What counts where a trial diverged or failed, as in the sweep file.
     """
 
@@ -39,6 +41,7 @@ class Search:
     num_trials: int | None = None
     constraints: tuple[Constraint, ...] = ()
     points: tuple[Mapping[str, Value], ...] = ()
+    metrics: tuple[Objective, ...] = ()
     impute: str | None = None
 
     def point(self, number: int) -> Mapping[str, Value]:

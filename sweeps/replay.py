@@ -55,7 +55,7 @@ def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]
     epoch, metrics = content["epoch"], content["metrics"]
     score = metrics[sweep.spec.metric.name]
     seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
-    if sweep.ledger.record_epoch(trial_id, epoch, score, seconds):
+    if sweep.ledger.record_epoch(trial_id, epoch, score, seconds, metrics):
         entry = sweep.ledger.entries[trial_id]
         entry.marks.update(content.get("marks", {}))
         if entry.stage == STAGE_SEARCH:

@@ -59,6 +59,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             num_trials=self._sweep.num_trials[arm.name],
             constraints=tuple(map(parse_constraint, spec.constraints)),
             points=tuple(point for point in spec.points if contains(arm, point)),
+            metrics=spec.metrics,
             impute=spec.metric.impute,
         )
         proposer = method.build(search)

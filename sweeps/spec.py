@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from sweeps.distributions import Categorical, Constant, Frozen, IntUniform, LogUniformValues, Uniform, fault_at
 from sweeps.errors import SpecError, SpecFault
 from sweeps.halving import Asha
+from sweeps.objectives import GOALS, Goal, Objective
 from sweeps.parameters import Choices, Parameter
 from sweeps.quantized import QUniform
 from sweeps.rules import EarlyTerminate
@@ -38,9 +39,6 @@ __all__ = [
     "dump_spec",
     "load_spec",
 ]
-
-Goal = Literal["maximize", "minimize"]
-GOALS: Mapping[str, Goal] = {"val_accuracy": "maximize", "val_loss": "minimize"}
 
 
 class Metric(Frozen):
@@ -140,6 +138,11 @@ class SweepSpec(Frozen):
         default="bayes", description="How trials are proposed."
     )
     metric: Metric = Field(default=Metric(), description="What decides between trials.")
+    metrics: tuple[Objective, ...] = Field(
+        default=(),
+        description="Several metrics in the place of one: the search looks for trials that no other beats in all of "
+        "them. Early stopping and retraining go by the first.",
+    )
     compare: tuple[str, ...] = Field(
         default=(), description="The parameter whose values are the arms; of several, every combination is one."
     )
@@ -185,6 +188,16 @@ class SweepSpec(Frozen):
         for key in ("trials", "trials_per_arm"):
             if self.run_cap is not None and getattr(self.budget, key) is not None:
                 raise fault_at("run_cap", f"excludes budget.{key}; keep one of the two", "budget")
+        return self
+
+    @model_validator(mode="after")
+    def _check_metrics(self) -> SweepSpec:
+        first = self.metrics[0].name if self.metrics else self.metric.name
+        if not first.startswith("val_"):
+            message = f"begins with {first}, by which nothing can be stopped or retrained; begin with val_accuracy"
+            raise fault_at("metrics", message)
+        if self.metric.name != first:
+            raise fault_at("metrics", f"begins with {first}, and metric is another", "metric")
         return self
 
     @model_validator(mode="after")
@@ -239,7 +252,7 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
     return SweepSpec.model_validate(draft)
 
 
-_LISTS = ("compare", "constraints", "prior", "points")  # left out where they are empty
+_LISTS = ("compare", "constraints", "prior", "points", "metrics")  # left out where they are empty
 
 
 def dump_spec(spec: SweepSpec) -> str:
@@ -248,6 +261,9 @@ def dump_spec(spec: SweepSpec) -> str:
 
     data = spec.model_dump(exclude={"parameters", *_LISTS}, exclude_none=True)
     lists = {key: list(getattr(spec, key)) for key in _LISTS}
+    lists["metrics"] = [metric.model_dump(exclude_none=True) for metric in spec.metrics]
+    if spec.metrics:
+        del data["metric"]
     data |= {key: items[0] if len(items) == 1 and key == "compare" else items for key, items in lists.items() if items}
     return write_text({**data, "parameters": _dump_parameters(spec.parameters)})
 

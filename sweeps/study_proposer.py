@@ -26,8 +26,9 @@ class StudyProposer(Proposer):
     """Asks an Optuna sampler.
 
     Optuna hears the truth: COMPLETE with the best score, PRUNED with the score at the rung where a trial was stopped,
-    FAIL for a diverged, failed or interrupted one, unless the sweep imputes a score. Proposal n follows from the seed,
-    n and the trials before it: the sampler starts anew for each, so that a study that is told of the same trials again
+    FAIL for a diverged, failed or interrupted one, unless the sweep imputes a score. Of several metrics it hears the
+    values of completed trials, and FAIL of all others. Proposal n follows from the seed, n and the trials
+    before it: the sampler starts anew for each, so that a study that is told of the same trials again
     goes on alike. (To the bit, but for distributions that Optuna does not have, whose values, rounded to multiples of
     q, do not tell which quantile they came from.)
 
@@ -42,7 +43,8 @@ class StudyProposer(Proposer):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._search = search
         self._build_sampler = build_sampler
-        self._study = optuna.create_study(direction=search.goal, pruner=optuna.pruners.NopPruner())
+        directions = [metric.direction for metric in search.metrics] or [search.goal]
+        self._study = optuna.create_study(directions=directions, pruner=optuna.pruners.NopPruner())
         self._trials: dict[int, optuna.Trial] = {}
         self._worst = math.nan  # score that Optuna was told
 
@@ -85,6 +87,9 @@ class StudyProposer(Proposer):
         import optuna
 
         trial = self._trials.pop(entry.number)
+        if self._search.metrics:
+            self._tell_all(trial, entry)
+            return
         if entry.epoch and math.isfinite(entry.last_score):  # TPE would take a NaN for a value
             trial.report(entry.last_score, entry.epoch)
         score = self._find_score(entry)
@@ -94,6 +99,16 @@ class StudyProposer(Proposer):
             self._study.tell(trial, score)
         elif entry.paused or entry.state is TrialState.EARLY_STOPPED:
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+    def _tell_all(self, trial: optuna.Trial, entry: TrialEntry) -> None:
+        """Closes a trial that is judged by several metrics: Optuna takes no part of one that was stopped."""
+        import optuna
+
+        values = [entry.values.get(metric.name, math.nan) for metric in self._search.metrics]
+        if entry.state is TrialState.COMPLETED and all(map(math.isfinite, values)):
+            self._study.tell(trial, values)
         else:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
 

@@ -13,6 +13,7 @@ SWEEP_DATASET = "sweep.dataset"
 SWEEP_FALLBACK = "sweep.fallback"
 SWEEP_GOAL_METRIC = "sweep.goal_metric"
 SWEEP_GOAL = "sweep.goal"
+SWEEP_METRICS = "sweep.metrics"  # where there are several: names and directions, the goal among them
 SWEEP_COMPARE = "sweep.compare"
 SWEEP_ARMS = "sweep.arms"  # JSON list
 SWEEP_SEARCHED = "sweep.searched"  # JSON list

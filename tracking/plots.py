@@ -9,6 +9,7 @@ from __future__ import annotations
 from tracking.curves import build_best_curves, build_median_curves, build_trial_curves
 from tracking.effects import build_effect
 from tracking.names import VAL_ACCURACY, VAL_LOSS
+from tracking.pareto import build_front_plot
 from tracking.plot_style import Plot
 from tracking.table import SweepTable
 
@@ -23,6 +24,7 @@ def build_plots(table: SweepTable) -> tuple[Plot, ...]:
     effects = [name for name in FIRST_EFFECTS if name in searched]
     effects += [name for name in searched if name not in effects]
     plots = (
+        build_front_plot(table),
         build_best_curves(table, VAL_ACCURACY),
         build_median_curves(table, VAL_ACCURACY),
         build_best_curves(table, VAL_LOSS),

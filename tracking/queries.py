@@ -235,6 +235,7 @@ def _load_sweep(client: MlflowClient, sweep_id: str) -> SweepTable:
         sweep_file=artifacts[names.SWEEP_FILE_ARTIFACT],
         trials=tuple(sorted(trials, key=lambda row: _order(row, arms))),
         notices=(*json.loads(tags[names.SWEEP_NOTICES]), *missing),
+        metrics=tuple((name, goal) for name, goal in json.loads(tags.get(names.SWEEP_METRICS, "[]"))),
     )
 
 

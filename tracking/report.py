@@ -24,6 +24,7 @@ from tracking.leaderboard import (
     searched_parameters,
 )
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TEST_ACCURACY, VAL_ACCURACY
+from tracking.pareto import format_front
 from tracking.plot_style import arm_color, title_of
 from tracking.plots import Plot, build_plots
 from tracking.table import SweepTable, TrialRow, format_value
@@ -54,6 +55,7 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
         (
             *_build_head(table, rows),
             _build_leaderboard(table, rows),
+            _build_front(table),
             _build_plots(build_plots(table)),
             _build_trials(table, STAGE_CONFIRM, "Retrained", "The best settings of each arm, trained in full again."),
             _build_trials(table, STAGE_SEARCH, "All trials", "Best first."),
@@ -122,6 +124,16 @@ def _build_leaderboard(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str
     lines = [[_build_arm(table, line[0]), *(escape(cell) for cell in line[1:])] for line in cells]
     shown = _build_table("leaderboard", "Leaderboard", header, lines, classes)
     return _build_section("Leaderboard", "One row per arm. Test pictures are read by retrained trials only.", shown)
+
+
+def _build_front(table: SweepTable) -> str:
+    if not table.metrics:
+        return ""
+    header, rows = format_front(table)
+    classes = ["strong", *["number"] * (len(header) - 1)]
+    shown = _build_table("front", "Pareto front", header, [[escape(cell) for cell in row] for row in rows], classes)
+    note = "Of the trials that ran to their end, those that no other beats in all metrics."
+    return _build_section("Pareto front", note, shown)
 
 
 def _build_plots(plots: Sequence[Plot]) -> str:

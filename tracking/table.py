@@ -79,6 +79,7 @@ class SweepTable:
         searched: Parameters that vary.
         sweep_file: The text that the user wrote.
         notices: What a reader must know before any number, such as a fallback to synthetic pictures.
+        metrics: Of a sweep that is judged by several: each metric with its goal, `goal_metric` first.
     """
 
     sweep_id: str
@@ -94,6 +95,7 @@ class SweepTable:
     sweep_file: str
     trials: tuple[TrialRow, ...]
     notices: tuple[str, ...] = ()
+    metrics: tuple[tuple[str, str], ...] = ()
 
     @property
     def compared(self) -> tuple[str, ...]:

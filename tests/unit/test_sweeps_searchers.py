@@ -65,7 +65,8 @@ def finish(searcher: ArmSearcher, ray_id: str, score: float, epochs: int = 9, **
     """Plays a trial through: every epoch to the ledger, its end to the searcher."""
     trial_id = searcher._of_ray[ray_id].trial_id
     for epoch in range(1, epochs + 1):
-        ledger_of(searcher).record_epoch(trial_id, epoch, score, 1.0)
+        metrics = {"val_accuracy": score, "train_seconds": 2.0}
+        ledger_of(searcher).record_epoch(trial_id, epoch, score, 3.0, metrics)
     searcher.on_trial_complete(ray_id, {"epoch": epochs, "val_accuracy": score, "stop_reason": "epochs", **result})
 
 
@@ -300,6 +301,34 @@ def test_what_diverged_counts_as_the_sweep_says(impute: str, expected: float, tm
     proposer = searcher._proposers["sgd"]
     assert isinstance(proposer, StudyProposer)
     assert [trial.value for trial in proposer.study.trials] == [0.2, expected]
+
+
+@pytest.mark.parametrize(
+    "method", [method.name for method in METHODS.values() if method.learns and method.takes_metrics]
+)
+def test_of_several_metrics_a_study_hears_all(method: str, tmp_path: Path) -> None:
+    text = SWEEP + "metrics: [{name: val_accuracy}, {name: train_seconds}]\n"
+    searcher = build_searcher(tmp_path, method, text=text)
+    requests = play(searcher)
+    assert requests == play(build_searcher(tmp_path, method, text=text))
+    proposer = searcher._proposers["sgd"]
+    assert isinstance(proposer, StudyProposer)
+    assert [each.name for each in proposer.study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert [trial.values for trial in proposer.study.trials] == [
+        [pytest.approx(0.5 + (number + 1) / 1000), 18.0] for number in (0, 2, 4, 6)
+    ]
+
+
+def test_of_several_metrics_a_study_hears_nothing_of_what_was_stopped(tmp_path: Path) -> None:
+    text = SWEEP + "metrics: [{name: val_accuracy}, {name: train_seconds}]\n"
+    searcher = build_searcher(tmp_path, "bayes", text=text)
+    searcher.suggest("0")
+    searcher._of_ray["0"].stop_reason = "asha: rank 3 of 3"
+    ledger_of(searcher).record_epoch("sgd-000", 1, 0.4, 1.0, {"val_accuracy": 0.4, "train_seconds": 1.0})
+    searcher.on_trial_complete("0", {"epoch": 1, "val_accuracy": 0.4})
+    proposer = searcher._proposers["sgd"]
+    assert isinstance(proposer, StudyProposer)
+    assert [trial.state for trial in proposer.study.trials] == [optuna.trial.TrialState.FAIL]
 
 
 def test_when_the_time_is_up_the_best_are_still_retrained(tmp_path: Path) -> None:

@@ -731,3 +731,13 @@ def test_a_class_of_torch_is_taken_for_the_row_of_that_name(tmp_path: Path) -> N
     file.write_text("method: grid\nparameters: {optimizer: SGD}")
     with pytest.raises(SpecError, match="did you mean 'sgd'"):
         load_spec(file)
+
+
+def test_of_several_metrics_the_first_is_the_one_that_stops_and_retrains(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("method: grid\nmetrics: [{name: val_loss}, {name: train_seconds}]\nparameters: {lr: 0.1}")
+    spec = load_spec(file)
+    assert (spec.metric.name, spec.metric.goal) == ("val_loss", "minimize")
+    assert [metric.direction for metric in spec.metrics] == ["minimize", "minimize"]
+    file.write_text(dump_spec(spec))
+    assert load_spec(file) == spec
