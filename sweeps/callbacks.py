@@ -15,6 +15,8 @@ from ray.tune.experiment import Trial
 
 from sweeps.cluster import count_slots_now
 from sweeps.ledger import TrialEntry
+from sweeps.rules import RULES
+from sweeps.space import build_arms, searched
 from sweeps.state import RunningSweep
 from tracking.names import (
     BEST_EPOCH,
@@ -23,6 +25,7 @@ from tracking.names import (
     HEALTH_PREFIX,
     HESSIAN_LARGEST,
     HESSIAN_SMALLEST,
+    SETTING_PREFIX,
     TEST_ACCURACY,
     TEST_LOSS,
     TRAIN_SECONDS,
@@ -48,6 +51,9 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
     def __init__(self, sweep: RunningSweep) -> None:
         self._sweep = sweep
         self._next_count_at = time.monotonic() + _COUNT_SECONDS
+        rule = sweep.spec.early_terminate
+        changes = rule is not None and RULES[rule.type].changes_settings
+        self._changing = {arm.name: searched(arm) for arm in build_arms(sweep.spec)} if changes else {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002
         """Counts how many trials can run at a time: nodes that joined get some, nodes that left get none."""
@@ -74,6 +80,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
             for name, value in result.items()
             if name in EPOCH_METRICS or name.startswith(HEALTH_PREFIX)
         }
+        metrics |= self._list_settings(entry)
         entry.marks.update({tag: result[key] for key, tag in _MARKS.items() if key in result})
         entry.summary.update({name: float(result[name]) for name in _SUMMARY if name in result})
         score = metrics.get(self._sweep.spec.metric.name)
@@ -85,6 +92,15 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
             marks = entry.marks if entry.pausing else None
             self._sweep.recorder.record_epoch(entry.trial_id, result["epoch"], metrics, marks)
             self._sweep.notify(entry, "epoch")
+
+    def _list_settings(self, entry: TrialEntry) -> dict[str, float]:
+        """The numbers among the settings that are searched, where a rule changes them as training goes on."""
+        numbers = {name: entry.parameters.get(name) for name in self._changing.get(entry.arm, ())}
+        return {
+            f"{SETTING_PREFIX}{name}": float(value)
+            for name, value in numbers.items()
+            if isinstance(value, int | float) and not isinstance(value, bool)
+        }
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Closes the run as the searcher settled it; that of a paused trial stays open."""
@@ -128,7 +144,14 @@ def open_trial(sweep: RunningSweep, entry: TrialEntry) -> None:
     if not entry.started:
         entry.started = True
         sweep.recorder.start_trial(
-            TrialRecord(entry.trial_id, entry.number, entry.arm, entry.stage, entry.seed, entry.parameters)
+            TrialRecord(
+                entry.trial_id,
+                entry.number,
+                entry.arm,
+                entry.stage,
+                entry.seed,
+                entry.first_parameters or entry.parameters,
+            )
         )
         sweep.notify(entry, "started")
 

@@ -11,6 +11,7 @@ from sweeps.median import Median
 from sweeps.methods import METHODS
 from sweeps.objectives import Objective
 from sweeps.parameters import Choices, Parameter
+from sweeps.pbt import Pbt
 from sweeps.space import Arm, contains, count_configurations, list_varying, num_dimensions, split_arms
 from sweeps.tree import KeyPath, Section, find_entry, key_place, list_place, value_place
 from trainer.config import SETTINGS, Value, known_names
@@ -46,6 +47,7 @@ def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFau
     faults += _find_constraint_faults(draft.get("constraints", ()), tree)
     faults += _find_unused(draft, tree)
     faults += _find_metrics_faults(draft, tree)
+    faults += _find_pbt_faults(draft, tree)
     faults += _find_floor_faults(draft, tree)
     if parameters.get("evaluate_on") == Constant(value="test"):
         faults += _find_choosing(draft, tree)
@@ -138,9 +140,8 @@ def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
             faults.append(value_place(tree, path).fault(path, f"found {found}; allowed: {allowed}{by_default}"))
             return
     if not isinstance(rule, Median) and not rule.rungs(epochs):
-        message = (
-            f"no rung lies between epoch 1 and parameters.epochs, {epochs}{by_default}; give fewer s or a smaller eta"
-        )
+        remedy = "a smaller interval" if isinstance(rule, Pbt) else "fewer s or a smaller eta"
+        message = f"no rung lies between epoch 1 and parameters.epochs, {epochs}{by_default}; give {remedy}"
         faults.append(key_place(tree, ("early_terminate",)).fault(("early_terminate",), message))
 
 
@@ -242,6 +243,24 @@ def _find_metrics_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[Sp
     if draft.get("prior"):
         message = "found with metrics; trials of earlier sweeps have one score; remove it"
         yield key_place(tree, ("prior",)).fault(("prior",), message)
+
+
+def _find_pbt_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of what does not go with settings that change while a trial runs."""
+    if not isinstance(draft.get("early_terminate"), Pbt):
+        return
+    method, budget, confirm = draft.get("method"), draft.get("budget"), draft.get("confirm")
+    if method is not None and METHODS[method].learns:
+        message = f"found {method} with pbt, whose trials do not keep their settings; allowed: grid, random or sobol"
+        yield value_place(tree, ("method",)).fault(("method",), message)
+    counts = budget is None or "run_cap" not in draft or draft["run_cap"] or budget.trials or budget.trials_per_arm
+    if method in ("random", "sobol") and not counts:
+        message = "pbt needs to know the size of the population; give trials_per_arm"
+        yield key_place(tree, ("budget",)).fault(("budget",), message)
+    if confirm is not None and confirm.top:
+        path: KeyPath = ("confirm", "top") if find_entry(tree, ("confirm", "top")) else ("confirm",)
+        message = f"found {confirm.top} with pbt, whose changes no retraining repeats; write confirm: {{top: 0}}"
+        yield key_place(tree, path).fault(path, message)
 
 
 def _find_floor_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:

@@ -152,15 +152,17 @@ def _run(
     arms = build_arms(spec)
     prior = load_prior(spec, arms, home.tracking_uri, folder.prior)
     arm_names = tuple(arm.name for arm in arms)
+    num_trials = num_search_trials(spec, arms)
+    num_epochs = int(constant_of(spec, "epochs")) if spec.early_terminate is not None else 0
     recorder = Recorder(home.tracking_uri, folder.journal, artifact_root=home.artifact_root)
     sweep = RunningSweep(
         sweep_id=sweep_id,
         spec=spec,
         ledger=Ledger(spec.metric.goal, arm_names),
-        rules=ArmRules(arm_names, spec.early_terminate, int(constant_of(spec, "epochs"))),
+        rules=ArmRules(arm_names, spec.early_terminate, num_epochs, num_trials, spec.seed),
         recorder=recorder,
         folder=folder,
-        num_trials=num_search_trials(spec, arms),
+        num_trials=num_trials,
         slots=prepared.slots,
         listeners=[*listeners, log_to(folder.driver_log)],
     )

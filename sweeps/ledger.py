@@ -34,6 +34,9 @@ class TrialEntry:
     started: bool = False
     pausing: bool = False  # has been told to pause, and its process has not let go of it yet
     paused: bool = False  # at a rung, until it has earned to go on
+    first_parameters: Mapping[str, Value] | None = None  # those that it began with, where they have changed
+    donor_id: str = ""  # of the trial whose weights it took over last
+    donor_epoch: int = 0  # after which it did
     part: int = 0  # how often it has gone on after a pause, under this driver
     train_seconds: float = 0.0
     values: dict[str, float] = field(default_factory=dict)  # what it has come to, of each metric it may be judged by
@@ -126,6 +129,11 @@ class Ledger:
             improved = is_better(entry.best_score, tally.best_score, self.goal)
             tally.best_score = entry.best_score if improved else tally.best_score
             tally.num_without_better = 0 if improved else tally.num_without_better + 1
+
+    def pause(self, entry: TrialEntry) -> None:
+        """Takes in that a trial waits; one that has got so far is no failure."""
+        entry.pausing, entry.paused = False, True
+        self.consecutive_failures = self.tallies[entry.arm].consecutive_failures = 0
 
     def forgive(self) -> None:
         """Counts failures in a row from 0 again."""

@@ -159,7 +159,7 @@ def _play(
             seconds, setup, test = _find_seconds(parameters, costs)
             confirm.append(setup + TRIAL_SECONDS + seconds * num_epochs(parameters) + test)
     longest = max(len(trial.scores) for known in trials.values() for trial in known)
-    rules = ArmRules(tuple(trials), spec.early_terminate, longest)
+    rules = ArmRules(tuple(trials), spec.early_terminate, longest, limits, spec.seed)
     return simulate(trials, {arm: rules[arm] for arm in trials}, slots), confirm
 
 

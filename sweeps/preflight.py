@@ -14,6 +14,7 @@ from sweeps.distributions import Constant
 from sweeps.errors import BadUsage, Unreachable
 from sweeps.home import Home
 from sweeps.parameters import Choices
+from sweeps.rules import RULES
 from sweeps.spec import SweepSpec
 from tracking.connection import TrackingUnavailable, check_tracking
 from trainer.config import SETTINGS, ConfigError
@@ -24,6 +25,11 @@ MIN_FREE_BYTES = 200 * 2**20
 _REPRODUCTION = (
     "REPRODUCTION (evaluate_on: test): no pictures were held out for validation; what is called validation here was "
     "computed on the test pictures, every epoch, to compare with published curves. Choose nothing by it."
+)
+
+_CHANGING = (
+    "POPULATION BASED TRAINING: settings changed while trials ran. Those shown of a trial are the ones that it began "
+    "with; what they were in each epoch is in its metrics setting.*, whose copy it became in its tag trial.lineage."
 )
 
 
@@ -53,6 +59,8 @@ def prepare(spec: SweepSpec, home: Home) -> Prepared:
         fell_back = bool(notices)
         if constant_of(spec, "evaluate_on") == "test":
             notices = (*notices, _REPRODUCTION)
+        if spec.early_terminate is not None and RULES[spec.early_terminate.type].changes_settings:
+            notices = (*notices, _CHANGING)
         _check_fit(spec, data)
         cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
         slots = count_slots(spec.resources)

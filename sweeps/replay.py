@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweeps.budgets import find_shortfall
+from sweeps.exploit import go_on
 from sweeps.ledger import TrialEntry
 from tracking.names import STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
 
@@ -54,6 +55,9 @@ def _start(sweep: RunningSweep, trial: Mapping[str, Any]) -> None:
 def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:
     epoch, metrics = content["epoch"], content["metrics"]
     score = metrics[sweep.spec.metric.name]
+    known = sweep.ledger.entries[trial_id]
+    if known.paused and epoch > known.epoch:
+        go_on(sweep, known)
     seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
     if sweep.ledger.record_epoch(trial_id, epoch, score, seconds, metrics):
         entry = sweep.ledger.entries[trial_id]
@@ -74,6 +78,8 @@ def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None
     entry.summary.update(content["metrics"])
     entry.marks.update(content.get("marks", {}))  # journals of before November 25, 2026 have none
     sweep.ledger.end(trial_id, state, content["stop_reason"])
+    if entry.stage == STAGE_SEARCH and state in (TrialState.FAILED, TrialState.EARLY_STOPPED):
+        sweep.rules[entry.arm].forget(entry.number)
     if entry.stage == STAGE_SEARCH and state in (TrialState.COMPLETED, TrialState.DIVERGED):
         score = math.nan if state is TrialState.DIVERGED else sweep.sign * entry.last_score
         sweep.rules[entry.arm].record_ended(entry.number, entry.epoch, score)

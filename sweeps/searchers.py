@@ -13,6 +13,7 @@ from sweeps.budgets import find_halt, is_plateau
 from sweeps.callbacks import close_trial, open_trial
 from sweeps.confirm import build_confirm_trials, derive_seed, trial_seed
 from sweeps.constraints import parse_constraint
+from sweeps.exploit import go_on
 from sweeps.ledger import TrialEntry
 from sweeps.methods import METHODS
 from sweeps.prior import Prior
@@ -94,12 +95,14 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         if entry.ended:
             return
         if entry.pausing and not error:
-            entry.pausing, entry.paused = False, True
+            self._sweep.ledger.pause(entry)
             self._proposers[entry.arm].tell(entry)
             return
         self._sweep.ledger.end(entry.trial_id, *conclude(entry, result or {}, error))
         if entry.stage == STAGE_SEARCH:
             self._proposers[entry.arm].tell(entry)
+            if entry.state in (TrialState.FAILED, TrialState.EARLY_STOPPED):
+                self._sweep.rules[entry.arm].forget(entry.number)
 
     def _check_budgets(self) -> None:
         if reason := find_halt(self._sweep.spec, self._sweep.ledger):
@@ -119,7 +122,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         for arm in sorted(self._arms, key=lambda arm: tallies[arm.name].num_epochs):
             entry = None if self._sweep.search_end(arm.name) else self._find_promoted(arm.name)
             if entry is not None:
-                entry.paused = False
+                go_on(self._sweep, entry)
                 entry.part += 1
                 self._proposers[arm.name] = self._build_proposer(arm)  # a study cannot reopen what it was told
                 return self._go_on(entry)
@@ -154,10 +157,15 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             entry.number,
             entry.stage == STAGE_CONFIRM,
             entry.parameters,
-            tuple(str(folder) for folder in self._sweep.folder.checkpoints(entry.trial_id)),
+            self._list_checkpoints(entry.trial_id),
             self._sweep.rules[entry.arm].pause_epochs if entry.stage == STAGE_SEARCH else (),
             entry.part,
+            self._list_checkpoints(entry.donor_id) if entry.donor_id else (),
+            entry.donor_epoch,
         )
+
+    def _list_checkpoints(self, trial_id: str) -> tuple[str, ...]:
+        return tuple(str(folder) for folder in self._sweep.folder.checkpoints(trial_id))
 
     def _next_search(self) -> TrialRequest | None:
         if self._sweep.halted or is_plateau(self._sweep.spec, self._sweep.ledger):

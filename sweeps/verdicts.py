@@ -40,6 +40,13 @@ class Rule(ABC):
     def record_ended(self, trial: int, epoch: int, score: float) -> None:  # noqa: B027
         """Takes in that a trial ended by itself after an epoch; with a score of NaN if it diverged."""
 
+    def forget(self, trial: int) -> None:  # noqa: B027
+        """Takes in that a trial failed, which says nothing about its settings."""
+
+    def find_donor(self, trial: int, epoch: int) -> int | None:  # noqa: ARG002
+        """The trial whose weights and settings another goes on with after a pause at an epoch; None for its own."""
+        return None
+
     def next_promoted(self) -> int | None:
         """The paused trial that has earned most to go on, None where there is none; asking changes nothing."""
         return None

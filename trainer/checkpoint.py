@@ -56,12 +56,14 @@ def write_checkpoint(run: TrainingRun, directory: Path) -> Path:
     return target
 
 
-def load_checkpoint(run: TrainingRun, directory: Path) -> None:
+def load_checkpoint(run: TrainingRun, directory: Path, *, takes_over: bool = False) -> None:
     """Makes a run go on from a checkpoint, with the numbers that the run that wrote it would have had.
 
     Args:
         run: Made with the same configuration and data.
         directory: Where `write_checkpoint` wrote.
+        takes_over: Whether it may have been made with other settings, of which the run then keeps its own; the network
+            has to be the same.
 
     Raises:
         CheckpointError: There is no checkpoint, it cannot be read, or it is one of another configuration or other data.
@@ -82,13 +84,16 @@ def load_checkpoint(run: TrainingRun, directory: Path) -> None:
         raise CheckpointError(f"{path} cannot be read ({error}); take an earlier checkpoint or begin anew") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint that this version can read; begin anew")
-    differences = _find_differences(run, content)
+    differences = _find_differences(run, content, of_settings=not takes_over)
     if differences:
         raise CheckpointError(
             f"{path} belongs to another training: {'; '.join(differences)}; resume with the settings and pictures that "
             "it was made with, or begin anew"
         )
-    run.load_state_dict(content["state"])
+    if takes_over:
+        run.take_over(content["state"], build_trial_config(content["parameters"]))
+    else:
+        run.load_state_dict(content["state"])
 
 
 def _check_whole(path: Path) -> None:
@@ -99,7 +104,7 @@ def _check_whole(path: Path) -> None:
         raise zipfile.BadZipFile(f"{damaged} is not as it was written")
 
 
-def _find_differences(run: TrainingRun, content: dict[str, Any]) -> list[str]:
+def _find_differences(run: TrainingRun, content: dict[str, Any], *, of_settings: bool) -> list[str]:
     """What of configuration, data and arithmetic is not as the checkpoint has it, in words."""
     saved, wanted = content["parameters"], run.config.to_parameters()
     with suppress(ConfigError):  # settings that have come since then had their defaults
@@ -107,7 +112,7 @@ def _find_differences(run: TrainingRun, content: dict[str, Any]) -> list[str]:
     differences = [
         f"{name} was {_show(saved, name)} and is {_show(wanted, name)}"
         for name in dict.fromkeys((*wanted, *saved))
-        if name != "data_dir" and _show(saved, name) != _show(wanted, name)
+        if of_settings and name != "data_dir" and _show(saved, name) != _show(wanted, name)
     ]
     if content["data_digest"] != run.data_digest:
         differences.append("its pictures were others")

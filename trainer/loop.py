@@ -206,6 +206,23 @@ class TrainingRun:
         self._first_loss = state["first_loss"]
         self._selection.load_state_dict(state["selection"])
 
+    def take_over(self, state: Mapping[str, Any], config: TrialConfig) -> None:
+        """Goes on from the state of a run of the same network and data, with settings of its own from here on.
+
+        Args:
+            state: Of that run.
+            config: Of that run.
+        """
+        other = TrainingRun(config, self._data, device=str(self.device))
+        # What its optimizer's groups hold that does not come from its settings is part of the state.
+        own = [
+            {key: value for key, value in mine.items() if key != "params" and value != its.get(key)}
+            for mine, its in zip(self.optimizer.param_groups, other.optimizer.param_groups, strict=True)
+        ]
+        self.load_state_dict(state)
+        for group, settings in zip(self.optimizer.param_groups, own, strict=True):
+            group.update(settings)
+
     def _load_pictures(self) -> None:
         data, config = self._data, self.config
         is_full = config.batch_size == "full"

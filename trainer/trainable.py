@@ -42,6 +42,8 @@ class TrialRequest:
     ] = ()  # folders to go on from, the best first; those that cannot be used are passed over
     checkpoint_epochs: tuple[int, ...] = ()  # after which the state is saved in any case
     part: int = 0  # how often the trial has gone on after a pause
+    donor_checkpoints: tuple[str, ...] = ()  # of the trial whose weights it takes over, of which those after
+    donor_epoch: int = 0  # this epoch are meant; 0 for none
 
     def to_ray(self) -> dict[str, Any]:
         """The loose dict that Ray carries; `parse_trial` reads it back."""
@@ -127,9 +129,27 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
             except CheckpointError as error:
                 logger.warning("%s: %s", self._request.trial_id, error)
                 continue
-            if run.stop_reason is None:  # of one that was over, the last result is still wanted
+            # Of one that was over, the last result is still wanted; weights that were given up are not.
+            if run.stop_reason is None and run.epoch > self._request.donor_epoch:
                 return run
-        return None
+        return self._take_over() if self._request.donor_epoch else None
+
+    def _take_over(self) -> TrainingRun:
+        """The training of the donor, with this trial's own settings from here on."""
+        from trainer.checkpoint import CheckpointError, load_checkpoint
+
+        for folder in self._request.donor_checkpoints:
+            run = self._build_run()
+            try:
+                load_checkpoint(run, Path(folder), takes_over=True)
+            except CheckpointError as error:
+                logger.warning("%s: %s", self._request.trial_id, error)
+                continue
+            if run.epoch == self._request.donor_epoch:
+                return run
+        raise RuntimeError(
+            f"the weights that it was to go on with, after epoch {self._request.donor_epoch}, are not on the disk"
+        )
 
     def _build_run(self) -> TrainingRun:
         from trainer.loop import TrainingRun

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from sweeps.rules import RULES, ArmRules, RuleRow
+from sweeps.rules import RULES, ArmRules, RuleRow, Search
 from sweeps.simulation import KnownTrial, simulate
 from sweeps.spec import Asha, SweepSpec
 from sweeps.verdicts import GO, Rule, Verdict
@@ -19,6 +19,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "asha_promotion": {},
     "hyperband": {"min_iter": 1, "brackets": 3},
     "median": {},
+    "pbt": {"interval": 2},
 }
 PARAMETERS = {"lr": {"distribution": "constant", "value": 0.1}}
 ROWS = pytest.mark.parametrize("row", RULES.values(), ids=RULES)
@@ -28,8 +29,8 @@ def build_section(row: RuleRow) -> Any:
     return row.section.model_validate({"type": row.name, **SECTIONS[row.name]})
 
 
-def build_rule(row: RuleRow) -> Rule:
-    return row.build(build_section(row), 9)
+def build_rule(row: RuleRow, num_trials: int = 12) -> Rule:
+    return row.build(build_section(row), Search(num_epochs=9, num_trials=num_trials, seed=1))
 
 
 def judge_all(rule: Rule, events: list[tuple[int, int, float]]) -> list[Verdict]:
@@ -90,13 +91,16 @@ class TestRow:
 
     def test_a_field_at_chance_level_does_not_run_to_its_end(self, row: RuleRow) -> None:
         trials = {"all": [KnownTrial([0.1] * 9)] * 40}
-        ran = simulate(trials, {"all": build_rule(row)}, 2).arms["all"].num_epochs
+        ran = simulate(trials, {"all": build_rule(row, 40)}, 2).arms["all"].num_epochs
+        if row.changes_settings:
+            assert ran == (9,) * 40  # nobody is stopped, the worst are replaced
+            return
         full = 10 if row.name == "hyperband" else 6  # its last bracket has no rung within the first three epochs
         assert sum(epochs == 9 for epochs in ran) <= full
 
     def test_diverged_trials_are_taken_in(self, row: RuleRow) -> None:
         trials = {"all": [KnownTrial([math.nan] * 9)] * 5 + [KnownTrial([0.5] * 9)]}
-        ran = simulate(trials, {"all": build_rule(row)}, 1).arms["all"].num_epochs
+        ran = simulate(trials, {"all": build_rule(row, 6)}, 1).arms["all"].num_epochs
         assert ran[:5] == (1,) * 5
         assert ran[5] == 9
 

@@ -328,3 +328,55 @@ class TestRefuse:
         write_checkpoint(old, tmp_path)
         load_checkpoint(new, tmp_path)
         assert run_to_end(new) == run_to_end(old)
+
+
+class TestTakingOver:
+    """A run that goes on with the weights of another and its own settings."""
+
+    @pytest.mark.parametrize(
+        ("settings", "own"),
+        [
+            ({"optimizer": "adam", "lr": 0.02, "beta1": 0.5, "weight_decay": 0.1}, {"betas": (0.5, 0.999)}),
+            ({"optimizer": "adam", "lr": 0.04, "epsilon": 1e-3}, {"eps": 1e-3}),
+        ],
+        ids=str,
+    )
+    def test_weights_and_state_are_the_others_and_settings_its_own(self, data, tmp_path, settings, own):
+        donor = build_run(data, optimizer="adam", lr=0.01)
+        donor.run_epoch()
+        write_checkpoint(donor, tmp_path)
+        run = build_run(data, **settings)
+        load_checkpoint(run, tmp_path, takes_over=True)
+        assert run.epoch == 1
+        assert list_bytes(run.model) == list_bytes(donor.model)
+        (group,) = run.optimizer.param_groups
+        assert {name: group[name] for name in own} == own
+        assert group["weight_decay"] == settings.get("weight_decay", 0.0)
+        moments = [
+            [state["exp_avg"].numpy().tobytes() for state in each.optimizer.state.values()] for each in (run, donor)
+        ]
+        assert moments[0] == moments[1]
+        assert run.run_epoch().lr == settings["lr"]
+
+    def test_with_equal_settings_it_is_going_on(self, data, tmp_path):
+        whole = build_run(data, **STATEFUL)
+        whole.run_epoch()
+        write_checkpoint(whole, tmp_path)
+        run = build_run(data, **STATEFUL)
+        load_checkpoint(run, tmp_path, takes_over=True)
+        assert run_to_end(run) == run_to_end(whole)
+
+    def test_another_batch_size_gives_other_steps(self, data, tmp_path):
+        donor = build_run(data)
+        donor.run_epoch()
+        write_checkpoint(donor, tmp_path)
+        run = build_run(data, batch_size=20)
+        load_checkpoint(run, tmp_path, takes_over=True)
+        assert run.run_epoch().num_steps == 9
+
+    def test_other_pictures_are_refused_all_the_same(self, data, tmp_path):
+        donor = build_run(data)
+        donor.run_epoch()
+        write_checkpoint(donor, tmp_path)
+        with pytest.raises(CheckpointError, match="its pictures were others"):
+            load_checkpoint(build_run(draw_synthetic(200, 41)), tmp_path, takes_over=True)

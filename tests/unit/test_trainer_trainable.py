@@ -258,3 +258,47 @@ class TestResources:
         trial.save_checkpoint(str(tmp_path))
         content = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
         assert {value.device.type for value in content["state"]["model"].values()} == {"cpu"}
+
+
+class TestTakingOver:
+    """Population based training: a trial goes on as a copy of another."""
+
+    @pytest.fixture
+    def donated(self, start, tmp_path):
+        """The folders of another trial's checkpoints after its first and its second epoch, the later first."""
+        trial = start(replace(SEARCH, checkpoint_epochs=(1, 2)))
+        folders = []
+        for name in ("first", "second"):
+            result = trial.step()
+            assert result[SHOULD_CHECKPOINT]
+            (tmp_path / name).mkdir()
+            trial.save_checkpoint(str(tmp_path / name))
+            folders.insert(0, str(tmp_path / name))
+        return tuple(folders)
+
+    def build(self, donated, **fields):
+        parameters = {**SEARCH.parameters, "lr": 0.5, "seed": 9}
+        return replace(SEARCH, trial_id="adam-008", parameters=parameters, donor_checkpoints=donated, **fields)
+
+    @pytest.mark.parametrize("epoch", [1, 2])
+    def test_it_goes_on_after_the_epoch_that_is_meant_with_its_own_settings(self, start, donated, epoch):
+        result = start(self.build(donated, donor_epoch=epoch)).step()
+        assert (result["epoch"], result["lr"]) == (epoch + 1, 0.5)
+
+    def test_its_own_later_checkpoint_comes_first(self, start, donated, tmp_path):
+        trial = start(self.build(donated, donor_epoch=1))
+        trial.step()
+        (tmp_path / "own").mkdir()
+        trial.save_checkpoint(str(tmp_path / "own"))
+        result = start(self.build(donated, donor_epoch=1, checkpoints=(str(tmp_path / "own"),))).step()
+        assert result["epoch"] == 3
+
+    def test_weights_that_it_has_given_up_are_not_taken_again(self, start, donated):
+        request = self.build(donated, donor_epoch=2, checkpoints=donated[1:])
+        request = replace(request, parameters=SEARCH.parameters)  # so that they would load
+        assert start(request).step()["epoch"] == 3
+
+    def test_without_the_weights_it_fails_and_says_so(self, start, donated):
+        result = start(self.build((), donor_epoch=2)).step()
+        assert result[REPORTED_AT_END] == "failed"
+        assert "after epoch 2, are not on the disk" in result["failure"]
