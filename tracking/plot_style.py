@@ -119,7 +119,7 @@ def style_figure(figure: go.Figure, metric: str, *, height: int = HEIGHT) -> go.
         legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "title_text": ""},
     )
     figure.update_xaxes(**axis, showgrid=False)
-    figure.update_yaxes(**axis, tickformat=".0%" if is_fraction(metric) else None)
+    figure.update_yaxes(**axis, tickformat=".2~%" if is_fraction(metric) else None)
     return figure
 
 
