@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from trainer.arithmetic import autocast, choose_precision, exact_arithmetic
 from trainer.batches import Augmentation, PictureStore, draw_augmentation, draw_mixing
 from trainer.config import TrialConfig, get_row
 from trainer.curvature import Curvature, measure_curvature
-from trainer.data import Dataset, split_for_training
+from trainer.data import Dataset
 from trainer.epoch import EpochResult, StopReason
 from trainer.evaluation import EvaluationWeights
 from trainer.health import HealthCheck
@@ -30,6 +30,7 @@ from trainer.models import ModelRow
 from trainer.networks import Network
 from trainer.optimizers import OptimizerRow
 from trainer.randomness import build_generator
+from trainer.run_pictures import RunPictures
 from trainer.schedules import Plan, ScheduleRow
 from trainer.selection import Selection
 from trainer.settings import get_float
@@ -38,9 +39,7 @@ from trainer.step import Stepper
 __all__ = ["EpochResult", "TrainingRun", "train"]
 
 _EVALUATION_BATCH = 500
-_STATISTICS_PICTURES = 5_000  # from which batch normalisation takes its statistics for averaged weights
 _CURVATURE_PICTURES = 250
-_CHUNK = 500  # pictures whose gradient is taken at once where the batch is all of them
 _DIVERGENCE_FACTOR = 2.0  # a loss above this times its first value is diverged; protocol, rule 7
 _CHECK_STEPS = 50  # how often the CPU, where a look costs nothing, looks for a loss that is not finite
 
@@ -83,7 +82,8 @@ class TrainingRun:
         self.stop_reason: StopReason | None = None
         self.data_digest = data.digest
         self._data = data
-        self._load_pictures()
+        self._pictures = RunPictures(config, data, self.device)
+        self.channels = self._pictures.channels
         self._build_parts()
         self._order_generator = build_generator(config.seed, "order")
         self._augmentation_generator = build_generator(config.seed, "augmentation")
@@ -94,7 +94,7 @@ class TrainingRun:
     @property
     def num_held_out(self) -> int:
         """Pictures that it is evaluated on after each epoch."""
-        return len(self._held_out_indices_N)
+        return len(self._pictures.held_out_indices_N)
 
     def run_epoch(self) -> EpochResult:
         """Trains one epoch and validates; the outcome, whatever it is, is a result.
@@ -114,7 +114,9 @@ class TrainingRun:
             val_loss = val_accuracy = math.nan
             if all(map(math.isfinite, losses_S)):
                 with self._evaluation_weights.applied(self._load_for_statistics) as model, self._health.watching(model):
-                    val_loss, val_accuracy = self._evaluate(model, self._held_out_store, self._held_out_indices_N)
+                    val_loss, val_accuracy = self._evaluate(
+                        model, self._pictures.held_out, self._pictures.held_out_indices_N
+                    )
                     if math.isfinite(val_loss):
                         self._out_of_patience = self._selection.end_epoch(self.epoch, val_accuracy, model)
         validation_seconds = time.perf_counter() - start - train_seconds
@@ -123,7 +125,7 @@ class TrainingRun:
         diverged = not math.isfinite(val_loss) or _has_grown(losses_S, self._first_loss)
         self._end_epoch(val_loss, diverged)
         train_loss = sum(losses_S) / num_steps
-        num_samples = num_steps * self._batch_size
+        num_samples = num_steps * self._pictures.batch_size
         return EpochResult(
             epoch=self.epoch,
             train_loss=train_loss,
@@ -151,11 +153,11 @@ class TrainingRun:
             RuntimeError: No epoch has ended with a finite validation loss.
         """
         with exact_arithmetic():
-            return self._evaluate(self.build_best_model(), *self._load_test_pictures())
+            return self._evaluate(self.build_best_model(), *self._pictures.load_test())
 
     def measure_curvature(self) -> Curvature:
         """Curvature of the training loss at the last weights, on some training pictures as they are, in fp32."""
-        images_BCHW, labels_B = self._train_store.build_batch(self._sample_N[:_CURVATURE_PICTURES])
+        images_BCHW, labels_B = self._pictures.train.build_batch(self._pictures.sample_N[:_CURVATURE_PICTURES])
         loss = get_row(LossRow, "loss", self.config.loss).build(self.config.loss.settings, True)
         model = self.model.eval()
         weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -223,40 +225,6 @@ class TrainingRun:
         for group, settings in zip(self.optimizer.param_groups, own, strict=True):
             group.update(settings)
 
-    def _load_pictures(self) -> None:
-        data, config = self._data, self.config
-        is_full = config.batch_size == "full"
-        batch_size = 1 if is_full else cast("int", config.batch_size)
-        split = split_for_training(
-            data, train_size=config.train_size, batch_size=batch_size, evaluate_on=config.evaluate_on
-        )
-        self._batch_size = len(split.train_indices_N) if is_full else batch_size
-        self._chunk_size = _CHUNK if is_full else self._batch_size
-        self._train_indices_N = torch.from_numpy(split.train_indices_N).to(self.device)
-        # Mixed, since a folder of pictures has its classes one after the other.
-        sample_N = torch.randperm(len(split.train_indices_N), generator=build_generator(config.seed, "statistics"))
-        self._sample_N = self._train_indices_N[sample_N[:_STATISTICS_PICTURES].to(self.device)]
-        self._train_store = PictureStore(data.train_images_NHWC, data.train_labels_N, self.device)
-        self.channels = self._train_store.measure_channels(self._train_indices_N)
-        self._set_scaling(self._train_store)
-        self._held_out_store = self._train_store
-        self._held_out_indices_N = torch.from_numpy(split.validation_indices_N).to(self.device)
-        if config.evaluate_on == "test":
-            self._held_out_store, self._held_out_indices_N = self._load_test_pictures()
-        self._steps_per_epoch = len(split.train_indices_N) // self._batch_size
-
-    def _load_test_pictures(self) -> tuple[PictureStore, Tensor]:
-        """The test pictures on the device, and the indices of all of them."""
-        store = PictureStore(self._data.test_images_NHWC, self._data.test_labels_N, self.device)
-        self._set_scaling(store)
-        return store, torch.arange(len(store.labels_N)).to(self.device)
-
-    def _set_scaling(self, store: PictureStore) -> None:
-        if self.config.standardization == "picture":
-            store.set_standardization()
-        else:
-            store.set_normalization(*self.channels)
-
     def _build_parts(self) -> None:
         config = self.config
         with torch.random.fork_rng(devices=()):
@@ -286,9 +254,9 @@ class TrainingRun:
         self._lr = get_float(config.optimizer.settings, "lr")
         plan = Plan(
             lr=self._lr,
-            num_steps=config.epochs * self._steps_per_epoch,
-            steps_per_epoch=self._steps_per_epoch,
-            num_warmup_steps=round(config.warmup_epochs * self._steps_per_epoch),
+            num_steps=config.epochs * self._pictures.steps_per_epoch,
+            steps_per_epoch=self._pictures.steps_per_epoch,
+            num_warmup_steps=round(config.warmup_epochs * self._pictures.steps_per_epoch),
         )
         self.schedule = get_row(ScheduleRow, "schedule", config.schedule).build(config.schedule.settings, plan)
         self._evaluation_loss = get_row(LossRow, "loss", config.loss).build(config.loss.settings, False)
@@ -296,27 +264,23 @@ class TrainingRun:
     def _train_epoch(self) -> tuple[list[float], int]:
         """Loss of each step of an epoch, and how many pictures were right; ends early when a loss is not finite."""
         self.model.train()
-        num_steps, done = self._steps_per_epoch, (self.epoch - 1) * self._steps_per_epoch
-        num_train = len(self._train_indices_N)
+        pictures, num_steps = self._pictures, self._pictures.steps_per_epoch
+        done, num_train = (self.epoch - 1) * num_steps, len(pictures.train_indices_N)
         order_N = torch.randperm(num_train, generator=self._order_generator).to(self.device)
-        order_N = self._train_indices_N[order_N]
+        order_N = pictures.train_indices_N[order_N]
         augmentation = draw_augmentation(self.config, self.epoch, num_train, self._augmentation_generator, self.device)
         mixing_S = draw_mixing(self.config, self.epoch, num_steps)
         losses_S = torch.zeros(num_steps, device=self.device)
         num_correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for index in range(num_steps):
-            pictures = range(index * self._batch_size, (index + 1) * self._batch_size)
-            batches = [
-                partial(self._load, order_N, augmentation, slice(start, min(start + self._chunk_size, pictures.stop)))
-                for start in pictures[:: self._chunk_size]
-            ]
+            batches = [partial(self._load, order_N, augmentation, chunk) for chunk in pictures.list_chunks(index)]
             self._lr = self.schedule.get_lr(done + index)
             if index == num_steps - 1:
                 self._health.before_step()
             losses_S[index], logits_BK = self._stepper.step(done + index, self._lr, batches, mixing_S[index])
             self._evaluation_weights.after_step()
-            chosen_N = order_N[pictures.start : pictures.stop]
-            num_correct += (logits_BK.argmax(1) == self._train_store.labels_N[chosen_N]).sum()
+            chosen_N = order_N[index * pictures.batch_size : (index + 1) * pictures.batch_size]
+            num_correct += (logits_BK.argmax(1) == pictures.train.labels_N[chosen_N]).sum()
             # On an accelerator a look would wait for all the work that is queued.
             if self.device.type == "cpu" and index % _CHECK_STEPS == 0 and not losses_S[index].isfinite():
                 losses_S = losses_S[: index + 1]
@@ -327,14 +291,15 @@ class TrainingRun:
 
     def _load(self, order_N: Tensor, augmentation: Augmentation, chosen: slice) -> tuple[Tensor, Tensor]:
         """Pictures and labels of a part of an epoch."""
-        return self._train_store.build_augmented_batch(order_N[chosen], augmentation[chosen])
+        return self._pictures.train.build_augmented_batch(order_N[chosen], augmentation[chosen])
 
     def _load_for_statistics(self) -> Iterator[Tensor]:
         """Some training pictures as they are, for the statistics of batch normalisation."""
-        num_batches = math.ceil(len(self._sample_N) / _EVALUATION_BATCH)  # of equal sizes, since each counts the same
-        for indices_B in self._sample_N.tensor_split(num_batches):
+        sample_N = self._pictures.sample_N
+        num_batches = math.ceil(len(sample_N) / _EVALUATION_BATCH)  # of equal sizes, since each counts the same
+        for indices_B in sample_N.tensor_split(num_batches):
             with autocast(self.precision, self.device):
-                yield self._train_store.build_batch(indices_B)[0]
+                yield self._pictures.train.build_batch(indices_B)[0]
 
     @torch.no_grad()
     def _evaluate(self, model: nn.Module, store: PictureStore, indices_N: Tensor) -> tuple[float, float]:

@@ -55,7 +55,7 @@ def train_ours(data: Dataset, device: str, results: Any) -> None:
     run.run_epoch()
     epoch = run.run_epoch()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    num_validation = len(run._held_out_indices_N)
+    num_validation = run.num_held_out
     results.put(
         (
             epoch.num_samples / epoch.train_seconds,
@@ -138,14 +138,14 @@ def profile_step(data: Dataset, device: str) -> dict[str, float]:
     own = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
     total = sum(own.values())
     convolutions = sum(spent for key, spent in own.items() if "conv" in key)
-    order_N = run._train_indices_N
+    order_N = run._pictures.train_indices_N
     from trainer.batches import draw_augmentation
 
     drawn = draw_augmentation(run.config, 1, len(order_N), torch.Generator(), run.device)
     start = time.perf_counter()
     for first in range(0, len(order_N) - BATCH, BATCH):
         chosen = slice(first, first + BATCH)
-        run._train_store.build_augmented_batch(order_N[chosen], drawn[chosen])
+        run._pictures.train.build_augmented_batch(order_N[chosen], drawn[chosen])
     pictures = time.perf_counter() - start
     epoch = run.run_epoch() if run.stop_reason is None else None
     start = time.perf_counter()

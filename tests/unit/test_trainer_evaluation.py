@@ -180,7 +180,7 @@ class TestAverage:
         assert len(steps) == 3
         torch.testing.assert_close(list_weights(best), expected)
         assert not torch.allclose(list_weights(best)[0], list_weights(run.model)[0])
-        images_NCHW, labels_N = normalise(run, run._held_out_indices_N)
+        images_NCHW, labels_N = normalise(run, run._pictures.held_out_indices_N)
         with torch.no_grad():
             logits_NK = best(images_NCHW)
         assert result.val_loss == pytest.approx(nn.functional.cross_entropy(logits_NK, labels_N).item(), rel=1e-4)
@@ -191,7 +191,7 @@ class TestAverage:
         run.run_epoch()
         best = run.build_best_model()
         expected = copy.deepcopy(best)
-        update_bn([normalise(run, run._train_indices_N)[0]], expected)
+        update_bn([normalise(run, run._pictures.train_indices_N)[0]], expected)
         torch.testing.assert_close(best.state_dict(), expected.state_dict(), rtol=1e-4, atol=1e-5)
 
     def test_training_is_the_same_to_the_bit_with_and_without(self, data):
@@ -334,7 +334,7 @@ def test_resume_after_any_epoch_equals_no_pause(data, tmp_path, settings):
 
 
 def test_statistics_are_of_all_classes_also_where_pictures_are_in_their_order(monkeypatch):
-    monkeypatch.setattr("trainer.loop._STATISTICS_PICTURES", 101)
+    monkeypatch.setattr("trainer.run_pictures._STATISTICS_PICTURES", 101)
     monkeypatch.setattr("trainer.loop._EVALUATION_BATCH", 50)
     labels_N = np.sort(np.arange(240, dtype=np.int64) % 4)
     images_NHWC = np.broadcast_to((60 * labels_N)[:, None, None, None], (240, 32, 32, 3)).astype(np.uint8)

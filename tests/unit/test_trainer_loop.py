@@ -233,7 +233,7 @@ class TestEpoch:
             "lr": 0.1,
         }
         whole = run_to_end(build_run(data, **settings))
-        monkeypatch.setattr("trainer.loop._CHUNK", 100)
+        monkeypatch.setattr("trainer.run_pictures._CHUNK", 100)
         run = build_run(data, **settings)
         images, _ = watch(run)
         parted = run_to_end(run)
