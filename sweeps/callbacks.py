@@ -35,7 +35,7 @@ from tracking.names import (
     TrialState,
 )
 from tracking.recorder import TrialRecord
-from trainer.trainable import CURVATURE, HEALTH, parse_trial
+from trainer.trainable import CURVATURE, HEALTH, REPORTED_AT_END, parse_trial
 
 # Recorded once, when the trial ends: metrics, and words as tags.
 _SUMMARY = (BEST_VAL_ACCURACY, BEST_EPOCH, TEST_LOSS, TEST_ACCURACY, HESSIAN_LARGEST, HESSIAN_SMALLEST)
@@ -88,9 +88,10 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
             return
         seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
         if self._sweep.ledger.record_epoch(entry.trial_id, result["epoch"], score, seconds, metrics):
-            # A trial that waits may be closed by a later driver, which has not seen its results.
-            marks = entry.marks if entry.pausing else None
-            self._sweep.recorder.record_epoch(entry.trial_id, result["epoch"], metrics, marks)
+            kept: dict[str, Any] = {"ended": True} if REPORTED_AT_END in result else {}
+            if entry.pausing or entry.stop_reason:  # it may be closed by a later driver, which has not seen its results
+                kept = {"marks": dict(entry.marks), "summary": dict(entry.summary)}
+            self._sweep.recorder.record_epoch(entry.trial_id, result["epoch"], metrics, kept)
             self._sweep.notify(entry, "epoch")
 
     def _list_settings(self, entry: TrialEntry) -> dict[str, float]:
@@ -106,6 +107,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         """Closes the run as the searcher settled it; that of a paused trial stays open."""
         entry = self._entry(trial)
         if entry.paused:
+            self._sweep.recorder.pause_trial(entry.trial_id)
             self._sweep.notify(entry, "paused")
         else:
             self._close(entry)

@@ -142,7 +142,7 @@ def _read_plan(folder: SweepFolder) -> dict[str, Any]:
         plan: dict[str, Any] = json.loads(folder.manifest.read_text()).get("plan", {})
     except (OSError, ValueError):
         return {}
-    return plan
+    return plan and {**plan, "wall_seconds": None}  # it said nothing of the time until it was resumed
 
 
 def _run(

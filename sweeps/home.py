@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,6 +103,13 @@ class SweepFolder:
         """Folders with a checkpoint of a trial, the latest first, whichever driver it ran under."""
         found = (file for name in (trial_id, f"{trial_id}_*") for file in self.ray.glob(f"*/{name}/checkpoint_*/*.pt"))
         return tuple(sorted({file.parent for file in found}, reverse=True))
+
+    def drop_old_checkpoints(self, trial_id: str) -> None:
+        """Deletes a trial's checkpoints from before its last pause, which the latest ones take the place of."""
+        found = self.checkpoints(trial_id)
+        for folder in found:
+            if folder.parent != found[0].parent:
+                shutil.rmtree(folder, ignore_errors=True)
 
     @property
     def logs(self) -> Path:

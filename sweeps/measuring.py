@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import statistics
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from trainer.data import Dataset
     from trainer.timing import Cost
 
+logger = logging.getLogger(__name__)
 _MAX_AT_ONCE = 16  # slots that are kept at work
 
 
@@ -46,8 +48,8 @@ def measure_costs(
         resources: Of a trial.
         slots: Trials at a time.
 
-    Raises:
-        ConfigError: A configuration does not fit the pictures.
+    Returns:
+        The costs that could be measured.
     """
     import ray
 
@@ -58,7 +60,13 @@ def measure_costs(
         key: [remote.remote(dict(example), stored, device, resources.cpu) for _ in range(copies)]
         for key, example in examples.items()
     }
-    return {key: _merge(ray.get(running)) for key, running in tasks.items()}
+    found = {}
+    for key, running in tasks.items():
+        try:
+            found[key] = _merge(ray.get(running))
+        except ray.exceptions.RayError as error:  # its trials will fail as well, and say why
+            logger.warning("a training could not be measured: %s", error)
+    return found
 
 
 def _measure(parameters: Mapping[str, Value], data: Any, device: str, num_threads: int) -> Cost:

@@ -68,8 +68,15 @@ class PbtRule(Rule):
         self.out.add(trial)
 
     def forget(self, trial: int) -> None:
-        """Nor for one that has failed."""
+        """Nor for one that has failed, whose weights may not be on the disk."""
         self.out.add(trial)
+        for epoch, scores in self.scores.items():
+            if trial not in self.gone_on.get(epoch, ()):
+                scores.pop(trial, None)
+
+    def close(self, num_trials: int) -> None:
+        """No more members come than these."""
+        self.num_members = num_trials
 
     def next_promoted(self) -> int | None:
         """The next member of the earliest generation that is complete and has not gone on."""
@@ -119,7 +126,8 @@ def mutate(
     """The settings of a donor, changed: each drawn anew, or multiplied or divided by a factor.
 
     Settings of the model, and what only matters before the first step, stay as the donor has them. In a list of values
-    the next one up or down takes the place of the factor. What would leave its range is changed the other way, or
+    the next one up or down takes the place of the factor. Nothing is switched on or off, since the donor has no state
+    of what it has not (a moving average, a momentum). What would leave its range is changed the other way, or
     drawn anew.
 
     Args:
@@ -144,19 +152,26 @@ def mutate(
 
 def _change(section: Pbt, distribution: Distribution, value: Value, luck: random.Random) -> Value:
     if luck.random() < section.resample:
-        return distribution.at(luck.random())
+        drawn = distribution.at(luck.random())
+        return drawn if _is_off(drawn) == _is_off(value) else value
     up_first = luck.random() < 0.5
     if isinstance(distribution, Categorical):
         values = list(distribution.values)
         index = values.index(value)
         steps = [index + 1, index - 1] if up_first else [index - 1, index + 1]
-        return next(values[step] for step in steps if 0 <= step < len(values))
+        near = [values[step] for step in steps if 0 <= step < len(values)]
+        return next((each for each in near if _is_off(each) == _is_off(value)), value)
     assert isinstance(value, int | float)
     factors = [section.factor, 1 / section.factor] if up_first else [1 / section.factor, section.factor]
     candidates: list[float] = [value * factor for factor in factors]
     if distribution.gives_whole_numbers:
         candidates = [_step(value, candidate) for candidate in candidates]
     return next((each for each in candidates if distribution.contains(each)), distribution.at(luck.random()))
+
+
+def _is_off(value: Value) -> bool:
+    """Whether a setting switches something off; what was off has no state that could be taken over."""
+    return value is None or value == 0
 
 
 def _step(value: float, candidate: float) -> int:

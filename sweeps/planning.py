@@ -10,6 +10,7 @@ import random
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,8 @@ NUM_DRAWS = 64  # configurations of each arm whose costs stand for all
 MAX_COSTS = 8  # that are measured
 _NUM_ORDERS = 40
 _MAX_SIMULATED_EPOCHS = 300_000  # of all orders together
-_UNKNOWN_TRIALS = 50  # of each arm, where only time ends the search
+_UNKNOWN_TRIALS = 50  # of each arm, where no count of trials ends the search
+_MAX_TRIALS = 400  # of each arm that are played; of more, what these come to is scaled
 PROCESS_SECONDS = 5.0  # a trial's process starts and imports torch, once per slot
 TRIAL_SECONDS = 0.3  # between two trials in the same process
 EPOCH_BYTES = 15_000  # an epoch in MLflow's SQLite store and in the journal, measured
@@ -80,7 +82,7 @@ def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_
     runs = [_play(spec, arms, configurations, slots, costs, luck, index) for index in range(_num_orders(spec, arms))]
     found = count_costs(spec)
     total = sum(count for count, _ in found.values())
-    arm_plans = tuple(_plan_arm(spec, arm, [run for run, _ in runs]) for arm in arms)
+    arm_plans = tuple(_plan_arm(spec, arm, runs) for arm in arms)
     known = list(costs.values())
     wall = core = None
     if known:
@@ -89,11 +91,10 @@ def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_
             1.0,
             statistics.fmean(cost.high_seconds / cost.epoch_seconds for cost in known),
         )
-        wall = _spread([_find_wall(run, confirm, slots) for run, confirm in runs], speed)
-        busy = [sum(arm.seconds for arm in run.arms.values()) + sum(confirm) for run, confirm in runs]
-        core = _spread([seconds / 3600 for seconds in busy], speed)
+        wall = _spread([_find_wall(run, slots) for run in runs], speed)
+        core = _spread([run.busy_seconds / 3600 for run in runs], speed)
         if spec.budget.hours is not None:
-            wall = _cap(wall, 3600 * spec.budget.hours + max(sum(confirm) / slots for _, confirm in runs))
+            wall = _cap(wall, 3600 * spec.budget.hours + max(sum(run.confirm) / slots for run in runs))
             core = _cap(core, wall.high / 3600 * slots)
     return Plan(
         arms=arm_plans,
@@ -122,8 +123,32 @@ def num_epochs(parameters: Mapping[str, Value]) -> int:
 
 def _num_orders(spec: SweepSpec, arms: tuple[Arm, ...]) -> int:
     limits = num_search_trials(spec, arms)
-    trials = sum(limit or _UNKNOWN_TRIALS for limit in limits.values())
+    trials = sum(min(_MAX_TRIALS, limit or _UNKNOWN_TRIALS) for limit in limits.values())
     return max(4, min(_NUM_ORDERS, _MAX_SIMULATED_EPOCHS // (trials * 30)))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one search of made-up trials came to, scaled to what the budgets allow.
+
+    Attributes:
+        epochs: Of the search, by arm.
+        ran: Epochs of each trial that was played, by arm.
+        search_seconds: Of all slots together, in the search.
+        wall_seconds: Of the search.
+        confirm: Seconds of each retraining after it.
+    """
+
+    epochs: Mapping[str, float]
+    ran: Mapping[str, tuple[int, ...]]
+    search_seconds: float
+    wall_seconds: float
+    confirm: tuple[float, ...]
+
+    @property
+    def busy_seconds(self) -> float:
+        """Of all slots together."""
+        return self.search_seconds + sum(self.confirm)
 
 
 def _play(
@@ -134,8 +159,8 @@ def _play(
     costs: Mapping[CostKey, Cost],
     luck: random.Random,
     index: int,
-) -> tuple[Simulated, list[float]]:
-    """One search of made-up trials, and the seconds of each retraining after it.
+) -> _Run:
+    """One search of made-up trials, and the retrainings after it.
 
     The level of a trial is drawn, and its curve flat. A searcher that learns proposes better and better ones: in half
     of the searches levels rise as trials come.
@@ -146,7 +171,7 @@ def _play(
     confirm: list[float] = []
     for arm in arms:
         own = configurations[arm.name]
-        count = limits[arm.name] or _UNKNOWN_TRIALS
+        count = min(_MAX_TRIALS, limits[arm.name] or _UNKNOWN_TRIALS)
         in_order = spec.method == "grid" and len(own) == count
         chosen = list(own) if in_order else [luck.choice(own) for _ in range(count)]
         trials[arm.name] = []
@@ -159,8 +184,38 @@ def _play(
             seconds, setup, test = _find_seconds(parameters, costs)
             confirm.append(setup + TRIAL_SECONDS + seconds * num_epochs(parameters) + test)
     longest = max(len(trial.scores) for known in trials.values() for trial in known)
-    rules = ArmRules(tuple(trials), spec.early_terminate, longest, limits, spec.seed)
-    return simulate(trials, {arm: rules[arm] for arm in trials}, slots), confirm
+    played = {arm: len(known) for arm, known in trials.items()}
+    rules = ArmRules(tuple(trials), spec.early_terminate, longest, played, spec.seed)
+    done = simulate(trials, {arm: rules[arm] for arm in trials}, slots)
+    factors = _find_factors(spec, done, limits, played, slots)
+    epochs = {arm: sum(ran.num_epochs) * factors[arm] for arm, ran in done.arms.items()}
+    seconds = sum(ran.seconds * factors[arm] for arm, ran in done.arms.items())
+    in_all = sum(ran.seconds for ran in done.arms.values())
+    return _Run(
+        epochs,
+        {arm: ran.num_epochs for arm, ran in done.arms.items()},
+        seconds,
+        done.seconds * (seconds / in_all if in_all else 1.0),
+        tuple(confirm),
+    )
+
+
+def _find_factors(
+    spec: SweepSpec, done: Simulated, limits: Mapping[str, int | None], played: Mapping[str, int], slots: int
+) -> dict[str, float]:
+    """By how much each arm's search is longer, or shorter, than what was played of it."""
+    budget, factors = spec.budget, {}
+    seconds = sum(ran.seconds for ran in done.arms.values())
+    for arm, ran in done.arms.items():
+        limit = limits[arm]
+        factor = 1.0 if limit is None else limit / played[arm]
+        if limit is None and budget.epochs_per_arm is None and budget.hours is not None and seconds:
+            factor = 3600 * budget.hours * slots / seconds
+        if budget.epochs_per_arm is not None:
+            share = budget.epochs_per_arm / sum(ran.num_epochs)
+            factor = share if limit is None else min(factor, share)
+        factors[arm] = factor
+    return factors
 
 
 def _find_seconds(parameters: Mapping[str, Value], costs: Mapping[CostKey, Cost]) -> tuple[float, float, float]:
@@ -176,22 +231,18 @@ def _find_seconds(parameters: Mapping[str, Value], costs: Mapping[CostKey, Cost]
     )
 
 
-def _find_wall(run: Simulated, confirm: Sequence[float], slots: int) -> float:
+def _find_wall(run: _Run, slots: int) -> float:
     """Seconds until the last retraining ends: slots that an arm's end leaves idle take retrainings of others."""
-    busy = sum(arm.seconds for arm in run.arms.values()) + sum(confirm)
-    tail = (1 - 1 / slots) * 0.5 * max(confirm, default=0.0)
-    return PROCESS_SECONDS + max(run.seconds, busy / slots + tail)
+    tail = (1 - 1 / slots) * 0.5 * max(run.confirm, default=0.0)
+    return PROCESS_SECONDS + max(run.wall_seconds, run.busy_seconds / slots + tail)
 
 
-def _plan_arm(spec: SweepSpec, arm: Arm, runs: Sequence[Simulated]) -> ArmPlan:
+def _plan_arm(spec: SweepSpec, arm: Arm, runs: Sequence[_Run]) -> ArmPlan:
     limit = num_search_trials(spec, (arm,) if not spec.compare else build_arms(spec))[arm.name]
     num_confirm = num_confirm_trials(spec)
     longest = max(num_epochs(each) for each in draw_configurations(spec, arm))
-    ran = [run.arms[arm.name].num_epochs for run in runs]
-    epochs = _spread([float(sum(each)) for each in ran], Range(1.0, 1.0, 1.0))
-    if spec.budget.epochs_per_arm is not None:
-        cap = float(spec.budget.epochs_per_arm)
-        epochs = _cap(epochs, cap) if limit is not None else Range(cap, cap, cap)
+    ran = [run.ran[arm.name] for run in runs]
+    epochs = _spread([run.epochs[arm.name] for run in runs], Range(1.0, 1.0, 1.0))
     rule = spec.early_terminate
     rungs = rule.rungs(longest) if rule is not None and hasattr(rule, "rungs") else ()
     flat = [each for one in ran for each in one]

@@ -78,7 +78,7 @@ def _list_sums(plan: Plan, price: float, gpu_price: float) -> list[tuple[str, st
         ("at a time", f"{plan.slots} trials of {plan.cpus} CPU and {plan.gpus:g} GPU"),
     ]
     if plan.wall_seconds is None or plan.core_hours is None or plan.gpu_hours is None:
-        return [*lines, ("time", "not measured (--no-measure)")]
+        return [*lines, ("time", "not measured")]
     wall = plan.wall_seconds
     lines.append(
         ("wall time", f"{format_seconds(wall.mid)} ({format_seconds(wall.low)} to {format_seconds(wall.high)})")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweeps.budgets import find_shortfall
-from sweeps.exploit import go_on
+from sweeps.exploit import take_change
 from sweeps.ledger import TrialEntry
 from tracking.names import STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
 
@@ -41,6 +41,12 @@ def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
                 _start(sweep, event.content)
             case "epoch":
                 _record_epoch(sweep, event.trial_id, event.content)
+            case "pause":
+                sweep.ledger.pause(sweep.ledger.entries[event.trial_id])
+            case "go_on":
+                entry = sweep.ledger.entries[event.trial_id]
+                sweep.rules[entry.arm].promote(entry.number)
+                take_change(entry, event.content)
             case "end_trial":
                 _end(sweep, event.trial_id, event.content)
     sweep.ledger.forgive()
@@ -55,18 +61,16 @@ def _start(sweep: RunningSweep, trial: Mapping[str, Any]) -> None:
 def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:
     epoch, metrics = content["epoch"], content["metrics"]
     score = metrics[sweep.spec.metric.name]
-    known = sweep.ledger.entries[trial_id]
-    if known.paused and epoch > known.epoch:
-        go_on(sweep, known)
     seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
     if sweep.ledger.record_epoch(trial_id, epoch, score, seconds, metrics):
         entry = sweep.ledger.entries[trial_id]
         entry.marks.update(content.get("marks", {}))
-        if entry.stage == STAGE_SEARCH:
+        entry.summary.update(content.get("summary", {}))
+        if entry.stage == STAGE_SEARCH and not content.get("ended"):  # what ended by itself was not judged
             verdict = sweep.rules[entry.arm].judge(entry.number, epoch, sweep.sign * score)
             stopped = verdict.reason if verdict.action == "stop" else ""
             entry.stop_reason = stopped or find_shortfall(sweep.spec, epoch, entry.best_score)
-            entry.paused = verdict.action == "pause" and not entry.stop_reason
+            entry.pausing = verdict.action == "pause" and not entry.stop_reason
 
 
 def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from sweeps.ledger import TrialEntry
 from sweeps.methods import METHODS
 from sweeps.prior import Prior
 from sweeps.proposers import Proposer, Search
+from sweeps.rules import RULES
 from sweeps.space import Arm, contains
 from sweeps.state import RunningSweep
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
@@ -39,11 +40,23 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         self._sweep = sweep
         self._arms = arms
         self._prior = prior or {}
+        rule = sweep.spec.early_terminate
+        self._changes_settings = rule is not None and RULES[rule.type].changes_settings
+        self._end_stopped()
         self._proposers = {arm.name: self._build_proposer(arm) for arm in arms}
         self._exhausted: set[str] = set()
         self._confirm: dict[str, list[TrialRequest]] = {}  # arm -> its retrainings, once its search is over
         self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial
         self._cut_off = deque(entry for entry in sweep.ledger.running() if entry.active)
+
+    def _end_stopped(self) -> None:
+        """Ends the trials that were to be stopped when an earlier driver of the sweep ended."""
+        for entry in list(self._sweep.ledger.select(stage=STAGE_SEARCH)):
+            if entry.stop_reason and not entry.ended:
+                open_trial(self._sweep, entry)
+                self._sweep.ledger.end(entry.trial_id, TrialState.EARLY_STOPPED, entry.stop_reason)
+                self._sweep.rules[entry.arm].forget(entry.number)
+                close_trial(self._sweep, entry)
 
     def _build_proposer(self, arm: Arm) -> Proposer:
         """The arm's proposer, knowing all that is known by now."""
@@ -94,7 +107,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         entry = self._of_ray[trial_id]
         if entry.ended:
             return
-        if entry.pausing and not error:
+        if entry.pausing and not error and REPORTED_AT_END not in (result or {}):
             self._sweep.ledger.pause(entry)
             self._proposers[entry.arm].tell(entry)
             return
@@ -124,20 +137,26 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             if entry is not None:
                 go_on(self._sweep, entry)
                 entry.part += 1
-                self._proposers[arm.name] = self._build_proposer(arm)  # a study cannot reopen what it was told
+                if METHODS[self._sweep.spec.method].learns:  # a study cannot reopen what it was told
+                    self._proposers[arm.name] = self._build_proposer(arm)
+                self._sweep.folder.drop_old_checkpoints(entry.trial_id)
                 return self._go_on(entry)
         return None
 
     def _find_promoted(self, arm: str) -> TrialEntry | None:
         """The paused trial of an arm that its rule lets go on, None while there is none, or it is still being saved."""
-        rule = self._sweep.rules[arm]
+        rule, entries = self._sweep.rules[arm], list(self._sweep.ledger.select(arm, STAGE_SEARCH))
+        if self._proposed_all(arm):
+            rule.close(len(entries))
+        if self._changes_settings and any(entry.pausing for entry in entries):
+            return None  # one that is still being saved may be the donor of another
         while True:
             number = rule.next_promoted()
             if number is None and self._is_without_end(arm):
                 number = rule.best_paused()
             if number is None:
                 return None
-            entry = next(each for each in self._sweep.ledger.select(arm, STAGE_SEARCH) if each.number == number)
+            entry = next(each for each in entries if each.number == number)
             if entry.active:
                 return None
             rule.promote(number)
@@ -162,6 +181,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             entry.part,
             self._list_checkpoints(entry.donor_id) if entry.donor_id else (),
             entry.donor_epoch,
+            entry.epoch if entry.pausing else 0,
         )
 
     def _list_checkpoints(self, trial_id: str) -> tuple[str, ...]:
@@ -211,14 +231,16 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 
     def _search_over(self, arm: str) -> bool:
         entries = list(self._sweep.ledger.select(arm, STAGE_SEARCH))
+        return self._proposed_all(arm) and bool(entries) and not any(entry.active for entry in entries)
+
+    def _proposed_all(self, arm: str) -> bool:
         limit = self._sweep.num_trials[arm]
-        proposed_all = (
+        return (
             arm in self._exhausted
-            or (limit is not None and len(entries) >= limit)
+            or (limit is not None and sum(1 for _ in self._sweep.ledger.select(arm, STAGE_SEARCH)) >= limit)
             or bool(self._sweep.search_end(arm))
             or is_plateau(self._sweep.spec, self._sweep.ledger)
         )
-        return proposed_all and bool(entries) and not any(entry.active for entry in entries)
 
     def _end_paused(self, arm: str) -> None:
         """Ends the trials that have waited in vain, now that no more can come to let them go on."""

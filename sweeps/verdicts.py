@@ -43,6 +43,9 @@ class Rule(ABC):
     def forget(self, trial: int) -> None:  # noqa: B027
         """Takes in that a trial failed, which says nothing about its settings."""
 
+    def close(self, num_trials: int) -> None:  # noqa: B027
+        """Takes in that no more trials come than these."""
+
     def find_donor(self, trial: int, epoch: int) -> int | None:  # noqa: ARG002
         """The trial whose weights and settings another goes on with after a pause at an epoch; None for its own."""
         return None

@@ -27,7 +27,7 @@ class Event:
 
     Attributes:
         sequence: Counts from 1 within a journal.
-        kind: start_sweep | start_trial | epoch | end_trial | phase | end_sweep.
+        kind: start_sweep | start_trial | epoch | pause | go_on | end_trial | phase | end_sweep.
         time_ms: Milliseconds since 1970 when it happened, which is not when it was sent.
         trial_id: "" for what concerns the whole sweep.
     """

@@ -87,7 +87,7 @@ class Recorder:
         self._add("start_trial", record.trial_id, asdict(record))
 
     def record_epoch(
-        self, trial_id: str, epoch: int, metrics: Mapping[str, float], marks: Mapping[str, str] | None = None
+        self, trial_id: str, epoch: int, metrics: Mapping[str, float], kept: Mapping[str, Any] | None = None
     ) -> None:
         """Records one epoch; an epoch that is already recorded is left as it is.
 
@@ -95,10 +95,18 @@ class Recorder:
             trial_id: Whose.
             epoch: Counts from 1.
             metrics: Of the epoch.
-            marks: Tags that `end_trial` is to get, kept in the journal for a driver that resumes the sweep.
+            kept: What a driver that resumes the sweep has to know of it beside, kept in the journal alone.
         """
         content = {"epoch": int(epoch), "metrics": _to_floats(metrics)}
-        self._add("epoch", trial_id, content | ({"marks": dict(marks)} if marks else {}))
+        self._add("epoch", trial_id, {**(kept or {}), **content})
+
+    def pause_trial(self, trial_id: str) -> None:
+        """Notes in the journal that a trial waits, its state on the disk, until it has earned to go on."""
+        self._add("pause", trial_id, {})
+
+    def go_on_trial(self, trial_id: str, change: Mapping[str, Any]) -> None:
+        """Notes in the journal that a trial that waited goes on, and what of it is different from then on."""
+        self._add("go_on", trial_id, change)
 
     def end_trial(
         self,

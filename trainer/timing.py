@@ -110,9 +110,13 @@ def measure_cost(
 
 
 def _cut(data: Dataset, num_train: int) -> Dataset:
-    """A dataset of which so many pictures are trained on, and some are held out, class by class as in the whole."""
+    """A dataset of which so many pictures are trained on, and some are held out, drawn from the whole."""
     wanted = math.ceil(num_train / (1 - VALIDATION_FRACTION)) + 10 * len(data.classes)
-    chosen_N = np.random.default_rng(0).permutation(len(data.train_labels_N))[:wanted]
+    labels_N = data.train_labels_N
+    chosen_N = np.random.default_rng(0).permutation(len(labels_N))[:wanted]
+    # Of a rare class as well there have to be two, one to train on and one to hold out.
+    some_N = np.concatenate([np.flatnonzero(labels_N == label)[:2] for label in range(len(data.classes))])
+    chosen_N = np.union1d(chosen_N, some_N)
     return replace(
         data,
         train_images_NHWC=data.train_images_NHWC[chosen_N],

@@ -44,6 +44,7 @@ class TrialRequest:
     part: int = 0  # how often the trial has gone on after a pause
     donor_checkpoints: tuple[str, ...] = ()  # of the trial whose weights it takes over, of which those after
     donor_epoch: int = 0  # this epoch are meant; 0 for none
+    repeat_epoch: int = 0  # an epoch to be trained again, so that no checkpoint after it is used; 0 for none
 
     def to_ray(self) -> dict[str, Any]:
         """The loose dict that Ray carries; `parse_trial` reads it back."""
@@ -130,7 +131,8 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
                 logger.warning("%s: %s", self._request.trial_id, error)
                 continue
             # Of one that was over, the last result is still wanted; weights that were given up are not.
-            if run.stop_reason is None and run.epoch > self._request.donor_epoch:
+            is_late = 0 < self._request.repeat_epoch <= run.epoch
+            if run.stop_reason is None and run.epoch > self._request.donor_epoch and not is_late:
                 return run
         return self._take_over() if self._request.donor_epoch else None
 

@@ -74,9 +74,15 @@ class ListRecorder:
         self._add("start_trial", record.trial_id, vars(record))
 
     def record_epoch(
-        self, trial_id: str, epoch: int, metrics: dict[str, float], marks: dict[str, str] | None = None
+        self, trial_id: str, epoch: int, metrics: dict[str, float], kept: dict[str, Any] | None = None
     ) -> None:
-        self._add("epoch", trial_id, {"epoch": epoch, "metrics": metrics, "marks": marks or {}})
+        self._add("epoch", trial_id, {"epoch": epoch, "metrics": metrics, **(kept or {})})
+
+    def pause_trial(self, trial_id: str) -> None:
+        self._add("pause", trial_id, {})
+
+    def go_on_trial(self, trial_id: str, change: dict[str, Any]) -> None:
+        self._add("go_on", trial_id, change)
 
     def end_trial(
         self,
@@ -95,7 +101,7 @@ RULES = (
     "asha_promotion, eta: 2",
     "hyperband, min_iter: 1, eta: 2, brackets: 2",
     "median, min_trials: 2",
-    "pbt, interval: 2",
+    "pbt, interval: 1",
 )
 
 
@@ -113,8 +119,9 @@ def train(request: Any, epoch: int) -> dict[str, Any]:
     metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": level * epoch / 5, "health": "healthy"}
     if kind < 0.08 and epoch == 2:
         return {"epoch": 1, "stop_reason": "failed", "failure": "ValueError: no", "error": "Traceback", "done": True}
-    if kind < 0.2 and epoch == 3:
-        return metrics | {"epoch": 3, "val_accuracy": math.nan, "stop_reason": "diverged", "done": True}
+    if kind < 0.2 and epoch == (2 if level < 0.5 else 3):  # with a score where the loss has only grown
+        score = math.nan if level < 0.25 else level
+        return metrics | {"epoch": epoch, "val_accuracy": score, "stop_reason": "diverged", "done": True}
     if epoch == 5 or (kind > 0.9 and epoch == 4):
         return metrics | {"epoch": epoch, "stop_reason": "epochs" if epoch == 5 else "patience", "done": True}
     return metrics | {"epoch": epoch, "done": False}
@@ -172,8 +179,7 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
 
 def show(sweep: RunningSweep) -> dict[str, Any]:
     """All that a sweep came to, under whatever driver; as text, since NaN does not equal itself."""
-    # Who was promoted and failed at once is not in the journal; it is nobody's turn any more anyhow.
-    rules = {arm: vars(sweep.rules[arm]) | {"promoted": (), "gone_on": ()} for arm in sweep.ledger.arms}
+    rules = {arm: vars(sweep.rules[arm]) for arm in sweep.ledger.arms}
     entries = {
         key: vars(entry) | {"error": "", "started": True, "part": 0} for key, entry in sweep.ledger.entries.items()
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.errors import BadUsage
-from sweeps.home import Home, build_sweep_id, choose_sweep, open_home
+from sweeps.home import Home, SweepFolder, build_sweep_id, choose_sweep, open_home
 
 
 def test_sweep_ids_say_name_and_time() -> None:
@@ -57,3 +57,25 @@ def test_an_unknown_sweep_is_an_error_that_lists_the_known(home: Home, asked: st
 def test_no_sweep_yet(tmp_path: Path) -> None:
     with pytest.raises(BadUsage, match="start one with `sweeps run FILE`"):
         choose_sweep(Home(tmp_path / "absent").sweep_ids(), None, "here")
+
+
+def test_checkpoints_from_before_the_last_pause_are_dropped(tmp_path: Path) -> None:
+    folder = SweepFolder(tmp_path)
+    kept, dropped, others = [], [], []
+    for driver, part, number, group in (
+        ("trials-0000", "sgd-001", 0, dropped),
+        ("trials-0000", "sgd-001_001", 0, dropped),
+        ("trials-0001", "sgd-001", 0, dropped),
+        ("trials-0001", "sgd-001_002", 0, kept),
+        ("trials-0001", "sgd-001_002", 1, kept),
+        ("trials-0001", "sgd-0010", 0, others),
+    ):
+        checkpoint = tmp_path / "ray" / driver / part / f"checkpoint_{number:06d}"
+        checkpoint.mkdir(parents=True)
+        (checkpoint / "checkpoint.pt").write_text("")
+        group.append(checkpoint)
+    folder.drop_old_checkpoints("sgd-001")
+    assert folder.checkpoints("sgd-001") == tuple(reversed(kept))
+    assert not any(each.exists() for each in dropped)
+    assert all(each.exists() for each in others)
+    folder.drop_old_checkpoints("sgd-999")

@@ -102,6 +102,21 @@ class TestRule:
         assert rule.next_promoted() == 1
         assert rule.judge(0, 2, 0.9) is GO  # and of one that repeats epochs
 
+    def test_what_failed_while_it_was_saved_is_nobodys_donor(self) -> None:
+        rule = build(4)
+        for member, score in enumerate((0.1, 0.2, 0.3, 0.9)):
+            rule.judge(member, 2, score)
+        rule.forget(3)
+        assert [rule.find_donor(member, 2) for member in range(3)] == [2, None, None]
+
+    def test_a_population_that_stays_smaller_than_it_was_to_be_goes_on(self) -> None:
+        rule = build(9)
+        for member in range(3):
+            rule.judge(member, 2, member / 10)
+        assert rule.next_promoted() is None
+        rule.close(3)
+        assert rule.next_promoted() == 0
+
 
 class TestMutate:
     def test_the_same_seed_gives_the_same_change_and_another_another(self) -> None:
@@ -134,6 +149,19 @@ class TestMutate:
             section = Pbt(type="pbt", resample=0.0, factor=2.0)
             changed = mutate(section, SPACE, donor, seed, lambda _: True)
             assert (changed["lr"], changed["batch_size"]) == (0.5, 64)
+
+    def test_nothing_is_switched_on_or_off(self) -> None:
+        space: dict[str, Distribution] = {
+            "ema_decay": Categorical(values=(None, 0.9, 0.99)),
+            "momentum": Categorical(values=(0.0, 0.5, 0.9)),
+        }
+        for seed in range(30):
+            for section in (Pbt(type="pbt"), Pbt(type="pbt", resample=1.0)):
+                off = mutate(section, space, {"ema_decay": None, "momentum": 0.0}, seed, lambda _: True)
+                assert off == {"ema_decay": None, "momentum": 0.0}
+                on = mutate(section, space, {"ema_decay": 0.9, "momentum": 0.9}, seed, lambda _: True)
+                assert on["ema_decay"]
+                assert on["momentum"]
 
     def test_a_change_that_the_sweep_forbids_is_drawn_again(self) -> None:
         assert {change(seed, batch_size=128)["batch_size"] for seed in range(10)} == {128}

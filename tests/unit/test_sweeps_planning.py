@@ -111,9 +111,32 @@ def test_a_budget_of_hours_caps_the_time(load) -> None:
     assert plan.wall_seconds.high == pytest.approx(360)
 
 
+def test_a_budget_of_hours_alone_is_used_up(load) -> None:
+    plan = build(load("method=random", "budget={hours: 100}", "confirm.top=0"), slots=2)
+    assert plan.wall_seconds is not None
+    assert plan.wall_seconds.mid == pytest.approx(360_000, rel=0.1)
+    assert plan.core_hours is not None
+    assert plan.core_hours.mid == pytest.approx(200, rel=0.1)
+    assert plan.epochs.mid == pytest.approx(2 * 360_000 / 10, rel=0.2)
+
+
 def test_a_budget_of_epochs_is_used_up(load) -> None:
     plan = build(load("method=random", "budget={epochs_per_arm: 50}", "confirm.top=0"))
     assert plan.epochs == Range(100.0, 100.0, 100.0)
+    assert plan.core_hours is not None
+    assert plan.core_hours.mid == pytest.approx(1000 / 3600, rel=0.1)
+
+
+def test_a_budget_of_epochs_cuts_the_time_of_more_trials(load) -> None:
+    plan = build(load("method=random", "budget={trials_per_arm: 100, epochs_per_arm: 40}", "confirm.top=0"))
+    assert plan.epochs == Range(80.0, 80.0, 80.0)
+    assert plan.core_hours is not None
+    assert plan.core_hours.mid == pytest.approx(800 / 3600, rel=0.1)
+
+
+def test_of_thousands_of_trials_some_are_played_and_scaled(load) -> None:
+    plan = build(load("method=random", "budget={trials_per_arm: 10000}", "confirm.top=0"))
+    assert plan.epochs.mid == 2 * 10_000 * 4
 
 
 def test_the_same_file_gives_the_same_plan(load) -> None:

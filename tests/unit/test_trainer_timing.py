@@ -1,5 +1,7 @@
 import io
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,6 +39,14 @@ def test_any_training_can_be_measured(data, more):
     assert cost.setup_seconds > 0
     assert cost.test_seconds >= 0
     assert cost.memory_bytes > 50e6
+
+
+def test_a_rare_class_is_no_obstacle(data):
+    labels_N = data.train_labels_N.copy()
+    rare = np.flatnonzero(labels_N == 9)
+    labels_N[rare[2:]] = 0  # two are left
+    uneven = replace(data, train_labels_N=labels_N)
+    assert measure_cost(SMALL, uneven, device="cpu", num_threads=1, seconds=0.0).epoch_seconds > 0
 
 
 def test_the_checkpoint_is_as_large_as_one(data):
