@@ -1,13 +1,15 @@
 """Rules under a simulated clock: what they cost and whether the best trial survives, for three orders of arrival."""
 
+import json
 import math
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from sweeps.halving import PromotionRungs, Rungs
-from sweeps.rules import RULES
+from sweeps.rules import RULES, Search
 from sweeps.simulation import KnownTrial, Simulated, simulate
 from sweeps.verdicts import NoRule, Rule, Verdict
 
@@ -59,7 +61,7 @@ def test_epochs_spent(rule: str, order: str, num_epochs: int) -> None:
     row = RULES[rule]
     section = row.section.model_validate({"type": rule, **({"min_iter": 1} if rule == "hyperband" else {})})
     trials = arrive(order)
-    ran = search(trials, row.build(section, EPOCHS)).arms["all"].num_epochs
+    ran = search(trials, row.build(section, Search(EPOCHS))).arms["all"].num_epochs
     assert rank_of_winner(trials, ran) == 1
     assert sum(ran) == num_epochs
 
@@ -115,3 +117,41 @@ def test_a_slot_is_given_to_a_promotion_first() -> None:
     trials = [KnownTrial([level] * 3) for level in (0.1, 0.2, 0.05, 0.01)]
     assert search(trials, Watched((1,), 2)).arms["all"].num_epochs == (3, 3, 1, 1)
     assert judged == [(0, 1), (1, 1), (1, 2), (2, 1), (3, 1), (0, 2)]
+
+
+RECORDED = Path(__file__).parents[1] / "benchmarks" / "fairness_curves.json"
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[KnownTrial]:
+    """24 trials of sgd on real pictures, trained in full once, by rising final score."""
+    trials = [KnownTrial(trial["val_accuracy"]) for trial in json.loads(RECORDED.read_text())["sgd"]]
+    return sorted(trials, key=lambda trial: trial.scores[-1])
+
+
+# Real curves cross, so the best trial may be lost, and rising order is not rising at every rung. Of 24 * 27 = 648 epochs:
+@pytest.mark.parametrize(
+    ("rule", "order", "num_epochs", "rank"),
+    [
+        ("asha", "rising", 368, 2),
+        ("asha", "falling", 78, 1),
+        ("asha", "random", 90, 2),
+        ("asha_promotion", "rising", 240, 2),
+        ("asha_promotion", "falling", 70, 2),
+        ("asha_promotion", "random", 78, 2),
+        ("median", "rising", 596, 1),
+        ("median", "falling", 232, 1),
+        ("median", "random", 314, 1),
+    ],
+)
+def test_epochs_spent_and_rank_of_the_winner_on_recorded_curves(
+    recorded: list[KnownTrial], rule: str, order: str, num_epochs: int, rank: int
+) -> None:
+    trials = list(recorded)
+    if order == "falling":
+        trials.reverse()
+    elif order == "random":
+        random.Random(0).shuffle(trials)
+    section = RULES[rule].section.model_validate({"type": rule})
+    ran = search(trials, RULES[rule].build(section, Search(EPOCHS))).arms["all"].num_epochs
+    assert (sum(ran), rank_of_winner(trials, ran)) == (num_epochs, rank)
