@@ -129,7 +129,7 @@ def recorded() -> list[KnownTrial]:
     return sorted(trials, key=lambda trial: trial.scores[-1])
 
 
-# Real curves cross: the best trial may be lost, and a rising order does not rise at every rung. Of 24 * 27 = 648 epochs:
+# Real curves cross: the best trial may be lost, and rising is not rising at every rung. Of 24 * 27 = 648 epochs:
 @pytest.mark.parametrize(
     ("rule", "order", "num_epochs", "rank"),
     [
