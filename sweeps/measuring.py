@@ -1,11 +1,11 @@
-"""Measures what trials cost where they would run: as Ray tasks with a trial's resources, all slots at work."""
+"""Measures what trials cost where they would run: in processes with a trial's resources, all slots at work."""
 
 from __future__ import annotations
 
 import logging
 import math
-import statistics
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweeps.costs import CostKey
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _MAX_AT_ONCE = 16  # slots that are kept at work
+_ROUNDS = 2  # in which all are measured, the later ones when Ray has settled
 
 
 def plan_prepared(prepared: Prepared, *, measure: bool) -> Plan:
@@ -53,38 +54,48 @@ def measure_costs(
     """
     import ray
 
-    copies = max(1, math.ceil(min(slots, _MAX_AT_ONCE) / len(examples)))
-    remote = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu, max_retries=1)(_measure)
+    num_meters = max(1, min(slots, _MAX_AT_ONCE))
+    start = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu)(_Meter).remote
     stored, device = ray.put(data), "cuda" if resources.gpu else "cpu"
-    tasks = {
-        key: [remote.remote(dict(example), stored, device, resources.cpu) for _ in range(copies)]
-        for key, example in examples.items()
-    }
-    found = {}
-    for key, running in tasks.items():
-        try:
-            found[key] = _merge(ray.get(running))
-        except ray.exceptions.RayError as error:  # its trials will fail as well, and say why
-            logger.warning("a training could not be measured: %s", error)
-    return found
+    meters = [start(stored, device, resources.cpu) for _ in range(num_meters)]
+    try:
+        ray.get([meter.warm_up.remote() for meter in meters])  # no process starts while another measures
+        jobs = list(examples) * max(_ROUNDS, math.ceil(num_meters / len(examples)))
+        running = [meters[index % num_meters].measure.remote(dict(examples[key])) for index, key in enumerate(jobs)]
+        found: dict[CostKey, list[Cost]] = {}
+        for key, task in zip(jobs, running, strict=True):
+            try:
+                found.setdefault(key, []).append(ray.get(task))
+            except ray.exceptions.RayError as error:  # its trials will fail as well, and say why
+                logger.warning("a training could not be measured: %s", error)
+    finally:
+        for meter in meters:
+            ray.kill(meter)
+    return {key: _merge(costs) for key, costs in found.items() if costs}
 
 
-def _measure(parameters: Mapping[str, Value], data: Any, device: str, num_threads: int) -> Cost:
-    from trainer.timing import measure_cost
+class _Meter:
+    """A process that trains a few steps, as many times as it is asked to."""
 
-    return measure_cost(parameters, data, device=device, num_threads=num_threads)
+    def __init__(self, data: Any, device: str, num_threads: int) -> None:
+        self._data, self._device, self._num_threads = data, device, num_threads
+
+    def warm_up(self) -> None:
+        """Imports what takes seconds to import."""
+        import trainer.timing  # noqa: F401
+
+    def measure(self, parameters: Mapping[str, Value]) -> Cost:
+        """What a training costs here."""
+        from trainer.timing import measure_cost
+
+        return measure_cost(parameters, self._data, device=self._device, num_threads=self._num_threads)
 
 
 def _merge(costs: list[Cost]) -> Cost:
-    """One cost of several measurements."""
-    from dataclasses import replace
-
+    """The fastest of several measurements: what else a machine does, as a Ray that starts, can only make it slower."""
+    fastest = min(costs, key=lambda cost: cost.epoch_seconds)
     return replace(
-        costs[0],
-        epoch_seconds=statistics.median(each.epoch_seconds for each in costs),
-        low_seconds=min(each.low_seconds for each in costs),
-        high_seconds=max(each.high_seconds for each in costs),
-        setup_seconds=statistics.median(each.setup_seconds for each in costs),
-        test_seconds=statistics.median(each.test_seconds for each in costs),
+        fastest,
+        setup_seconds=min(each.setup_seconds for each in costs),
         memory_bytes=max(each.memory_bytes for each in costs),
     )

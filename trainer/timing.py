@@ -52,7 +52,7 @@ class Cost:
 
 
 def measure_cost(
-    parameters: Mapping[str, Value], data: Dataset, *, device: str, num_threads: int, seconds: float = 1.0
+    parameters: Mapping[str, Value], data: Dataset, *, device: str, num_threads: int, seconds: float = 0.7
 ) -> Cost:
     """Trains two steps again and again, for about so many seconds after a first time that warms up.
 
