@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _MAX_AT_ONCE = 16  # slots that are kept at work
+_MAX_SECONDS = 120.0  # then the sweep begins all the same, and what is not known by then is not known
 _ROUNDS = 2  # in which all are measured, the later ones when Ray has settled
 
 
@@ -58,16 +60,22 @@ def measure_costs(
     start = ray.remote(num_cpus=resources.cpu, num_gpus=resources.gpu)(_Meter).remote
     stored, device = ray.put(data), "cuda" if resources.gpu else "cpu"
     meters = [start(stored, device, resources.cpu) for _ in range(num_meters)]
+    deadline = time.monotonic() + _MAX_SECONDS
     try:
-        ray.get([meter.warm_up.remote() for meter in meters])  # no process starts while another measures
+        # No process starts while another measures.
+        ray.get([meter.warm_up.remote() for meter in meters], timeout=_MAX_SECONDS)
         jobs = list(examples) * max(_ROUNDS, math.ceil(num_meters / len(examples)))
         running = [meters[index % num_meters].measure.remote(dict(examples[key])) for index, key in enumerate(jobs)]
         found: dict[CostKey, list[Cost]] = {}
         for key, task in zip(jobs, running, strict=True):
             try:
-                found.setdefault(key, []).append(ray.get(task))
+                cost = ray.get(task, timeout=max(0.1, deadline - time.monotonic()))
+                found.setdefault(key, []).append(cost)
             except ray.exceptions.RayError as error:  # its trials will fail as well, and say why
                 logger.warning("a training could not be measured: %s", error)
+    except ray.exceptions.RayError as error:  # the cluster has no room for them now, say
+        logger.warning("nothing could be measured: %s", error)
+        return {}
     finally:
         for meter in meters:
             ray.kill(meter)
