@@ -115,6 +115,7 @@ class TrialConfig:
     epochs: int
     seed: int
     precision: str
+    compile: bool
     crop_padding: int
     crop_padding_mode: str
     flip: bool

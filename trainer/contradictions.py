@@ -137,6 +137,11 @@ def _find_optimizer_faults(name: str, values: Mapping[str, Value], choices: Mapp
             "loss",
             f"found {loss.name!r}, whose gradient torch cannot differentiate, but {name} does; choose another loss",
         )
+    if row.differentiates_gradient and values["compile"]:
+        yield Fault(
+            "compile",
+            f"found true, but {name} differentiates the gradient, which compiled steps do not; set it to false",
+        )
     if row.switches and values["ema_decay"] is not None:
         yield Fault("ema_decay", f"found with {name}, which evaluates an average of its own; leave it out")
     schedule = choices.get("schedule")

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm  # of one, two and three dimensions
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from trainer.networks import Network
@@ -81,8 +82,22 @@ class EvaluationWeights:
             self._average.load_state_dict(state)
 
 
-def _normalizations(model: nn.Module) -> list[nn.BatchNorm2d]:
-    return [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
+@contextmanager
+def without_statistics(model: nn.Module) -> Iterator[None]:
+    """Inside the block training leaves the running mean and variance of batch normalisation as they are."""
+    layers = _normalizations(model)
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True
+
+
+def _normalizations(model: nn.Module) -> list[_BatchNorm]:
+    """The layers of batch normalisation that keep a running mean and variance."""
+    return [layer for layer in model.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
 
 
 @torch.no_grad()

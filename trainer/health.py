@@ -79,7 +79,7 @@ class HealthCheck:
     def after_step(self) -> None:
         """Measures the step and the gradient that it took."""
         gradients = [weight.grad for weight in self._model.parameters() if weight.grad is not None]
-        layer_norms = [_norm(weight.grad) for weight in self._weights.values()]
+        layer_norms = [_gradient_norm(weight) for weight in self._weights.values()]
         ratios = [
             (weight - self._before[name]).norm() / self._before[name].norm().clamp(min=1e-12)
             for name, weight in self._weights.items()
@@ -141,5 +141,5 @@ class HealthCheck:
         return Health(norm, norms, ratio, update_to_weight, dead_units, verdict)
 
 
-def _norm(gradient: Tensor | None) -> Tensor:
-    return torch.zeros(()) if gradient is None else gradient.norm()
+def _gradient_norm(weight: Tensor) -> Tensor:
+    return weight.new_zeros(()) if weight.grad is None else weight.grad.norm()

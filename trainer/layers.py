@@ -82,6 +82,7 @@ class Dropout(nn.Module):
         self._key = key
         self._num_masks = 0
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch would compile it anew for each key
     def forward(self, features_NF: Tensor) -> Tensor:
         """The features_NF that are left, in evaluation all.
 

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from trainer.arithmetic import Precision, autocast
+from trainer.compilation import compile_model
 from trainer.config import TrialConfig, get_row
+from trainer.evaluation import without_statistics
 from trainer.losses import Loss, LossRow
 from trainer.networks import Network
 from trainer.optimizers import OptimizerRow
@@ -45,6 +47,7 @@ class Stepper:
         self._row = get_row(OptimizerRow, "optimizer", config.optimizer)
         fused = self._device.type in self._row.fused_devices
         self.optimizer = self._row.build(model.parameters(), config.optimizer.settings, fused)
+        self._forward = compile_model(model, self._device) if config.compile else model
         self._loss: Loss = get_row(LossRow, "loss", config.loss).build(config.loss.settings, True)
         self._hessian_every = get_int(config.optimizer.settings, "hessian_every") if self._row.draws else 0
         self.num_gradient_evaluations = 0
@@ -81,8 +84,10 @@ class Stepper:
         with self._own_randomness(index):
             if self._row.gradient_first:
                 evaluate_gradient()
-            # torch declares a float; a tensor serves as well and is not waited for.
-            self.optimizer.step(cast("Callable[[], float]", evaluate_gradient))
+            # Where the closure is called at weights that are not kept, they are none of the statistics' business.
+            with without_statistics(self._model) if self._row.gradient_first else nullcontext():
+                # torch declares a float; a tensor serves as well and is not waited for.
+                self.optimizer.step(cast("Callable[[], float]", evaluate_gradient))
         if creates_graph:
             self.num_gradient_evaluations += 1
             for weight in self._model.parameters():  # gradients that hold their own graph would keep all of it
@@ -98,7 +103,7 @@ class Stepper:
         for load in batches:
             images_BCHW, labels_B = load()
             with autocast(self._precision, self._device):
-                logits_BK = self._model(images_BCHW if mixing is None else blend(images_BCHW, mixing))
+                logits_BK = self._forward(images_BCHW if mixing is None else blend(images_BCHW, mixing))
             loss = self._loss(logits_BK.float(), labels_B)
             if mixing is not None:
                 loss = mixing * loss + (1 - mixing) * self._loss(logits_BK.float(), labels_B.roll(1))

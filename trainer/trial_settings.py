@@ -58,6 +58,12 @@ _SETTINGS = (
         choices=("fp32", "bf16", "auto"),
     ),
     Setting(
+        "compile",
+        "Whether training steps run compiled (torch.compile), which takes a minute before the first and a C++ compiler",
+        "bool",
+        False,
+    ),
+    Setting(
         "crop_padding",
         "Most that a training picture is shifted each way; 0 for off",
         "int",

@@ -11,6 +11,7 @@ import itertools
 import multiprocessing
 import os
 import statistics
+import sys
 
 from real_pictures import load_real_pictures
 from scipy import stats
@@ -25,9 +26,9 @@ Job = tuple[str, int, str]  # optimizer, seed, precision
 DATA: Dataset | None = None  # of the processes, which are forked
 
 
-def train_one(job: Job, num_pictures: int, num_epochs: int) -> tuple[Job, float]:
+def train_one(call: tuple[Job, int, int]) -> tuple[Job, float]:
     """The validation accuracy after the last epoch."""
-    optimizer, seed, precision = job
+    (optimizer, seed, precision), num_pictures, num_epochs = call
     config = build_trial_config(
         {
             "dataset": "imagefolder",
@@ -48,7 +49,7 @@ def train_one(job: Job, num_pictures: int, num_epochs: int) -> tuple[Job, float]
     run = TrainingRun(config, DATA, device="cpu", num_threads=1)
     while run.stop_reason is None:
         epoch = run.run_epoch()
-    return job, epoch.val_accuracy
+    return call[0], epoch.val_accuracy
 
 
 def main() -> None:
@@ -61,8 +62,15 @@ def main() -> None:
     DATA = load_real_pictures()
     jobs: list[Job] = list(itertools.product(OPTIMIZERS, range(arguments.seeds), PRECISIONS))
     calls = [(job, arguments.pictures, arguments.epochs) for job in jobs]
+    accuracies: dict[Job, float] = {}
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
-        accuracies = dict(pool.starmap(train_one, calls, chunksize=1))
+        for job, accuracy in pool.imap_unordered(train_one, calls):
+            accuracies[job] = accuracy
+            print(
+                f"{len(accuracies)} of {len(jobs)}: {', '.join(map(str, job))}: {accuracy:.4f}",
+                file=sys.stderr,
+                flush=True,
+            )
     print("| optimizer | fp32 | bf16 | bf16 - fp32, points | 95 % interval | p |\n|---|---|---|---|---|---|")
     everything: list[float] = []
     for optimizer in (*OPTIMIZERS, "all"):

@@ -1,6 +1,6 @@
 """This trainer beside the loop of the usual tutorial, in one run: pictures per second, shares of a step, memory.
 
-    .venv/bin/python tests/benchmarks/trainer_speed.py [--pictures 8000] [--repeats 3] [--device cpu]
+    .venv/bin/python tests/benchmarks/trainer_speed.py [--pictures 8000] [--repeats 3] [--device cuda] [--compile]
 
 (a) this trainer, one process with one thread per core, as trials run; (b) torchvision transforms, DataLoader with two
 workers, float32, two threads, `.item()` each step: the same model, batch, pictures and epochs. Rates are of the whole
@@ -132,26 +132,36 @@ def profile_step(data: Dataset, device: str) -> dict[str, float]:
     """Shares of one process's training time: convolutions, pictures (gather and normalise), health."""
     run = TrainingRun(build_trial_config(SETTINGS), data, device=device, num_threads=1 if device == "cpu" else None)
     run.run_epoch()
-    activities = [torch.profiler.ProfilerActivity.CPU]
+    is_cuda = device != "cpu"
+    activities = [torch.profiler.ProfilerActivity.CUDA if is_cuda else torch.profiler.ProfilerActivity.CPU]
     with torch.profiler.profile(activities=activities) as profile:
         run.run_epoch()
-    own = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
+    own = {
+        event.key: event.self_device_time_total if is_cuda else event.self_cpu_time_total
+        for event in profile.key_averages()
+    }
     total = sum(own.values())
-    convolutions = sum(spent for key, spent in own.items() if "conv" in key)
+    # On a GPU the kernels have names of their own, by which cuDNN's are known.
+    names = ("conv", "cudnn", "xmma", "fprop", "dgrad", "wgrad") if is_cuda else ("conv",)
+    convolutions = sum(spent for key, spent in own.items() if any(name in key for name in names))
     order_N = run._pictures.train_indices_N
     from trainer.batches import draw_augmentation
 
     drawn = draw_augmentation(run.config, 1, len(order_N), torch.Generator(), run.device)
+    wait = torch.cuda.synchronize if is_cuda else int
+    wait()
     start = time.perf_counter()
     for first in range(0, len(order_N) - BATCH, BATCH):
         chosen = slice(first, first + BATCH)
         run._pictures.train.build_augmented_batch(order_N[chosen], drawn[chosen])
+    wait()
     pictures = time.perf_counter() - start
     epoch = run.run_epoch() if run.stop_reason is None else None
     start = time.perf_counter()
     for _ in range(10):
         run._health.before_step()
         run._health.after_step()
+    wait()
     health = (time.perf_counter() - start) / 10
     seconds = epoch.train_seconds if epoch else 1.0
     return {"convolutions": convolutions / total, "pictures": pictures / seconds, "health": health / seconds}
@@ -161,8 +171,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=8000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--compile", action="store_true", help="compile the steps of (a)")
     arguments = parser.parse_args()
+    SETTINGS["compile"] = arguments.compile
     data = cut(load_real_pictures(), arguments.pictures)
     ours, tutorial = [], []
     context = multiprocessing.get_context("fork" if arguments.device == "cpu" else "spawn")

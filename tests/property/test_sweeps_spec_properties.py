@@ -49,6 +49,7 @@ FIXED = (
     "crop_padding_mode",
     "early_stopping_min_delta",
     "measure_curvature",
+    "compile",
 )
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40)
 WORD = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)

@@ -363,3 +363,17 @@ class TestDropout:
     def test_parts_have_masks_of_their_own(self):
         first, second, _ = self.step(parts=cut)
         assert not torch.equal(first, second)
+
+
+def test_statistics_are_of_the_weights_that_are_kept_not_of_those_that_sam_looks_at():
+    stepper, model = build_stepper(FASTCNN, optimizer="sam", lr=0.05, rho=0.5)
+    twin, batch = copy.deepcopy(model), draw_batch()
+    stepper.step(0, 0.05, take(batch))
+    twin(batch[0])
+    expected = {name: value for name, value in twin.named_buffers() if "running" in name or "tracked" in name}
+    assert expected
+    for name, value in expected.items():
+        assert torch.equal(dict(model.named_buffers())[name], value), name
+    with torch.no_grad():  # in the next step they are taken again
+        for layer in (each for each in model.modules() if isinstance(each, torch.nn.BatchNorm2d)):
+            assert layer.track_running_stats

@@ -21,6 +21,7 @@ def test_defaults_are_those_of_the_documentation():
         "epochs": 10,
         "seed": 0,
         "precision": "auto",
+        "compile": False,
         "crop_padding": 4,
         "crop_padding_mode": "reflect",
         "flip": True,
@@ -53,6 +54,7 @@ def test_defaults_are_those_of_the_documentation():
         ("mixup_alpha", [0, 0.2, 10.0], [-0.1, None, True]),
         ("gradient_clip_norm", [1e-3, 5, None], [0, -1, "full"]),
         ("ema_decay", [0.001, 0.999, None], [0, 1, 1.5]),
+        ("compile", [True, False], [0, None, "yes"]),
         ("measure_curvature", [True, False], [0, None, "yes"]),
     ],
 )
