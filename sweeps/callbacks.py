@@ -10,6 +10,7 @@ import contextlib
 import time
 from typing import Any
 
+import ray
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
@@ -53,16 +54,19 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         self._next_count_at = time.monotonic() + _COUNT_SECONDS
         rule = sweep.spec.early_terminate
         changes = rule is not None and RULES[rule.type].changes_settings
+        self._heard_at: dict[Trial, float] = {}  # when a trial that runs was last heard of
         self._changing = {arm.name: searched(arm) for arm in build_arms(sweep.spec)} if changes else {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002
-        """Counts how many trials can run at a time: nodes that joined get some, nodes that left get none."""
+        """Counts how many trials can run at a time (nodes that joined get some), and ends trials that hang."""
         if time.monotonic() >= self._next_count_at:
             self._next_count_at = time.monotonic() + _COUNT_SECONDS
             self._sweep.slots = max(1, count_slots_now(self._sweep.spec.resources))
+            self._end_hung()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Opens the trial's run, once, however often its process is restarted."""
+        self._heard_at[trial] = time.monotonic()
         open_trial(self._sweep, self._entry(trial))
 
     def on_trial_result(
@@ -74,6 +78,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         **info: Any,  # noqa: ARG002
     ) -> None:
         """Records one epoch."""
+        self._heard_at[trial] = time.monotonic()
         entry = self._entry(trial)
         metrics = {
             name: float(value)
@@ -94,6 +99,18 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
             self._sweep.recorder.record_epoch(entry.trial_id, result["epoch"], metrics, kept)
             self._sweep.notify(entry, "epoch")
 
+    def _end_hung(self) -> None:
+        """Kills the process of each trial that has not ended an epoch within all the hours that a trial may take."""
+        hours = self._sweep.spec.budget.trial_hours
+        if hours is None:
+            return
+        for trial, heard_at in list(self._heard_at.items()):
+            if time.monotonic() - heard_at > 3600 * hours and trial.status == Trial.RUNNING:
+                del self._heard_at[trial]
+                self._entry(trial).hung = True
+                trial.max_failures = 0  # it would only hang again
+                ray.kill(trial.temporary_state.ray_actor)
+
     def _list_settings(self, entry: TrialEntry) -> dict[str, float]:
         """The numbers among the settings that are searched, where a rule changes them as training goes on."""
         numbers = {name: entry.parameters.get(name) for name in self._changing.get(entry.arm, ())}
@@ -105,6 +122,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Closes the run as the searcher settled it; that of a paused trial stays open."""
+        self._heard_at.pop(trial, None)
         entry = self._entry(trial)
         if entry.paused:
             self._sweep.recorder.pause_trial(entry.trial_id)
@@ -113,16 +131,20 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
             self._close(entry)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
-        """Closes the run of a trial whose process was lost, or could not save, too often."""
+        """Closes the run of a trial that hung, or whose process was lost, or could not save, too often."""
+        self._heard_at.pop(trial, None)
         entry = self._entry(trial)
         error = str(trial.get_error() or "")
-        if error and entry.state is TrialState.FAILED:
+        if entry.hung:
+            entry.stop_reason = f"hung: no epoch ended within trial_hours, {self._sweep.spec.budget.trial_hours:g}"
+        elif error and entry.state is TrialState.FAILED:
             entry.stop_reason = f"gave up after {trial.num_failures} restarts: {error.strip().splitlines()[-1]}"
             entry.error = error
         self._close(entry)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Says that a trial goes on after its process was lost."""
+        self._heard_at.pop(trial, None)  # until it has a process again
         self._sweep.notify(self._entry(trial), "recovered")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002

@@ -32,6 +32,7 @@ class TrialEntry:
     stop_reason: str = ""
     error: str = ""
     started: bool = False
+    hung: bool = False  # its process was killed, since it ended no epoch for too long
     pausing: bool = False  # has been told to pause, and its process has not let go of it yet
     paused: bool = False  # at a rung, until it has earned to go on
     first_parameters: Mapping[str, Value] | None = None  # those that it began with, where they have changed

@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweeps.costs import CostKey
+from sweeps.errors import BadUsage
 from sweeps.plan import Plan
 from sweeps.planning import build_plan, list_measured
-from trainer.config import Value
+from trainer.config import ConfigError, Value
 
 if TYPE_CHECKING:
     from sweeps.preflight import Prepared
@@ -32,6 +33,9 @@ def plan_prepared(prepared: Prepared, *, measure: bool) -> Plan:
     Args:
         prepared: The sweep.
         measure: Whether to train a few steps of each cost, or to leave the times out.
+
+    Raises:
+        BadUsage: A machine that would run a trial cannot.
     """
     data, spec = prepared.data, prepared.spec
     costs: Mapping[CostKey, Cost] = {}
@@ -53,6 +57,9 @@ def measure_costs(
 
     Returns:
         The costs that could be measured.
+
+    Raises:
+        BadUsage: A machine that would run such a trial cannot.
     """
     import ray
 
@@ -71,6 +78,10 @@ def measure_costs(
             try:
                 cost = ray.get(task, timeout=max(0.1, deadline - time.monotonic()))
                 found.setdefault(key, []).append(cost)
+            except ray.exceptions.RayTaskError as error:
+                if isinstance(error.cause, ConfigError):
+                    raise BadUsage(f"a trial of this sweep cannot run where trials run: {error.cause}") from error
+                logger.warning("a training could not be measured: %s", error.cause)  # its trials will say it as well
             except ray.exceptions.RayError as error:  # its trials will fail as well, and say why
                 logger.warning("a training could not be measured: %s", error)
     except ray.exceptions.RayError as error:  # the cluster has no room for them now, say

@@ -76,7 +76,11 @@ class Budget(Frozen):
         default=None, ge=1, description="Epochs that the search trials of an arm may take in all."
     )
     hours: float | None = Field(default=None, gt=0, description="Wall time of the search.")
-    trial_hours: float | None = Field(default=None, gt=0, description="Training time of one search trial.")
+    trial_hours: float | None = Field(
+        default=None,
+        gt=0,
+        description="Training time of one search trial. A trial that takes as long for one epoch hangs, and fails.",
+    )
     target: float | None = Field(default=None, description="Score of the metric at which the search ends.")
     plateau: int | None = Field(
         default=None,

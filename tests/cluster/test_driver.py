@@ -152,6 +152,51 @@ def test_a_lost_worker_costs_no_trial(home: Home, build_spec: BuildSpec) -> None
     assert_epochs_are_whole(table)
 
 
+HANGING = """
+import time
+
+import torch
+
+
+class HangingSGD(torch.optim.SGD):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr)
+        self.num_steps = 0
+
+    def step(self, closure=None):
+        self.num_steps += 1
+        while self.num_steps > 12 and self.param_groups[0]["lr"] > 0.15:
+            time.sleep(0.1)
+        return super().step(closure)
+"""
+
+
+def test_a_trial_that_hangs_fails_and_gives_its_slot_away(
+    home: Home, build_spec: BuildSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hanging.py").write_text(HANGING)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = build_spec(
+        "method=grid",
+        "compare=null",
+        "budget={trial_hours: 0.008}",
+        "early_terminate=null",
+        "confirm.top=0",
+        "parameters.optimizer=hanging:HangingSGD",
+        "parameters.lr={values: [0.2, 0.1]}",
+        "parameters.batch_size=32",
+        "parameters.initializer=he_normal",
+    )
+    outcome = run_sweep(spec, home)
+    assert outcome.exit_code is ExitCode.SOME_TRIALS_FAILED
+    hung, done = sorted(load_sweep(outcome.sweep_id, home.tracking_uri).trials, key=lambda trial: trial.number)
+    assert (hung.state, done.state) == (TrialState.FAILED, TrialState.COMPLETED)
+    assert hung.stop_reason == "hung: no epoch ended within trial_hours, 0.008"
+    assert len(hung.history["val_accuracy"]) == 1
+    assert len(done.history["val_accuracy"]) == 4
+
+
 def worker_pid() -> int:
     """The process of a trial that runs now: Ray's processes descend from the driver's and are titled by their actor."""
     children = psutil.Process().children(recursive=True)
@@ -191,6 +236,15 @@ def write_pictures(folder: Path, per_class: int) -> None:
             for number in range(per_class):
                 shade = tuple(min(255, channel + number) for channel in colour)
                 Image.new("RGB", (40, 36), shade).save(folder / split / label / f"{number}.png")
+
+
+def test_a_setting_that_the_machine_cannot_do_is_refused_before_anything_starts(
+    home: Home, build_spec: BuildSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "absent-compiler")
+    with pytest.raises(BadUsage, match="cannot run where trials run: compile: found true, but there is no absent-comp"):
+        run_sweep(build_spec("parameters.compile=true"), home, measure=True)
+    assert not any(home.path.glob("small-*"))
 
 
 def test_impossible_resources_are_refused_before_anything_starts(home: Home, build_spec: BuildSpec) -> None:
