@@ -1,4 +1,5 @@
 import io
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -62,3 +63,22 @@ def test_the_checkpoint_is_as_large_as_one(data):
 def test_what_does_not_fit_the_pictures_is_refused(data):
     with pytest.raises(ConfigError, match="batch_size"):
         measure_cost(SMALL | {"batch_size": 10**6}, data, device="cpu", num_threads=1)
+
+
+def test_compiling_belongs_to_the_setup(data, monkeypatch):
+    def compile_slowly(model, device):
+        calls = []
+
+        def call(images_BCHW):
+            if not calls:
+                time.sleep(1.0)
+            calls.append(1)
+            return model(images_BCHW)
+
+        return call
+
+    monkeypatch.setattr("trainer.step.compile_model", compile_slowly)
+    compiled = measure_cost(SMALL | {"compile": True}, data, device="cpu", num_threads=1, seconds=0.3)
+    plain = measure_cost(SMALL, data, device="cpu", num_threads=1, seconds=0.3)
+    assert compiled.setup_seconds - plain.setup_seconds > 0.8
+    assert compiled.low_seconds < 2 * plain.high_seconds
