@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sweeps.distributions import InvLogUniformValues, LogUniform
 from sweeps.errors import SpecError, SpecFault
 from sweeps.halving import AshaPromotion, Hyperband
 from sweeps.median import Median
+from sweeps.objectives import GOALS
+from sweeps.pbt import Pbt
+from sweeps.quantized import QLogUniform, QLogUniformValues
 from sweeps.space import Arm, build_arms, build_grid, from_unit_cube, num_dimensions, sample, searched, size
 from sweeps.spec import (
     Asha,
@@ -25,6 +29,7 @@ from sweeps.spec import (
     IntUniform,
     LogUniformValues,
     Metric,
+    Objective,
     Parameter,
     QUniform,
     Resources,
@@ -86,10 +91,27 @@ def draw_range(draw: st.DrawFn, setting: Setting) -> Parameter:
             return build_multiples(low, high, factor) or IntUniform(min=low, max=high)
         return IntUniform(min=low, max=high)
     if low > 0 and draw(st.booleans()):
-        return LogUniformValues(min=low, max=high)
+        return draw(draw_log_range(low, high))
     if draw(st.booleans()):
         return build_multiples(low, high, (high - low) / draw(st.integers(2, 9))) or Uniform(min=low, max=high)
     return Uniform(min=low, max=high)
+
+
+@st.composite
+def draw_log_range(draw: st.DrawFn, low: float, high: float) -> Parameter:
+    """A distribution on the logarithmic scale between two numbers."""
+    q = (high - low) / draw(st.integers(2, 9))
+    exponents = math.log(low) + 1e-9, math.log(high) - 1e-9  # whose powers lie within the numbers
+    forms: list[Callable[[], Parameter]] = [
+        lambda: LogUniform(min=exponents[0], max=exponents[1]),
+        lambda: QLogUniform(min=exponents[0], max=exponents[1], q=q),
+        lambda: QLogUniformValues(min=low, max=high, q=q),
+        lambda: InvLogUniformValues(min=low, max=high),
+    ]
+    try:
+        return draw(st.sampled_from(forms))()
+    except ValueError:  # the numbers are too near to each other, or fewer than two multiples are between them
+        return LogUniformValues(min=low, max=high)
 
 
 def build_multiples(low: float, high: float, q: float) -> QUniform | None:
@@ -172,6 +194,26 @@ def draw_rule() -> st.SearchStrategy[Asha | AshaPromotion | Hyperband | Median]:
     )
 
 
+def draw_population() -> st.SearchStrategy[Pbt]:
+    return st.builds(
+        Pbt,
+        type=st.just("pbt"),
+        interval=st.integers(1, 3),
+        quantile=st.floats(0, 0.5, exclude_min=True),
+        resample=st.floats(0, 1),
+        factor=st.floats(1, 9, exclude_min=True),
+    )
+
+
+def draw_metrics(first: Metric) -> st.SearchStrategy[tuple[Objective, ...]]:
+    """The metric that decides and others beside it."""
+    others = st.lists(st.sampled_from([name for name in GOALS if name != first.name]), min_size=1, unique=True)
+    goal = st.sampled_from([None, first.goal])
+    return st.tuples(goal, others).map(
+        lambda drawn: (Objective(name=first.name, goal=drawn[0]), *(Objective(name=name) for name in drawn[1]))
+    )
+
+
 @st.composite
 def draw_spec(draw: st.DrawFn) -> SweepSpec:
     parameters = draw(draw_parameters())
@@ -184,20 +226,24 @@ def draw_spec(draw: st.DrawFn) -> SweepSpec:
     varies = bool(searched(Arm("all", parameters)))
     count = size(Arm("all", parameters))
     methods = (["random", "sobol", "bayes"] if varies else []) + (["grid"] if count and count <= 1000 else [])
+    method = draw(st.sampled_from(methods or ["random"]))
+    metric = draw(st.sampled_from([Metric(), Metric(name="val_loss", goal="minimize")]))
+    rule = draw(st.none() | (draw_rule() if method == "bayes" else draw_rule() | draw_population()))
     return SweepSpec(
         name=draw(LINE),
         description=draw(TEXT),
         project=draw(LINE),
-        method=draw(st.sampled_from(methods or ["random"])),
-        metric=draw(st.sampled_from([Metric(), Metric(name="val_loss", goal="minimize")])),
+        method=method,
+        metric=metric,
+        metrics=draw(st.just(()) | draw_metrics(metric)),
         compare=draw(st.sampled_from([None, *several])),
         budget=Budget(
             trials_per_arm=draw(st.integers(1, 10**6)),
             hours=draw(st.none() | st.floats(1e-6, 1e6)),
             max_consecutive_failures=draw(st.integers(1, 99)),
         ),
-        early_terminate=draw(st.none() | draw_rule()),
-        confirm=Confirm(top=draw(st.integers(0, 9)), seeds=draw(st.integers(1, 99))),
+        early_terminate=rule,
+        confirm=Confirm(top=0 if isinstance(rule, Pbt) else draw(st.integers(0, 9)), seeds=draw(st.integers(1, 99))),
         resources=Resources(cpu=draw(st.integers(1, 99)), gpu=draw(st.floats(0, 1))),
         seed=draw(st.integers(0, 2**32 - 1)),
         fallback=draw(st.sampled_from([None, "synthetic"])),
@@ -214,17 +260,25 @@ def contains(parameter: Parameter, value: Value) -> bool:
             return any(value == each and type(value) is type(each) for each in parameter.values)
         case IntUniform():
             return type(value) is int and parameter.min <= value <= parameter.max
+        case QUniform() | QLogUniformValues():
+            return parameter.min <= float(value or 0) <= parameter.max and is_multiple(value, parameter.q)
+        case QLogUniform():
+            low, high = math.exp(parameter.min), math.exp(parameter.max)
+            return low <= float(value or 0) <= high and is_multiple(value, parameter.q)
         case Uniform() | LogUniformValues():
             return type(value) is float and parameter.min <= value <= parameter.max
-        case QUniform():
-            assert isinstance(value, int | float)
-            assert not isinstance(value, bool)
-            ratio = value / parameter.q
-            whole = type(value) is int or not isinstance(parameter.q, int)
-            return whole and parameter.min <= value <= parameter.max and math.isclose(ratio, round(ratio), rel_tol=1e-9)
+        case LogUniform():
+            return type(value) is float and math.exp(parameter.min) <= value <= math.exp(parameter.max)
         case Choices():
             return value in parameter.choices
     raise AssertionError(parameter)
+
+
+def is_multiple(value: Value, q: float) -> bool:
+    assert isinstance(value, int | float)
+    assert not isinstance(value, bool)
+    whole = type(value) is int or not isinstance(q, int)
+    return whole and math.isclose(value / q, round(value / q), rel_tol=1e-9)
 
 
 def check_domain(parameters: Mapping[str, Parameter], drawn: Mapping[str, Value]) -> None:
