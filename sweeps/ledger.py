@@ -29,6 +29,7 @@ class TrialEntry:
     best_score: float = math.nan
     best_epoch: int = 0
     state: TrialState | None = None  # None until it ended
+    ended_as: int = 0  # its place among the ends of all trials, from 1
     stop_reason: str = ""
     error: str = ""
     started: bool = False
@@ -90,6 +91,7 @@ class Ledger:
     entries: dict[str, TrialEntry] = field(default_factory=dict)
     consecutive_failures: int = 0  # of all arms
     tallies: dict[str, Tally] = field(init=False)  # of each arm
+    _num_ends: int = 0
 
     def __post_init__(self) -> None:
         self.tallies = {arm: Tally() for arm in self.arms}
@@ -120,6 +122,8 @@ class Ledger:
         entry = self.entries[trial_id]
         entry.state, entry.stop_reason, entry.error = state, stop_reason, error
         entry.paused = False
+        self._num_ends += 1
+        entry.ended_as = self._num_ends
         tally = self.tallies[entry.arm]
         if state is TrialState.FAILED:
             tally.consecutive_failures += 1

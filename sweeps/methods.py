@@ -97,7 +97,7 @@ METHODS: Mapping[str, Method] = {
             "bayes",
             "tree-structured Parzen estimator (TPE)",
             "Bergstra et al. 2011; optuna.samplers.TPESampler",
-            lambda search: StudyProposer(search, _build_tpe),
+            lambda search: StudyProposer(search, _build_tpe, learns_from_stopped=True),
             learns=True,
             learns_from_stopped=True,
         ),

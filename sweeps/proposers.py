@@ -64,7 +64,7 @@ class Proposer(ABC):
         """Takes in the outcome of a trial that has ended."""
 
     def recall(self, entry: TrialEntry) -> None:  # noqa: B027
-        """Takes in a trial that an earlier driver of the sweep proposed, ended or not; in the order of numbers."""
+        """Takes in a trial that an earlier driver proposed, in the order of numbers; its end is told later."""
 
     def learn(self, parameters: Mapping[str, Value], score: float) -> None:  # noqa: B027
         """Takes in a trial of an earlier sweep, before the first proposal."""

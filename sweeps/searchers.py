@@ -79,8 +79,12 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         proposer = method.build(search)
         for trial in self._prior.get(arm.name, ()):
             proposer.learn(trial.parameters, trial.score)
-        for entry in self._sweep.ledger.select(arm.name, STAGE_SEARCH):
+        entries = list(self._sweep.ledger.select(arm.name, STAGE_SEARCH))
+        for entry in entries:
             proposer.recall(entry)
+        for entry in sorted(entries, key=lambda entry: entry.ended_as):  # what one counts as may hang on those before
+            if not entry.active:
+                proposer.tell(entry)
         return proposer
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:

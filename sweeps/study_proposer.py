@@ -25,8 +25,10 @@ BuildSampler = Callable[[Search, int], "optuna.samplers.BaseSampler"]  # (search
 class StudyProposer(Proposer):
     """Asks an Optuna sampler.
 
-    Optuna hears the truth: COMPLETE with the best score, PRUNED with the score at the rung where a trial was stopped,
-    FAIL for a diverged, failed or interrupted one, unless the sweep imputes a score. Of several metrics it hears the
+    Optuna hears COMPLETE with the best score, PRUNED with the score at the rung where a trial was stopped, FAIL for a
+    failed or interrupted one, unless the sweep imputes a score. It would ignore a diverged one as FAIL, and propose
+    others like it without end. So it hears PRUNED without a score, which TPE takes for worse than all that have one;
+    or, where the method does not learn from what was stopped, the worst score so far. Of several metrics it hears the
     values of completed trials, and FAIL of all others. Proposal n follows from the seed, n and the trials
     before it: the sampler starts anew for each, so that a study that is told of the same trials again
     goes on alike. (To the bit, but for distributions that Optuna does not have, whose values, rounded to multiples of
@@ -35,14 +37,16 @@ class StudyProposer(Proposer):
     Args:
         search: The arm's search.
         build_sampler: Makes the sampler of one proposal.
+        learns_from_stopped: Whether the sampler learns from PRUNED.
     """
 
-    def __init__(self, search: Search, build_sampler: BuildSampler) -> None:
+    def __init__(self, search: Search, build_sampler: BuildSampler, *, learns_from_stopped: bool = False) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._search = search
         self._build_sampler = build_sampler
+        self._learns_from_stopped = learns_from_stopped
         directions = [metric.direction for metric in search.metrics] or [search.goal]
         self._study = optuna.create_study(directions=directions, pruner=optuna.pruners.NopPruner())
         self._trials: dict[int, optuna.Trial] = {}
@@ -75,11 +79,10 @@ class StudyProposer(Proposer):
     def recall(self, entry: TrialEntry) -> None:
         """Puts the trial back into the study."""
         self._trials[entry.number] = self._repeat(entry.parameters, derive_seed(self._search.seed, entry.number))
-        if not entry.active:
-            self.tell(entry)
 
     def learn(self, parameters: Mapping[str, Value], score: float) -> None:
         """Adds a trial of an earlier sweep to the study."""
+        self._keep_worst(score)
         self._study.tell(self._repeat(parameters, derive_seed(self._search.seed, "prior")), score)
 
     def tell(self, entry: TrialEntry) -> None:
@@ -90,14 +93,14 @@ class StudyProposer(Proposer):
         if self._search.metrics:
             self._tell_all(trial, entry)
             return
-        if entry.epoch and math.isfinite(entry.last_score):  # TPE would take a NaN for a value
+        diverged = entry.state is TrialState.DIVERGED
+        if entry.epoch and math.isfinite(entry.last_score) and not diverged:  # TPE would take a NaN for a value
             trial.report(entry.last_score, entry.epoch)
         score = self._find_score(entry)
         if score is not None:
-            if math.isnan(self._worst) or is_better(self._worst, score, self._search.goal):
-                self._worst = score
+            self._keep_worst(score)
             self._study.tell(trial, score)
-        elif entry.paused or entry.state is TrialState.EARLY_STOPPED:
+        elif entry.paused or entry.state is TrialState.EARLY_STOPPED or (diverged and self._learns_from_stopped):
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -112,13 +115,20 @@ class StudyProposer(Proposer):
         else:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
+    def _keep_worst(self, score: float) -> None:
+        if math.isnan(self._worst) or is_better(self._worst, score, self._search.goal):
+            self._worst = score
+
     def _find_score(self, entry: TrialEntry) -> float | None:
         """What Optuna is told as the trial's value; None for none."""
         if entry.state is TrialState.COMPLETED and math.isfinite(entry.best_score):
             return entry.best_score
-        if self._search.impute is None or entry.state not in (TrialState.DIVERGED, TrialState.FAILED):
+        impute = self._search.impute
+        if impute is None and entry.state is TrialState.DIVERGED and not self._learns_from_stopped:
+            impute = "worst"
+        if impute is None or entry.state not in (TrialState.DIVERGED, TrialState.FAILED):
             return None
-        own = {"best": entry.best_score, "latest": entry.last_score}.get(self._search.impute, math.nan)
+        own = {"best": entry.best_score, "latest": entry.last_score}.get(impute, math.nan)
         score = own if math.isfinite(own) else self._worst
         return score if math.isfinite(score) else None
 

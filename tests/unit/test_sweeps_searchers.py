@@ -7,7 +7,7 @@ import pytest
 
 from sweeps.budgets import num_search_trials
 from sweeps.home import SweepFolder
-from sweeps.ledger import Ledger
+from sweeps.ledger import Ledger, TrialEntry
 from sweeps.methods import METHODS
 from sweeps.proposers import RandomProposer, Search, SobolProposer
 from sweeps.rules import ArmRules
@@ -303,6 +303,43 @@ def test_what_diverged_counts_as_the_sweep_says(impute: str, expected: float, tm
     assert [trial.value for trial in proposer.study.trials] == [0.2, expected]
 
 
+@pytest.mark.parametrize("method", ["gp", "genetic"])
+def test_what_diverged_counts_as_the_worst_so_far_also_after_a_resume(method: str, tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path, method, slots=10)
+    for ray_id in "01234567":
+        searcher.suggest(ray_id)
+    finish(searcher, "4", 0.5)  # sgd, its third
+    searcher.on_trial_complete("0", {"epoch": 1, "stop_reason": "diverged"})
+    finish(searcher, "2", 0.3)
+    searcher.on_trial_complete("6", {"epoch": 1, "stop_reason": "diverged"})
+    again = build_searcher(tmp_path, method, known=ledger_of(searcher))
+    for proposer in (searcher._proposers["sgd"], again._build_proposer(again._arms[0])):
+        assert isinstance(proposer, StudyProposer)
+        assert [trial.value for trial in proposer.study.trials] == [0.5, 0.3, 0.5, 0.3]
+
+
+@pytest.mark.parametrize(("method", "num_trials", "num_seeds"), [("bayes", 25, 6), ("gp", 12, 3), ("genetic", 25, 6)])
+def test_no_method_keeps_on_proposing_what_diverges(
+    method: str, num_trials: int, num_seeds: int, tmp_path: Path
+) -> None:
+    arm = build_arms(build_searcher(tmp_path, method)._sweep.spec)[0]
+    num_diverged = 0
+    for seed in range(num_seeds):
+        proposer = METHODS[method].build(Search(arm, seed, num_trials=num_trials))
+        for number in range(num_trials):
+            parameters = proposer.propose(number)
+            assert parameters is not None
+            entry = TrialEntry(f"sgd-{number}", "sgd", STAGE_SEARCH, number, 0, parameters)
+            lr = cast("float", parameters["lr"])
+            entry.state = TrialState.COMPLETED if lr < 0.1 else TrialState.DIVERGED
+            entry.best_score = 0.5 - abs(math.log10(lr / 0.05)) if lr < 0.1 else math.nan
+            num_diverged += lr >= 0.1
+            proposer.tell(entry)
+    print(f"{method}: {num_diverged} of {num_trials * num_seeds} diverged")
+    # A third of draws at random would. Told of FAIL, TPE and the Gaussian process come to two thirds.
+    assert num_diverged / (num_trials * num_seeds) < 0.45
+
+
 @pytest.mark.parametrize(
     "method", [method.name for method in METHODS.values() if method.learns and method.takes_metrics]
 )
@@ -364,8 +401,9 @@ def test_optuna_hears_the_truth(tmp_path: Path) -> None:
     for proposer in searcher._proposers.values():
         assert isinstance(proposer, StudyProposer)
         trials = proposer.study.trials
-        assert [trial.state for trial in trials] == [states.COMPLETE, states.FAIL, states.FAIL, states.PRUNED]
+        assert [trial.state for trial in trials] == [states.COMPLETE, states.PRUNED, states.FAIL, states.PRUNED]
         assert trials[0].value == 0.6
+        assert trials[1].intermediate_values == {}
         assert trials[3].intermediate_values == {1: 0.4}
 
 
