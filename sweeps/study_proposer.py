@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import optuna
 
     from sweeps.ledger import TrialEntry
+    from sweeps.objectives import Goal
 
 BuildSampler = Callable[[Search, int], "optuna.samplers.BaseSampler"]  # (search, seed)
 
@@ -28,8 +29,8 @@ class StudyProposer(Proposer):
     Optuna hears COMPLETE with the best score, PRUNED with the score at the rung where a trial was stopped, FAIL for a
     failed or interrupted one, unless the sweep imputes a score. It would ignore a diverged one as FAIL, and propose
     others like it without end. So it hears PRUNED without a score, which TPE takes for worse than all that have one;
-    or, where the method does not learn from what was stopped, the worst score so far. Of several metrics it hears the
-    values of completed trials, and FAIL of all others. Proposal n follows from the seed, n and the trials
+    or, where the method does not learn from what was stopped, or goes by several metrics, the worst so far of each. Of
+    several metrics it hears FAIL of what was stopped. Proposal n follows from the seed, n and the trials
     before it: the sampler starts anew for each, so that a study that is told of the same trials again
     goes on alike. (To the bit, but for distributions that Optuna does not have, whose values, rounded to multiples of
     q, do not tell which quantile they came from.)
@@ -47,10 +48,10 @@ class StudyProposer(Proposer):
         self._search = search
         self._build_sampler = build_sampler
         self._learns_from_stopped = learns_from_stopped
-        directions = [metric.direction for metric in search.metrics] or [search.goal]
-        self._study = optuna.create_study(directions=directions, pruner=optuna.pruners.NopPruner())
+        self._goals: list[Goal] = [metric.direction for metric in search.metrics] or [search.goal]
+        self._study = optuna.create_study(directions=self._goals, pruner=optuna.pruners.NopPruner())
         self._trials: dict[int, optuna.Trial] = {}
-        self._worst = math.nan  # score that Optuna was told
+        self._worst: list[float] = []  # of each metric, that Optuna was told
 
     @property
     def study(self) -> optuna.Study:
@@ -82,55 +83,45 @@ class StudyProposer(Proposer):
 
     def learn(self, parameters: Mapping[str, Value], score: float) -> None:
         """Adds a trial of an earlier sweep to the study."""
-        self._keep_worst(score)
+        self._keep_worst([score])
         self._study.tell(self._repeat(parameters, derive_seed(self._search.seed, "prior")), score)
 
     def tell(self, entry: TrialEntry) -> None:
         """Closes the trial in the study."""
         import optuna
 
-        trial = self._trials.pop(entry.number)
-        if self._search.metrics:
-            self._tell_all(trial, entry)
-            return
+        trial, single = self._trials.pop(entry.number), not self._search.metrics
         diverged = entry.state is TrialState.DIVERGED
-        if entry.epoch and math.isfinite(entry.last_score) and not diverged:  # TPE would take a NaN for a value
+        # TPE would take a NaN for a value.
+        if single and entry.epoch and math.isfinite(entry.last_score) and not diverged:
             trial.report(entry.last_score, entry.epoch)
-        score = self._find_score(entry)
-        if score is not None:
-            self._keep_worst(score)
-            self._study.tell(trial, score)
-        elif entry.paused or entry.state is TrialState.EARLY_STOPPED or (diverged and self._learns_from_stopped):
-            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        else:
-            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
-
-    def _tell_all(self, trial: optuna.Trial, entry: TrialEntry) -> None:
-        """Closes a trial that is judged by several metrics: Optuna takes no part of one that was stopped."""
-        import optuna
-
-        values = [entry.values.get(metric.name, math.nan) for metric in self._search.metrics]
-        if entry.state is TrialState.COMPLETED and all(map(math.isfinite, values)):
+        values = self._find_values(entry)
+        stopped = entry.paused or entry.state is TrialState.EARLY_STOPPED
+        if values is not None:
+            self._keep_worst(values)
             self._study.tell(trial, values)
-        else:
+        elif single and (stopped or (diverged and self._learns_from_stopped)):
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:  # of several metrics Optuna takes no part of a trial that was stopped
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
-    def _keep_worst(self, score: float) -> None:
-        if math.isnan(self._worst) or is_better(self._worst, score, self._search.goal):
-            self._worst = score
-
-    def _find_score(self, entry: TrialEntry) -> float | None:
-        """What Optuna is told as the trial's value; None for none."""
-        if entry.state is TrialState.COMPLETED and math.isfinite(entry.best_score):
-            return entry.best_score
-        impute = self._search.impute
-        if impute is None and entry.state is TrialState.DIVERGED and not self._learns_from_stopped:
-            impute = "worst"
+    def _find_values(self, entry: TrialEntry) -> list[float] | None:
+        """What Optuna is told of each metric; None for nothing."""
+        metrics, impute = self._search.metrics, self._search.impute
+        best = [entry.values.get(metric.name, math.nan) for metric in metrics] or [entry.best_score]
+        if entry.state is TrialState.COMPLETED and all(map(math.isfinite, best)):
+            return best
+        if entry.state is TrialState.DIVERGED and (metrics or not self._learns_from_stopped):
+            impute = impute or "worst"
         if impute is None or entry.state not in (TrialState.DIVERGED, TrialState.FAILED):
             return None
-        own = {"best": entry.best_score, "latest": entry.last_score}.get(impute, math.nan)
-        score = own if math.isfinite(own) else self._worst
-        return score if math.isfinite(score) else None
+        own = [] if impute == "worst" else [entry.last_score] if impute == "latest" and not metrics else best
+        values = own if own and all(map(math.isfinite, own)) else self._worst
+        return list(values) or None
+
+    def _keep_worst(self, values: list[float]) -> None:
+        pairs = zip(self._worst or values, values, self._goals, strict=True)
+        self._worst = [new if is_better(old, new, goal) else old for old, new, goal in pairs]
 
     def _ask(self, seed: int) -> optuna.Trial:
         self._study.sampler = self._build_sampler(self._search, seed)

@@ -368,6 +368,23 @@ def test_of_several_metrics_a_study_hears_nothing_of_what_was_stopped(tmp_path: 
     assert [trial.state for trial in proposer.study.trials] == [optuna.trial.TrialState.FAIL]
 
 
+def test_of_several_metrics_what_diverged_counts_as_the_worst_of_each(tmp_path: Path) -> None:
+    text = SWEEP + "metrics: [{name: val_accuracy}, {name: train_seconds}]\n"
+    searcher = build_searcher(tmp_path, "bayes", text=text, slots=10)
+    for ray_id in "012345":
+        searcher.suggest(ray_id)
+    for ray_id, accuracy, seconds in (("0", 0.4, 5.0), ("2", 0.6, 9.0)):
+        trial_id = searcher._of_ray[ray_id].trial_id
+        ledger_of(searcher).record_epoch(
+            trial_id, 1, accuracy, 1.0, {"val_accuracy": accuracy, "train_seconds": seconds}
+        )
+        searcher.on_trial_complete(ray_id, {"epoch": 1, "val_accuracy": accuracy, "stop_reason": "epochs"})
+    searcher.on_trial_complete("4", {"epoch": 1, "stop_reason": "diverged"})
+    proposer = searcher._proposers["sgd"]
+    assert isinstance(proposer, StudyProposer)
+    assert [trial.values for trial in proposer.study.trials] == [[0.4, 5.0], [0.6, 9.0], [0.4, 9.0]]
+
+
 def test_when_the_time_is_up_the_best_are_still_retrained(tmp_path: Path) -> None:
     searcher = build_searcher(tmp_path)
     searcher.suggest("0")
