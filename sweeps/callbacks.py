@@ -54,7 +54,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         self._next_count_at = time.monotonic() + _COUNT_SECONDS
         rule = sweep.spec.early_terminate
         changes = rule is not None and RULES[rule.type].changes_settings
-        self._heard_at: dict[Trial, float] = {}  # when a trial that runs was last heard of
+        self._heard: dict[str, tuple[Trial, float]] = {}  # trials that run, and when they were last heard of
         self._changing = {arm.name: searched(arm) for arm in build_arms(sweep.spec)} if changes else {}
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002
@@ -66,8 +66,9 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Opens the trial's run, once, however often its process is restarted."""
-        self._heard_at[trial] = time.monotonic()
-        open_trial(self._sweep, self._entry(trial))
+        entry = self._entry(trial)
+        self._heard[entry.trial_id] = trial, time.monotonic()
+        open_trial(self._sweep, entry)
 
     def on_trial_result(
         self,
@@ -78,8 +79,8 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         **info: Any,  # noqa: ARG002
     ) -> None:
         """Records one epoch."""
-        self._heard_at[trial] = time.monotonic()
         entry = self._entry(trial)
+        self._heard[entry.trial_id] = trial, time.monotonic()
         metrics = {
             name: float(value)
             for name, value in result.items()
@@ -104,9 +105,9 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         hours = self._sweep.spec.budget.trial_hours
         if hours is None:
             return
-        for trial, heard_at in list(self._heard_at.items()):
+        for trial_id, (trial, heard_at) in list(self._heard.items()):
             if time.monotonic() - heard_at > 3600 * hours and trial.status == Trial.RUNNING:
-                del self._heard_at[trial]
+                del self._heard[trial_id]
                 self._entry(trial).hung = True
                 trial.max_failures = 0  # it would only hang again
                 ray.kill(trial.temporary_state.ray_actor)
@@ -122,8 +123,8 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Closes the run as the searcher settled it; that of a paused trial stays open."""
-        self._heard_at.pop(trial, None)
         entry = self._entry(trial)
+        self._heard.pop(entry.trial_id, None)
         if entry.paused:
             self._sweep.recorder.pause_trial(entry.trial_id)
             self._sweep.notify(entry, "paused")
@@ -132,8 +133,8 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Closes the run of a trial that hung, or whose process was lost, or could not save, too often."""
-        self._heard_at.pop(trial, None)
         entry = self._entry(trial)
+        self._heard.pop(entry.trial_id, None)
         error = str(trial.get_error() or "")
         if entry.hung:
             entry.stop_reason = f"hung: no epoch ended within trial_hours, {self._sweep.spec.budget.trial_hours:g}"
@@ -144,8 +145,9 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Says that a trial goes on after its process was lost."""
-        self._heard_at.pop(trial, None)  # until it has a process again
-        self._sweep.notify(self._entry(trial), "recovered")
+        entry = self._entry(trial)
+        self._heard.pop(entry.trial_id, None)  # until it has a process again
+        self._sweep.notify(entry, "recovered")
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:  # noqa: ARG002
         """Lets the terminal look."""
