@@ -43,7 +43,8 @@ _SUMMARY = (BEST_VAL_ACCURACY, BEST_EPOCH, TEST_LOSS, TEST_ACCURACY, HESSIAN_LAR
 _MARKS = {HEALTH: TRIAL_HEALTH, CURVATURE: TRIAL_CURVATURE}
 
 
-_COUNT_SECONDS = 2.0  # how often the cluster's nodes are counted
+_COUNT_SECONDS = 2.0  # how often the cluster's nodes are counted, and trials that hang looked for
+_MISSED_SECONDS = 20.0  # a driver that has not looked for so long stood still
 
 
 class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
@@ -54,6 +55,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         self._next_count_at = time.monotonic() + _COUNT_SECONDS
         rule = sweep.spec.early_terminate
         changes = rule is not None and RULES[rule.type].changes_settings
+        self._looked_at = time.monotonic()
         self._heard: dict[str, tuple[Trial, float]] = {}  # trials that run, and when they were last heard of
         self._changing = {arm.name: searched(arm) for arm in build_arms(sweep.spec)} if changes else {}
 
@@ -105,8 +107,12 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         hours = self._sweep.spec.budget.trial_hours
         if hours is None:
             return
+        now = time.monotonic()
+        missed, self._looked_at = now - self._looked_at, now
         for trial_id, (trial, heard_at) in list(self._heard.items()):
-            if time.monotonic() - heard_at > 3600 * hours and trial.status == Trial.RUNNING:
+            if missed > _MISSED_SECONDS:  # the driver stood still, and what trials said meanwhile is still to be read
+                self._heard[trial_id] = trial, heard_at + missed
+            elif now - heard_at > 3600 * hours and trial.status == Trial.RUNNING:
                 del self._heard[trial_id]
                 self._entry(trial).hung = True
                 trial.max_failures = 0  # it would only hang again

@@ -301,7 +301,10 @@ def _register_winner(table: SweepTable, data: Dataset, home: Home, folder: Sweep
         return ""
     from trainer.export import build_example, load_classifier
 
-    network = load_classifier(checkpoints[0], winner.parameters, data)
+    try:
+        network = load_classifier(checkpoints[0], winner.parameters, data)
+    except Exception as error:  # noqa: BLE001  # what has been found out is not lost with it
+        return f"the winner, {winner.trial_id}, is not registered as a model: {type(error).__name__}: {error}"
     tags = {names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm, names.SWEEP_DATASET: data.name}
     tags[names.TEST_ACCURACY] = f"{winner.summary[names.TEST_ACCURACY]:.4f}"
     facts = {"classes": list(data.classes), "input": "pictures, 3 channels of 0 to 255, 32 rows, 32 columns; float32"}

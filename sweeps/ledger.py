@@ -121,7 +121,7 @@ class Ledger:
         """Closes a trial and keeps count of its arm's."""
         entry = self.entries[trial_id]
         entry.state, entry.stop_reason, entry.error = state, stop_reason, error
-        entry.paused = False
+        entry.pausing = entry.paused = False
         self._num_ends += 1
         entry.ended_as = self._num_ends
         tally = self.tallies[entry.arm]

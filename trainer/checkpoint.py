@@ -25,6 +25,9 @@ class CheckpointError(RuntimeError):
     """A checkpoint cannot be used: says which, why, and what to do."""
 
 
+_OF_STEPS = ("compile", "precision")  # settings that say how steps are computed
+
+
 def write_checkpoint(run: TrainingRun, directory: Path) -> Path:
     """Writes the state of a run to a folder and returns the file's path.
 
@@ -56,7 +59,9 @@ def write_checkpoint(run: TrainingRun, directory: Path) -> Path:
     return target
 
 
-def load_checkpoint(run: TrainingRun, directory: Path, *, takes_over: bool = False) -> None:
+def load_checkpoint(
+    run: TrainingRun, directory: Path, *, takes_over: bool = False, only_predicts: bool = False
+) -> None:
     """Makes a run go on from a checkpoint, with the numbers that the run that wrote it would have had.
 
     Args:
@@ -64,6 +69,7 @@ def load_checkpoint(run: TrainingRun, directory: Path, *, takes_over: bool = Fal
         directory: Where `write_checkpoint` wrote.
         takes_over: Whether it may have been made with other settings, of which the run then keeps its own; the network
             has to be the same.
+        only_predicts: Whether it will not train, so that how steps are computed may differ.
 
     Raises:
         CheckpointError: There is no checkpoint, it cannot be read, or it is one of another configuration or other data.
@@ -71,7 +77,7 @@ def load_checkpoint(run: TrainingRun, directory: Path, *, takes_over: bool = Fal
     path = directory / FILE_NAME
     try:
         _check_whole(path)
-        content = torch.load(path, map_location=run.device, weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is not there; begin anew, or name the folder that has it") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
@@ -84,7 +90,7 @@ def load_checkpoint(run: TrainingRun, directory: Path, *, takes_over: bool = Fal
         raise CheckpointError(f"{path} cannot be read ({error}); take an earlier checkpoint or begin anew") from error
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint that this version can read; begin anew")
-    differences = _find_differences(run, content, of_settings=not takes_over)
+    differences = _find_differences(run, content, of_settings=not takes_over, of_steps=not only_predicts)
     if differences:
         raise CheckpointError(
             f"{path} belongs to another training: {'; '.join(differences)}; resume with the settings and pictures that "
@@ -104,7 +110,7 @@ def _check_whole(path: Path) -> None:
         raise zipfile.BadZipFile(f"{damaged} is not as it was written")
 
 
-def _find_differences(run: TrainingRun, content: dict[str, Any], *, of_settings: bool) -> list[str]:
+def _find_differences(run: TrainingRun, content: dict[str, Any], *, of_settings: bool, of_steps: bool) -> list[str]:
     """What of configuration, data and arithmetic is not as the checkpoint has it, in words."""
     saved, wanted = content["parameters"], run.config.to_parameters()
     with suppress(ConfigError):  # settings that have come since then had their defaults
@@ -112,11 +118,14 @@ def _find_differences(run: TrainingRun, content: dict[str, Any], *, of_settings:
     differences = [
         f"{name} was {_show(saved, name)} and is {_show(wanted, name)}"
         for name in dict.fromkeys((*wanted, *saved))
-        if of_settings and name != "data_dir" and _show(saved, name) != _show(wanted, name)
+        if of_settings
+        and name != "data_dir"
+        and (of_steps or name not in _OF_STEPS)
+        and _show(saved, name) != _show(wanted, name)
     ]
     if content["data_digest"] != run.data_digest:
         differences.append("its pictures were others")
-    if content["precision"] != run.precision:
+    if of_steps and content["precision"] != run.precision:
         differences.append(f"its arithmetic was {content['precision']} and is {run.precision} on this hardware")
     return differences
 

@@ -6,6 +6,7 @@ Shapes: B pictures of a batch, C channels, H rows, W columns, K classes.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import warnings
 from collections.abc import Callable
@@ -34,9 +35,9 @@ def compile_model(model: nn.Module, device: torch.device) -> Callable[[Tensor], 
         ConfigError: There is no compiler for the device on this machine.
     """
     variable, names = _COMPILERS[device.type]
-    named = os.environ.get(variable)
-    if not any(shutil.which(name) for name in ((named,) if named else names)):
-        looked_for = f"{named}, which {variable} names," if named else " or ".join(names)
+    named = os.environ.get(variable)  # a command, perhaps with arguments; torch takes an empty one for none
+    if not any(shutil.which(name) for name in (names if named is None else shlex.split(named)[:1])):
+        looked_for = f"compiler {named!r}, which {variable} names," if named is not None else " or ".join(names)
         raise ConfigError(
             [
                 Fault(

@@ -42,14 +42,25 @@ class EvaluationWeights:
         self._optimizer: Any = optimizer
         self._switches = switches
         self._average: AveragedModel | None = None
+        self._ema_decay = 0.0 if ema_decay is None else ema_decay
         if ema_decay is not None:
             mean = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
             self._average = AveragedModel(model, multi_avg_fn=mean)
 
+    @torch.no_grad()
     def after_step(self) -> None:
         """Takes the weights of a step into the average."""
-        if self._average is not None:
+        if self._average is None:
+            return
+        if self._average.n_averaged == 0:
             self._average.update_parameters(self._model)
+            return
+        # As `update_parameters`, which would copy the count to an accelerator in each step, and wait for that.
+        module = self._average.module
+        torch._foreach_lerp_(list(module.parameters()), list(self._model.parameters()), 1 - self._ema_decay)
+        for kept, buffer in zip(module.buffers(), self._model.buffers(), strict=True):
+            kept.copy_(buffer)
+        self._average.n_averaged += 1
 
     @contextmanager
     def applied(self, batches: Batches) -> Iterator[Network]:

@@ -6,6 +6,7 @@ Shapes: N pictures, C = 3 channels, H = 32 rows, W = 32 columns, K classes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,10 @@ def load_classifier(checkpoint: Path, parameters: Mapping[str, object], data: Da
     Raises:
         CheckpointError: The checkpoint cannot be read, or is one of another training.
     """
-    run = TrainingRun(build_trial_config(parameters), data, device="cpu")
-    load_checkpoint(run, checkpoint)
+    # It need not go on here as where it trained: there may be no compiler, and other arithmetic.
+    config = replace(build_trial_config(parameters), compile=False)
+    run = TrainingRun(config, data, device="cpu")
+    load_checkpoint(run, checkpoint, only_predicts=True)
     standardizes = run.config.standardization == "picture"
     return PictureClassifier(run.build_best_model(), *run.channels, standardizes=standardizes).eval()
 

@@ -77,17 +77,17 @@ class Stepper:
         def evaluate_gradient() -> Tensor:
             self.num_gradient_evaluations += 1
             self._model.seed_dropout(self._config.seed, index)
-            objective, *outcome = self._evaluate_gradient(batches, mixing, creates_graph)
+            # Later ones are at weights that may not be kept, of which batch normalisation is to learn nothing.
+            with without_statistics(self._model) if seen else nullcontext():
+                objective, *outcome = self._evaluate_gradient(batches, mixing, creates_graph)
             seen.append((outcome[0], outcome[1]))
             return objective
 
         with self._own_randomness(index):
             if self._row.gradient_first:
                 evaluate_gradient()
-            # Where the closure is called at weights that are not kept, they are none of the statistics' business.
-            with without_statistics(self._model) if self._row.gradient_first else nullcontext():
-                # torch declares a float; a tensor serves as well and is not waited for.
-                self.optimizer.step(cast("Callable[[], float]", evaluate_gradient))
+            # torch declares a float; a tensor serves as well and is not waited for.
+            self.optimizer.step(cast("Callable[[], float]", evaluate_gradient))
         if creates_graph:
             self.num_gradient_evaluations += 1
             for weight in self._model.parameters():  # gradients that hold their own graph would keep all of it

@@ -20,6 +20,7 @@ from trainer.loop import TrainingRun
 _STEPS = 2  # of each measurement
 _PART = 2_000  # pictures of each measurement where a batch is all of them
 _TEST_PICTURES = 500
+_STANDING_STILL = 1e-9  # learning rate at which nothing diverges, and a step takes as long
 _WITHOUT_END: Mapping[str, Value] = {
     "epochs": 10_000,
     "early_stopping_patience": None,
@@ -83,8 +84,8 @@ def measure_cost(
 
     small = _cut(data, num_measured)
 
-    def build() -> TrainingRun:
-        settings = {**parameters, **_WITHOUT_END, "train_size": num_measured}
+    def build(**others: Value) -> TrainingRun:
+        settings = {**parameters, **_WITHOUT_END, "train_size": num_measured, **others}
         return TrainingRun(build_trial_config(settings), small, device=device, num_threads=num_threads)
 
     run = build()
@@ -94,7 +95,11 @@ def measure_cost(
     pictures: list[float] = []  # seconds of validation of one
     started = time.perf_counter()
     while not epochs or time.perf_counter() - started < seconds:
-        run = run if run.stop_reason is None else build()  # one that has diverged
+        if run.stop_reason is not None:  # it has diverged; what is built anew is compiled anew
+            run = build(lr=_STANDING_STILL)
+            run.run_epoch()
+            if run.stop_reason is not None:
+                run = build(lr=_STANDING_STILL)
         epoch = run.run_epoch()
         pictures.append(epoch.validation_seconds / run.num_held_out)
         rates.append(epoch.train_seconds / epoch.num_samples)

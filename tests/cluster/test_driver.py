@@ -242,7 +242,9 @@ def test_a_setting_that_the_machine_cannot_do_is_refused_before_anything_starts(
     home: Home, build_spec: BuildSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CXX", "absent-compiler")
-    with pytest.raises(BadUsage, match="cannot run where trials run: compile: found true, but there is no absent-comp"):
+    with pytest.raises(
+        BadUsage, match="cannot run where trials run: compile: found true, but there is no compiler 'absent-comp"
+    ):
         run_sweep(build_spec("parameters.compile=true"), home, measure=True)
     assert not any(home.path.glob("small-*"))
 

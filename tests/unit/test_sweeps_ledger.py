@@ -81,3 +81,10 @@ def test_failures_in_a_row_are_counted_and_a_success_ends_the_row() -> None:
 
 def test_best_is_none_before_any_finite_score() -> None:
     assert build_ledger(("a", None, 1, math.nan)).best() is None
+
+
+def test_a_trial_that_is_lost_while_it_is_saved_for_a_pause_waits_no_more() -> None:
+    ledger = build_ledger(("a", None, 2, 0.5))
+    ledger.entries["a"].pausing = True
+    ledger.end("a", TrialState.FAILED, "lost")
+    assert not ledger.entries["a"].pausing

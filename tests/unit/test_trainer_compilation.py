@@ -88,10 +88,19 @@ class TestCompiledTraining:
         assert set(run.model.state_dict()) == set(build_run(data).model.state_dict())
 
 
-@pytest.mark.parametrize(("variable", "words"), [("absent-compiler", "absent-compiler, which CXX names,"), ("", "g++")])
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        ("absent-compiler -O2", "compiler 'absent-compiler -O2', which CXX names,"),
+        ("", "compiler '', which CXX names,"),
+        (None, "g++"),
+    ],
+)
 def test_a_machine_without_compiler_is_told_of_it_before_anything_is_trained(data, monkeypatch, variable, words):
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setenv("CXX", variable)
+    monkeypatch.setenv("CXX", variable or "")
+    if variable is None:
+        monkeypatch.delenv("CXX")
     with pytest.raises(ConfigError, match=f"compile: found true, but there is no {words.replace('+', '[+]')} on this"):
         build_run(data, compile=True)
 
