@@ -12,6 +12,7 @@ from sweeps.cli import app
 from sweeps.rules import RULES
 from sweeps.spec import load_spec
 from trainer.config import SETTINGS, TABLES
+from trainer.optimizer_row import OptimizerRow
 from trainer.settings import Row, Setting
 
 README = Path(__file__).parents[2] / "README.md"
@@ -84,7 +85,12 @@ def test_the_table_of_rules_is_that_of_the_code() -> None:
 
 
 def show_row(row: Row) -> str:
-    return f"| `{row.name}` | {', '.join(map(show_setting, row.settings))} | {row.description} |"
+    words = [row.description]
+    if isinstance(row, OptimizerRow) and row.decoupled_weight_decay:
+        words.append("weight decay is decoupled")
+    if row.aliases:
+        words.append(f"also {', '.join(f'`{alias}`' for alias in row.aliases)}")
+    return f"| `{row.name}` | {', '.join(map(show_setting, row.settings))} | {'; '.join(words)} |"
 
 
 def show_setting(setting: Setting) -> str:
