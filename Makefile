@@ -58,7 +58,7 @@ down:  ## stop the service; its data stays
 	$(COMPOSE) --profile client down
 
 test-containers: setup  ## build, run, break and mend the service in real containers
-	$(BIN)/python -m pytest tests/containers --override-ini addopts='--strict-markers --strict-config -ra' $(ARGS)
+	$(BIN)/python -m pytest tests/containers --override-ini addopts='--strict-markers --strict-config -ra --import-mode=importlib' $(ARGS)
 
 clean:  ## remove the environment and caches; and, after asking, the data of the service in containers
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build ./*.egg-info

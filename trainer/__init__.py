@@ -11,7 +11,7 @@ __all__ = ["TrainedModel", "train_model"]
 
 
 def __getattr__(name: str) -> object:
-    # On first use only: they need torch, which takes seconds to import, and `trainer.config` has to load without it.
+    # On first use only: they need torch, which takes seconds to import; `trainer.config` has to load without it.
     if name in __all__:
         from trainer import api
 

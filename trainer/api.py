@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trainer.config import TrialConfig, Value, build_trial_config
-from trainer.data import Dataset, load_dataset
-from trainer.loop import EpochResult, TrainingRun
-from trainer.networks import Network
+from trainer.config.config import TrialConfig, Value, build_trial_config
+from trainer.data.load import Dataset, load_dataset
+from trainer.loop.training_run import EpochResult, TrainingRun
+from trainer.networks.feedforward import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +46,12 @@ def train_model(
         `train_model("adam", lr=1e-3, batch_size=64, initializer="he_normal", epochs=10).test_accuracy`
 
     Args:
-        optimizer: Row of the table of optimizers, such as sgd, momentum, rmsprop, adam; `trainer.optimizers` has all.
+        optimizer: Row of the table of optimizers, such as sgd, momentum, rmsprop, adam; `trainer.tables` has all.
         data: Pictures that are loaded already, None to load what the settings `dataset` and `data_dir` say.
         device: "cpu" or "cuda", None for cuda where there is one.
         progress: Whether to show a progress bar.
         **settings: Any other setting by the name that it has in a sweep file, such as lr, batch_size, epochs, seed,
-            initializer, model, loss, schedule, dataset, train_size. `trainer.config` has all of them.
+            initializer, model, loss, schedule, dataset, train_size. `trainer.config.config` has all of them.
 
     Raises:
         ConfigError: A setting is unknown, out of range, or contradicts another; names all of them.

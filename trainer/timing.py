@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from trainer.config import Value, build_trial_config
-from trainer.data import VALIDATION_FRACTION, Dataset, split_for_training
-from trainer.loop import TrainingRun
+from trainer.config.config import Value, build_trial_config
+from trainer.data.load import VALIDATION_FRACTION, Dataset, split_for_training
+from trainer.loop.training_run import TrainingRun
 
 _STEPS = 2  # of each measurement
 _PART = 2_000  # pictures of each measurement where a batch is all of them

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Trainable
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
-from trainer.config import Value, build_trial_config
+from trainer.config.config import Value, build_trial_config
 
 if TYPE_CHECKING:
-    from trainer.data import Dataset
-    from trainer.loop import TrainingRun
+    from trainer.data.load import Dataset
+    from trainer.loop.training_run import TrainingRun
 
 REPORTED_AT_END = "stop_reason"  # key of a trial's last result: epochs | patience | diverged | failed
 ERROR = "error"  # key of a failed trial's last result: its traceback
@@ -121,7 +121,7 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
 
     def _resume(self) -> TrainingRun | None:
         """The training as the latest usable checkpoint has it; None to begin anew."""
-        from trainer.checkpoint import CheckpointError, load_checkpoint
+        from trainer.loop.checkpoint import CheckpointError, load_checkpoint
 
         for folder in self._request.checkpoints:
             run = self._build_run()
@@ -138,7 +138,7 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
 
     def _take_over(self) -> TrainingRun:
         """The training of the donor, with this trial's own settings from here on."""
-        from trainer.checkpoint import CheckpointError, load_checkpoint
+        from trainer.loop.checkpoint import CheckpointError, load_checkpoint
 
         for folder in self._request.donor_checkpoints:
             run = self._build_run()
@@ -154,7 +154,7 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
         )
 
     def _build_run(self) -> TrainingRun:
-        from trainer.loop import TrainingRun
+        from trainer.loop.training_run import TrainingRun
 
         # A trial that asked for no GPU sees all of them in Ray 2.60, so the device follows the request.
         granted = self.trial_resources.required_resources
@@ -167,14 +167,14 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Writes the exact state of the training."""
-        from trainer.checkpoint import write_checkpoint
+        from trainer.loop.checkpoint import write_checkpoint
 
         write_checkpoint(self._started_run(), Path(checkpoint_dir))
         self._saved_at = time.monotonic()
 
     def load_checkpoint(self, checkpoint: str) -> None:
         """Continues a training from a checkpoint, on whatever node it is now."""
-        from trainer.checkpoint import load_checkpoint
+        from trainer.loop.checkpoint import load_checkpoint
 
         self._run = self._build_run()
         load_checkpoint(self._run, Path(checkpoint))

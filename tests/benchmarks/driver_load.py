@@ -18,12 +18,12 @@ from typing import Any
 import psutil
 import ray
 
-import sweeps.driver
-from sweeps.cluster import _ENVIRONMENT
+import sweeps.driver.driver
+from sweeps.driver.cluster import _ENVIRONMENT
 from sweeps.home import Home
-from sweeps.ledger import TrialEntry
-from sweeps.spec import load_spec
-from sweeps.state import RunningSweep
+from sweeps.running.sweep import RunningSweep
+from sweeps.spec.models import load_spec
+from sweeps.trials.ledger import TrialEntry
 from tracking.names import EPOCH_METRICS
 from trainer.trainable import CifarTrainable
 
@@ -91,9 +91,9 @@ def main() -> None:
         logging_level="ERROR",
         log_to_driver=False,
     )
-    sweeps.driver.CifarTrainable = build_sleeper(arguments.seconds, arguments.epochs)  # type: ignore[misc]
+    sweeps.driver.driver.CifarTrainable = build_sleeper(arguments.seconds, arguments.epochs)  # type: ignore[misc]
     samples: list[tuple[float, float, int, int, int]] = []
-    outcome = sweeps.driver.run_sweep(load_spec(folder / "load.yaml"), Home(folder), listeners=[watch(samples)])
+    outcome = sweeps.driver.driver.run_sweep(load_spec(folder / "load.yaml"), Home(folder), listeners=[watch(samples)])
     # The middle, when all workers run: without the start of their processes and without the end.
     full = [each for each in samples if each[2] >= arguments.workers]
     first, last = full[0], next(each for each in reversed(full) if each[2] < arguments.trials)

@@ -16,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweeps.halving import PromotionRungs, Rungs, rung_epochs
-from sweeps.simulation import KnownTrial, simulate
-from sweeps.verdicts import Rule
+from sweeps.plan.simulation import KnownTrial, simulate
+from sweeps.stopping.asha import PromotionRungs, Rungs, rung_epochs
+from sweeps.stopping.rule import Rule
 
 HERE = Path(__file__).parent
 CURVES = HERE / "fairness_curves.json"
@@ -49,7 +49,7 @@ class Outcome:
 def record(sweep_id: str) -> None:
     """Writes the curves of a sweep: numbers only."""
     from sweeps.home import choose_sweep, open_home
-    from tracking.queries import list_sweeps, load_sweep
+    from tracking.store.queries import list_sweeps, load_sweep
 
     home = open_home()
     known = [summary.sweep_id for summary in list_sweeps(home.tracking_uri, 100)]

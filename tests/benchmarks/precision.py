@@ -16,9 +16,9 @@ import sys
 from real_pictures import load_real_pictures
 from scipy import stats
 
-from trainer.config import build_trial_config
-from trainer.data import Dataset
-from trainer.loop import TrainingRun
+from trainer.config.config import build_trial_config
+from trainer.data.load import Dataset
+from trainer.loop.training_run import TrainingRun
 
 OPTIMIZERS = {"nesterov": 0.1, "adam": 3e-3, "rmsprop": 1e-3}
 PRECISIONS = ("fp32", "bf16")

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from trainer.data import Dataset, load_dataset
+from trainer.data.load import Dataset, load_dataset
 
 UNPACK = Path(__file__).parents[3] / "shared" / "tools" / "real-cifar10.sh"
 

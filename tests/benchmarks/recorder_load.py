@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from tracking.names import EPOCH_METRICS, STAGE_SEARCH, TrialState
-from tracking.recorder import Recorder, SweepRecord, TrialRecord
+from tracking.recording.recorder import Recorder, SweepRecord, TrialRecord
 
 
 def main() -> None:

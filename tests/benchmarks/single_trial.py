@@ -11,8 +11,8 @@ from statistics import median
 
 from real_pictures import load_real_pictures
 
-from trainer.config import build_trial_config
-from trainer.loop import TrainingRun
+from trainer.config.config import build_trial_config
+from trainer.loop.training_run import TrainingRun
 
 
 def main() -> None:

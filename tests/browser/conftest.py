@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tracking.leaderboard import build_leaderboard, format_markdown
-from tracking.recorder import Recorder, SweepRecord, TrialRecord
-from tracking.report import write_report
+from tracking.analysis.leaderboard import build_leaderboard, format_markdown
+from tracking.recording.recorder import Recorder, SweepRecord, TrialRecord
+from tracking.report.page import write_report
+from tracking.store.ui import build_ui_command, build_ui_environment
 from tracking.table import SweepTable
-from tracking.ui import build_ui_command, build_ui_environment
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -16,16 +16,16 @@ import psutil
 import pytest
 import torch
 
-from sweeps.driver import run_sweep
+from sweeps.driver.driver import run_sweep
 from sweeps.errors import BadUsage, ExitCode, Unreachable
 from sweeps.home import Home
-from sweeps.ledger import TrialEntry
-from sweeps.spec import SweepSpec
-from sweeps.state import RunningSweep
+from sweeps.running.sweep import RunningSweep
+from sweeps.spec.models import SweepSpec
+from sweeps.trials.ledger import TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
-from tracking.queries import load_sweep
+from tracking.store.queries import load_sweep
 from tracking.table import SweepTable
-from trainer.data import load_dataset
+from trainer.data.load import load_dataset
 
 pytestmark = [pytest.mark.cluster]
 

@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from sweeps.home import Home
-from sweeps.spec import SweepSpec
+from sweeps.spec.models import SweepSpec
 from tracking.names import TrialState
-from tracking.queries import load_sweep
+from tracking.store.queries import load_sweep
 
 pytestmark = [
     pytest.mark.cluster,

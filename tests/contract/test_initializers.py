@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.config import ConfigError, build_trial_config
-from trainer.initializers import INITIALIZERS, initialize
-from trainer.loop import TrainingRun
-from trainer.synthetic import draw_synthetic
+from trainer.config.config import ConfigError, build_trial_config
+from trainer.data.synthetic import draw_synthetic
+from trainer.loop.training_run import TrainingRun
+from trainer.tables.initializers import INITIALIZERS, initialize
 
 # Inputs and outputs of the layer that the variances are measured on: 3x3 convolution of 40 to 80 channels.
 NUM_INPUTS, NUM_OUTPUTS = 40 * 9, 80 * 9

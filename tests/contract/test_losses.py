@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config import ConfigError, build_trial_config
-from trainer.loop import TrainingRun
-from trainer.losses import LOSSES
-from trainer.synthetic import draw_synthetic
+from trainer.config.config import ConfigError, build_trial_config
+from trainer.data.synthetic import draw_synthetic
+from trainer.loop.training_run import TrainingRun
+from trainer.tables.losses import LOSSES
 
 SETTINGS = {
     "cross_entropy": {"label_smoothing": 0.2},

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.config import ConfigError, build_trial_config
+from trainer.config.config import ConfigError, build_trial_config
+from trainer.data.synthetic import draw_synthetic
 from trainer.export import PictureClassifier
-from trainer.layers import Dropout
-from trainer.loop import TrainingRun
-from trainer.models import MODELS
-from trainer.synthetic import draw_synthetic
+from trainer.loop.training_run import TrainingRun
+from trainer.networks.layers import Dropout
+from trainer.tables.models import MODELS
 
 NUM_PARAMETERS = {
     "fastcnn": 295_466,

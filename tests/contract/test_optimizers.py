@@ -11,11 +11,11 @@ import pytorch_optimizer
 import torch
 from optimizer_equations import EQUATIONS
 
-from trainer.config import ConfigError, build_trial_config
-from trainer.loop import TrainingRun
-from trainer.muon import Muon
-from trainer.optimizers import OPTIMIZERS
-from trainer.synthetic import draw_synthetic
+from trainer.config.config import ConfigError, build_trial_config
+from trainer.data.synthetic import draw_synthetic
+from trainer.loop.training_run import TrainingRun
+from trainer.tables.muon import Muon
+from trainer.tables.optimizers import OPTIMIZERS
 
 TINY = {"model": "fastcnn", "width": 0.25, "depth": 1, "dataset": "synthetic", "batch_size": 50, "epochs": 3}
 
@@ -267,7 +267,7 @@ def seeded(step):
 
 
 def take_step(row, optimizer, weights, settings, step, loss=find_loss, factors=FACTORS):
-    """One step in the way that `trainer.step.Stepper` makes it."""
+    """One step in the way that `trainer.loop.step.Stepper` makes it."""
     for group in optimizer.param_groups:
         group["lr"] = settings["lr"] * factors[step] * group.get("lr_scale", 1.0)
     creates_graph = row.differentiates_gradient and step % settings["hessian_every"] == 0

@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from trainer.config import ConfigError, build_trial_config
-from trainer.schedules import SCHEDULES, Plan
+from trainer.config.config import ConfigError, build_trial_config
+from trainer.tables.schedules import SCHEDULES, Plan
 
 REQUIRED = {"step": {"step_epochs": 2}, "cosine_restarts": {"first_cycle_epochs": 2}}
 NUM_EPOCHS, STEPS_PER_EPOCH = 6, 10

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.halving import Asha, Rungs, rung_epochs
-from sweeps.rules import ArmRules
-from sweeps.verdicts import GO, Verdict
+from sweeps.stopping.asha import Asha, Rungs, rung_epochs
+from sweeps.stopping.rule import GO, Verdict
+from sweeps.stopping.rules import ArmRules
 
 QUICK = settings(deadline=None, max_examples=100)
 

@@ -11,15 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweeps.distributions import InvLogUniformValues, LogUniform
 from sweeps.errors import SpecError, SpecFault
-from sweeps.halving import AshaPromotion, Hyperband
-from sweeps.median import Median
-from sweeps.objectives import GOALS
-from sweeps.pbt import Pbt
-from sweeps.quantized import QLogUniform, QLogUniformValues
-from sweeps.space import Arm, build_arms, build_grid, from_unit_cube, num_dimensions, sample, searched, size
-from sweeps.spec import (
+from sweeps.space.arms import Arm, build_arms, build_grid, from_unit_cube, num_dimensions, sample, searched, size
+from sweeps.space.distributions import InvLogUniformValues, LogUniform
+from sweeps.space.quantized import QLogUniform, QLogUniformValues
+from sweeps.spec.models import (
     Asha,
     Budget,
     Categorical,
@@ -38,8 +34,12 @@ from sweeps.spec import (
     dump_spec,
     load_spec,
 )
-from trainer.config import SETTINGS, TABLES, Row, Setting, Value
-from trainer.optimizer_row import OptimizerRow
+from sweeps.stopping.asha import AshaPromotion, Hyperband
+from sweeps.stopping.median import Median
+from sweeps.stopping.pbt import Pbt
+from sweeps.trials.objectives import GOALS
+from trainer.config.config import SETTINGS, TABLES, Row, Setting, Value
+from trainer.tables.optimizer_row import OptimizerRow
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -144,7 +144,7 @@ def draw_settings(draw: st.DrawFn, available: tuple[Setting, ...]) -> dict[str, 
 
 
 def is_choosy(row: Row) -> bool:
-    """Whether a row does not go with everything else (trainer.contradictions)."""
+    """Whether a row does not go with everything else (trainer.config.contradictions)."""
     if not isinstance(row, OptimizerRow):
         return False
     return row.switches or row.re_evaluates or row.differentiates_gradient or row.fixes_lr

@@ -9,14 +9,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trainer.checkpoint import load_checkpoint, write_checkpoint
-from trainer.config import TABLES, Row, TrialConfig, Value, build_trial_config
-from trainer.data import Dataset
-from trainer.loop import EpochResult, TrainingRun
-from trainer.optimizers import OPTIMIZERS
-from trainer.schedules import SCHEDULES
-from trainer.settings import Setting
-from trainer.synthetic import draw_synthetic
+from trainer.config.config import TABLES, Row, TrialConfig, Value, build_trial_config
+from trainer.data.load import Dataset
+from trainer.data.synthetic import draw_synthetic
+from trainer.loop.checkpoint import load_checkpoint, write_checkpoint
+from trainer.loop.training_run import EpochResult, TrainingRun
+from trainer.tables.optimizers import OPTIMIZERS
+from trainer.tables.schedules import SCHEDULES
+from trainer.tables.settings import Setting
 
 # An example trains for up to ten epochs, of some 20 ms each.
 TRAINING = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tracking.recorder import Recorder, SweepRecord, TrialRecord, check_tracking
+from tracking.recording.recorder import Recorder, SweepRecord, TrialRecord, check_tracking
 
 PASSWORD = "s3cret-Pa55"
 

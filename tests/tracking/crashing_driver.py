@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tracking.recorder import Recorder, SweepRecord, TrialRecord
+from tracking.recording.recorder import Recorder, SweepRecord, TrialRecord
 
 NUM_TRIALS = 3
 NUM_EPOCHS = 40

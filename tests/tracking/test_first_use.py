@@ -6,9 +6,8 @@ from pathlib import Path
 
 
 def test_processes_that_meet_at_a_new_database_all_get_in(tmp_path: Path) -> None:
-    program = (
-        f"from tracking.connection import check_tracking; check_tracking('sqlite:///{tmp_path / 'new.db'}', 120.0)"
-    )
+    uri = f"sqlite:///{tmp_path / 'new.db'}"
+    program = f"from tracking.store.connection import check_tracking; check_tracking({uri!r}, 120.0)"
     started = [
         subprocess.Popen(
             [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]

@@ -13,8 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tracking.names import TrialState
-from tracking.queries import list_sweeps, load_sweep
-from tracking.recorder import (
+from tracking.recording.recorder import (
     Recorder,
     SweepRecord,
     TrackingUnavailable,
@@ -22,6 +21,7 @@ from tracking.recorder import (
     check_tracking,
     deliver_journal,
 )
+from tracking.store.queries import list_sweeps, load_sweep
 
 SECONDS = 90.0
 DRIVER = Path(__file__).with_name("crashing_driver.py")

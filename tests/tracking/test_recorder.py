@@ -12,10 +12,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from tracking.journal import Journal
 from tracking.names import TrialState
-from tracking.queries import SweepNotFound, list_sweeps, load_sweep
-from tracking.recorder import JournalBusy, Recorder, SweepRecord, TrialRecord, deliver_journal
+from tracking.recording.journal import Journal
+from tracking.recording.recorder import JournalBusy, Recorder, SweepRecord, TrialRecord, deliver_journal
+from tracking.store.queries import SweepNotFound, list_sweeps, load_sweep
 from tracking.table import SweepTable
 
 SECONDS = 60.0  # how long a flush may take on a busy machine; it returns as soon as it is done

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from build_table import ARMS, BEST_LR, build_table
 
-from tracking.effects import build_effect
 from tracking.names import STAGE_SEARCH, TrialState
-from tracking.plot_style import COLORS, arm_color, arm_dash, build_log_ticks
-from tracking.plots import Plot, build_plots
-from tracking.report import build_page, write_report, write_trials_csv
+from tracking.plots.effects import build_effect
+from tracking.plots.plots import Plot, build_plots
+from tracking.plots.style import COLORS, arm_color, arm_dash, build_log_ticks
+from tracking.report.page import build_page, write_report, write_trials_csv
 from tracking.table import SweepTable, parse_value
 
 

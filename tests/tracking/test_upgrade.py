@@ -12,16 +12,16 @@ from mlflow.store.db.utils import _get_alembic_config
 from mlflow.store.tracking.dbmodels.initial_models import Base
 
 from sweeps.home import SweepFolder
-from sweeps.ledger import Ledger
-from sweeps.replay import replay
-from sweeps.rules import ArmRules
-from sweeps.spec import load_spec
-from sweeps.state import RunningSweep
-from tracking.leaderboard import build_leaderboard
+from sweeps.running.replay import replay
+from sweeps.running.sweep import RunningSweep
+from sweeps.spec.models import load_spec
+from sweeps.stopping.rules import ArmRules
+from sweeps.trials.ledger import Ledger
+from tracking.analysis.leaderboard import build_leaderboard
 from tracking.names import TrialState
-from tracking.queries import load_sweep
-from tracking.recorder import Recorder, deliver_journal
-from tracking.report import write_report
+from tracking.recording.recorder import Recorder, deliver_journal
+from tracking.report.page import write_report
+from tracking.store.queries import load_sweep
 
 # Written by the version of November 2026 (its manifest shortened): a change of this file is a change of the format.
 JOURNAL = Path(__file__).with_name("journal-of-2026-11.jsonl")

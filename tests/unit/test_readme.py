@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from sweeps.cli import app
-from sweeps.rules import RULES
-from sweeps.spec import load_spec
-from trainer.config import SETTINGS, TABLES
-from trainer.optimizer_row import OptimizerRow
-from trainer.settings import Row, Setting
+from sweeps.cli.app import app
+from sweeps.spec.models import load_spec
+from sweeps.stopping.rules import RULES
+from trainer.config.config import SETTINGS, TABLES
+from trainer.tables.optimizer_row import OptimizerRow
+from trainer.tables.settings import Row, Setting
 
 README = Path(__file__).parents[2] / "README.md"
 

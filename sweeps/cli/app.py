@@ -1,0 +1,220 @@
+"""The `sweeps` command: arguments, exit codes and printing; every decision is the library's."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweeps.cli import remote
+from sweeps.cli.printing import machine_output, open_console, print_json, print_leaderboard, print_outcome, table_facts
+from sweeps.cli.remote import Json, SweepId
+from sweeps.errors import ExitCode, SweepError
+
+app = typer.Typer(
+    help="Which optimizer, learning rate, batch size and initialisation train CIFAR-10 best?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[Path, typer.Argument(help="Sweep file; - reads standard input.", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Overrides one value of the file, e.g. --set budget.trials=8."),
+]
+
+Measure = Annotated[
+    bool,
+    typer.Option("--measure/--no-measure", help="Train a few steps of each kind of trial first, to know how long."),
+]
+
+
+@app.command()
+def run(
+    file: File,
+    overrides: Overrides = None,
+    as_json: Json = False,
+    sweep_id: Annotated[str, typer.Option("--id", hidden=True, help="Id of the sweep, from `submit`.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would come to, as `sweeps plan`.")
+    ] = False,
+    measure: Measure = True,
+) -> None:
+    """Run a sweep to its report."""
+    from sweeps.spec.models import load_spec
+
+    if dry_run:
+        plan(file, overrides, measure=measure, as_json=as_json)
+        return
+    spec = load_spec(file, overrides or ())
+    from sweeps.driver.driver import run_sweep
+    from sweeps.home import open_home
+    from sweeps.running.live import build_view
+
+    home = open_home()
+    with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
+        sweep_file = "" if str(file) == "-" else file.read_text()
+        outcome = run_sweep(spec, home, sweep_file=sweep_file, sweep_id=sweep_id, listeners=[view], measure=measure)
+    print_outcome(outcome, home.tracking_uri, as_json=as_json)
+
+
+@app.command()
+def plan(
+    file: File,
+    overrides: Overrides = None,
+    measure: Measure = True,
+    price: Annotated[float, typer.Option(metavar="PRICE", help="Of a core for an hour.", min=0)] = 0.0,
+    gpu_price: Annotated[float, typer.Option(metavar="PRICE", help="Of a GPU for an hour.", min=0)] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Say what a sweep will come to, before it starts: trials, epochs, time, money, memory and disk."""
+    from sweeps.spec.models import load_spec
+
+    spec = load_spec(file, overrides or ())
+    from sweeps.cli.printing_plan import plan_facts, print_plan
+    from sweeps.driver.driver import plan_sweep
+    from sweeps.home import open_home
+
+    with machine_output(as_json):
+        made = plan_sweep(spec, open_home(), measure=measure)
+    if as_json:
+        print_json(plan_facts(made, price, gpu_price))
+    else:
+        print_plan(open_console(), made, price, gpu_price)
+
+
+@app.command()
+def validate(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
+    """Check a sweep file, and show what it would run."""
+    from sweeps.running.budgets import num_confirm_trials, num_search_trials
+    from sweeps.space.arms import build_arms, searched, size
+    from sweeps.spec.models import dump_spec, load_spec
+
+    spec = load_spec(file, overrides or ())
+    arms = build_arms(spec)
+    limits = num_search_trials(spec, arms)
+    if as_json:
+        facts = [
+            {"arm": arm.name, "trials": limits[arm.name], "tunes": list(searched(arm)), "size": size(arm)}
+            for arm in arms
+        ]
+        print_json({"valid": True, "spec": spec.model_dump(mode="json"), "arms": facts})
+        return
+    console = open_console()
+    console.print(dump_spec(spec), markup=False, highlight=False, soft_wrap=True)
+    for arm in arms:
+        limit = limits[arm.name]
+        points = size(arm)
+        console.print(
+            f"{arm.name}: {'trials until the time is up' if limit is None else f'{limit} trials'} + "
+            f"{num_confirm_trials(spec)} retrained; tunes {', '.join(searched(arm)) or 'nothing'} "
+            f"({'continuous' if points is None else f'{points} configurations'})",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@app.command("list")
+def list_command(
+    limit: Annotated[int, typer.Option(help="How many, latest first.", min=1)] = 20, as_json: Json = False
+) -> None:
+    """List sweeps, latest first."""
+    from sweeps.home import open_home
+    from tracking.store.queries import list_sweeps
+
+    home = open_home()
+    summaries = list_sweeps(home.tracking_uri, limit) if home.has_tracking else ()
+    if as_json:
+        print_json([vars(summary) for summary in summaries])
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("sweep", "project", "state", "started"):
+        table.add_column(column, no_wrap=True)
+    for summary in summaries:
+        table.add_row(summary.sweep_id, summary.project, summary.state, f"{summary.started:%Y-%m-%d %H:%M}")
+    console = open_console()
+    console.print(table if summaries else "no sweeps yet; start one with `sweeps run FILE`")
+
+
+@app.command()
+def report(sweep_id: SweepId = None, as_json: Json = False) -> None:
+    """Write a sweep's report anew from MLflow, and print its leaderboard."""
+    from sweeps.home import open_home
+    from sweeps.remote.control import find_sweep
+    from tracking.recording.recorder import deliver_journal
+    from tracking.report.page import write_report, write_trials_csv
+    from tracking.store.queries import load_sweep
+
+    home = open_home()
+    found = find_sweep(home, sweep_id)
+    folder = home.folder(found)
+    folder.path.mkdir(parents=True, exist_ok=True)  # not there for a sweep that ran elsewhere
+    delivered = deliver_journal(home.tracking_uri, folder.journal)
+    table = load_sweep(found, home.tracking_uri)
+    write_report(table, folder.report)
+    write_trials_csv(table, folder.trials)
+    if as_json:
+        print_json({**table_facts(table), "report": str(folder.report), "delivered_events": delivered})
+        return
+    console = open_console()
+    if delivered:
+        console.print(f"{delivered} events that MLflow had not got were delivered now")
+    print_leaderboard(console, table)
+    console.print(f"report: {folder.report}", soft_wrap=True)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000) -> None:
+    """Open the MLflow UI on this machine, to browse every trial; Ctrl+C ends it."""
+    from sweeps.home import open_home
+    from tracking.store.ui import serve_ui
+
+    home = open_home()
+    raise typer.Exit(serve_ui(home.tracking_uri, home.artifact_root, port))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a sweep file, for completion and checks in an editor."""
+    from sweeps.spec.models import build_json_schema
+
+    print_json(build_json_schema())
+
+
+remote.add_commands(app)
+
+
+def main() -> None:
+    """Runs the command line; a user's error is printed as its message and sets the exit code."""
+    sys.path.insert(0, str(Path.cwd()))  # the user's own optimizers and models
+    from tracking.recording.journal import JournalBusy
+    from tracking.store.connection import TrackingUnavailable
+    from tracking.store.queries import SweepNotFound
+
+    try:
+        app(standalone_mode=True)
+    except SweepError as error:
+        _end(error, error.exit_code)
+    except TrackingUnavailable as error:
+        _end(error, ExitCode.UNREACHABLE)
+    except (SweepNotFound, JournalBusy) as error:
+        _end(error, ExitCode.BAD_USAGE)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted before the first trial; nothing to resume\n")
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+def _end(error: Exception, code: ExitCode) -> None:
+    sys.stderr.write(f"{error}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What runs on the cluster when a sweep was submitted: `python -m sweeps.cli.job`, on the head node.
+
+The order comes in the environment: the arguments of the `sweeps` command, the files that it reads, and the versions of
+whoever submitted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from sweeps.driver.cluster import describe_versions
+from sweeps.errors import ExitCode
+
+
+def main() -> None:
+    """Carries out the order and ends with the exit code of the command."""
+    order = json.loads(os.environ.pop("SWEEPS_ORDER"))
+    ours = describe_versions()
+    wrong = [
+        f"{name} {ours[name]} here, {theirs} there"
+        for name, theirs in order["versions"].items()
+        if ours[name] != theirs
+    ]
+    if wrong:
+        sys.stderr.write(
+            f"the cluster is not as the machine that submitted: {', '.join(wrong)}; install requirements.lock on both\n"
+        )
+        sys.exit(ExitCode.BAD_USAGE)
+    os.environ.setdefault("SWEEPS_HOME", str(Path.home() / "sweep-results"))  # the job's own folder is temporary
+    folder = Path(tempfile.mkdtemp(prefix="sweep-"))
+    for name, content in order["files"].items():
+        (folder / name).write_text(content)
+    sys.argv = ["sweeps", *(argument.replace("{files}", str(folder)) for argument in order["arguments"])]
+    from sweeps.cli.app import main as run_command
+
+    run_command()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The commands that look after sweeps which run elsewhere: in another terminal, or on a cluster."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweeps.cli.printing import machine_output, open_console, print_json, print_outcome
+
+if TYPE_CHECKING:
+    from sweeps.remote.control import Submission
+    from sweeps.remote.jobs import Cluster
+    from tracking.store.control_channel import Request
+    from tracking.store.queries import SweepStatus
+
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
+SweepId = Annotated[
+    str | None, typer.Argument(help="Sweep id, or its beginning; the latest sweep when left out.", show_default=False)
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="Jobs API of the cluster, as http://HEAD:8265; RAY_API_SERVER_ADDRESS when left out."
+    ),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH", help="Results folder on the cluster, shared by its nodes; its SWEEPS_HOME if left out."
+    ),
+]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the sweep ends.")]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    for command in (submit, status, logs, pause, resume, stop, cancel):
+        app.command()(command)
+
+
+def submit(
+    file: Annotated[Path, typer.Argument(help="Sweep file.", show_default=False)],
+    address: Address = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Overrides one value of the file.")
+    ] = None,
+    storage: Storage = None,
+    working_dir: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of your own modules, sent along.", show_default=False)
+    ] = None,
+    follow: Follow = False,
+    as_json: Json = False,
+) -> None:
+    """Hand a sweep to a running Ray cluster."""
+    from sweeps.home import open_home
+    from sweeps.remote.control import submit_sweep
+    from sweeps.remote.jobs import Cluster
+
+    cluster = Cluster(address)
+    submission = submit_sweep(open_home(), file, overrides or (), cluster, storage=storage, working_dir=working_dir)
+    _print_submission(submission, cluster, follow=follow, as_json=as_json)
+
+
+def status(sweep_id: SweepId = None, address: Address = None, as_json: Json = False) -> None:
+    """Show how a sweep stands."""
+    from sweeps.errors import SweepError
+    from sweeps.home import open_home
+    from sweeps.remote.control import find_sweep
+    from sweeps.remote.jobs import has_address
+    from tracking.store.queries import load_status
+
+    home = open_home()
+    try:
+        found = load_status(find_sweep(home, sweep_id), home.tracking_uri)
+    except SweepError:
+        if not (sweep_id and has_address(address)):
+            raise
+        state = _open_cluster(address).job_state(sweep_id)  # its driver has not begun, or never got as far as MLflow
+        if as_json:
+            print_json({"sweep_id": sweep_id, "job": asdict(state)})
+        else:
+            sys.stdout.write(f"{sweep_id}: nothing in MLflow yet; its job is {state.status} {state.message}\n")
+        return
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print_status(found)
+
+
+def logs(sweep_id: SweepId = None, follow: Follow = False, address: Address = None) -> None:
+    """Print what a sweep's driver has said."""
+    from sweeps.errors import BadUsage
+    from sweeps.home import open_home
+    from sweeps.remote.control import find_sweep, read_logs
+    from sweeps.remote.jobs import has_address
+
+    home = open_home()
+    cluster = _open_cluster(address) if has_address(address) else None
+    try:
+        found = find_sweep(home, sweep_id)
+    except BadUsage:
+        if cluster is None or sweep_id is None:
+            raise
+        found = sweep_id
+    for text in read_logs(home, found, cluster, follow=follow):
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def pause(sweep_id: SweepId = None) -> None:
+    """Start no new trials until `resume`; those that run go on."""
+    from tracking.store.control_channel import Request
+
+    _ask(sweep_id, Request.PAUSE, "paused: no new trials until `sweeps resume`")
+
+
+def stop(sweep_id: SweepId = None) -> None:
+    """Start no new trials and end when those that run have ended; `resume` goes on later."""
+    from tracking.store.control_channel import Request
+
+    _ask(sweep_id, Request.STOP, "stopping: it ends when the running trials have ended")
+
+
+def cancel(sweep_id: SweepId = None, address: Address = None) -> None:
+    """End a sweep now; `resume` goes on later."""
+    from sweeps.errors import BadUsage
+    from sweeps.home import open_home
+    from sweeps.remote.control import find_sweep
+    from sweeps.remote.jobs import has_address
+    from tracking.store.control_channel import Request
+
+    try:
+        _ask(sweep_id, Request.CANCEL, "cancelled")
+    except BadUsage:
+        if not has_address(address):
+            raise
+        cluster = _open_cluster(address)  # the driver is deaf or has not begun: its job can still be ended
+        try:
+            job = find_sweep(open_home(), sweep_id)
+        except BadUsage:
+            job = sweep_id or ""
+        if not job or cluster.job_state(job).ended:
+            raise
+        cluster.stop(job)
+        sys.stdout.write(f"{job}: its job was told to end\n")
+
+
+def resume(
+    sweep_id: SweepId = None,
+    address: Address = None,
+    storage: Storage = None,
+    follow: Follow = False,
+    as_json: Json = False,
+) -> None:
+    """Go on with a sweep that is paused, was stopped or interrupted, or crashed."""
+    from sweeps.home import open_home
+    from sweeps.remote.control import Ways, find_sweep, resume_submitted, way_to_resume
+    from tracking.store.control_channel import Request
+    from tracking.store.queries import load_status
+
+    home = open_home()
+    found = find_sweep(home, sweep_id)
+    way = way_to_resume(home, found)
+    if way is Ways.UNPAUSE:
+        _ask(found, Request.RESUME, "goes on")
+    elif way is Ways.SUBMIT:
+        cluster = _open_cluster(address)
+        submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage)
+        _print_submission(submission, cluster, follow=follow, as_json=as_json)
+    else:
+        from sweeps.driver.driver import resume_sweep
+        from sweeps.running.live import build_view
+
+        with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
+            outcome = resume_sweep(found, home, listeners=[view])
+        print_outcome(outcome, home.tracking_uri, as_json=as_json)
+
+
+def _open_cluster(address: str | None) -> Cluster:
+    from sweeps.remote.jobs import Cluster
+
+    return Cluster(address)
+
+
+def _ask(sweep_id: str | None, request: Request, done: str) -> None:
+    from sweeps.home import open_home
+    from sweeps.remote.control import ask_sweep, find_sweep
+
+    home = open_home()
+    found = find_sweep(home, sweep_id)
+    ask_sweep(home, found, request)
+    sys.stdout.write(f"{found}: {done}\n")
+
+
+def _print_submission(submission: Submission, cluster: Cluster, *, follow: bool, as_json: bool) -> None:
+
+    if as_json:
+        print_json(asdict(submission))
+    else:
+        sys.stdout.write(f"{submission.sweep_id}: submitted to {submission.address}, {submission.status.lower()}\n")
+        sys.stdout.write(f"follow it: sweeps logs --follow {submission.sweep_id}\n")
+    if follow and not as_json:
+        for text in cluster.follow_logs(submission.job):
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        if cluster.job_state(submission.job).status != "SUCCEEDED":
+            raise typer.Exit(int(cluster.exit_code(submission.job)))
+    elif submission.status == "FAILED":
+        sys.stderr.write(cluster.read_logs(submission.job))
+        raise typer.Exit(int(cluster.exit_code(submission.job)))
+
+
+def _print_status(found: SweepStatus) -> None:
+    from rich.table import Table
+
+    from sweeps.remote.control import describe_life
+    from tracking.names import STATE_RUNNING
+
+    console = open_console()
+    state = found.phase or found.state
+    life = f", {describe_life(found)}" if found.state == STATE_RUNNING else ""
+    console.print(f"{found.sweep_id} ({found.project}): {state}{life}", highlight=False, soft_wrap=True)
+    states = list(dict.fromkeys(state for arm in found.arms for state in arm.num_by_state))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("arm", *(state.replace("_", " ") for state in states), "retrained", f"best {found.goal_metric}"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for arm in found.arms:
+        counts = [str(arm.num_by_state.get(state, 0)) for state in states]
+        best = "" if arm.best_value is None else f"{arm.best_value:.4f}"
+        table.add_row(arm.arm, *counts, str(arm.num_retrained), best)
+    console.print(table)

@@ -1,0 +1,136 @@
+"""What is checked before a sweep starts: everything that would otherwise fail hours later."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeps.driver.cluster import check_nodes, count_slots, start_ray
+from sweeps.errors import BadUsage, Unreachable
+from sweeps.home import Home
+from sweeps.space.distributions import Constant
+from sweeps.space.parameters import Choices
+from sweeps.spec.models import SweepSpec
+from sweeps.stopping.rules import RULES
+from tracking.store.connection import TrackingUnavailable, check_tracking
+from trainer.config.config import SETTINGS, ConfigError
+from trainer.data.load import Dataset, DataUnavailable, load_dataset, split_for_training
+
+MIN_FREE_BYTES = 200 * 2**20
+
+_REPRODUCTION = (
+    "REPRODUCTION (evaluate_on: test): no pictures were held out for validation; what is called validation here was "
+    "computed on the test pictures, every epoch, to compare with published curves. Choose nothing by it."
+)
+
+_CHANGING = (
+    "POPULATION BASED TRAINING: settings changed while trials ran. Those shown of a trial are the ones that it began "
+    "with; what they were in each epoch is in its metrics setting.*, whose copy it became in its tag trial.lineage."
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sweep whose preconditions hold."""
+
+    spec: SweepSpec  # with the fallback applied
+    data: Dataset
+    cluster: dict[str, float]
+    slots: int
+    notices: tuple[str, ...]
+    fell_back: bool  # its pictures are those of the fallback
+
+
+def prepare(spec: SweepSpec, home: Home) -> Prepared:
+    """Checks data, storage, Ray and MLflow, side by side where they are slow.
+
+    Raises:
+        BadUsage: When the data set, the storage or the resources do not allow the sweep.
+        Unreachable: When Ray or MLflow does not answer.
+    """
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        tracking = pool.submit(check_tracking, home.tracking_uri, timeout_seconds=60.0)
+        _check_storage(home.path)
+        spec, data, notices = _load_data(spec)
+        fell_back = bool(notices)
+        if constant_of(spec, "evaluate_on") == "test":
+            notices = (*notices, _REPRODUCTION)
+        if spec.early_terminate is not None and RULES[spec.early_terminate.type].changes_settings:
+            notices = (*notices, _CHANGING)
+        _check_fit(spec, data)
+        cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
+        slots = count_slots(spec.resources)
+        if "RAY_ADDRESS" in os.environ:
+            check_nodes(home.path)
+        try:
+            tracking.result()
+        except TrackingUnavailable as error:
+            raise Unreachable(str(error)) from error
+    return Prepared(spec, data, cluster, slots, notices, fell_back)
+
+
+def _check_storage(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        marker = path / f".writable-{os.getpid()}"
+        marker.write_text("")
+        marker.unlink()
+    except OSError as error:
+        raise BadUsage(f"{path}: results cannot be written ({error.strerror}); set SWEEPS_HOME elsewhere") from error
+    free = shutil.disk_usage(path).free
+    if free < MIN_FREE_BYTES:
+        raise BadUsage(
+            f"{path}: {free / 2**20:.0f} MB free, a sweep needs at least {MIN_FREE_BYTES / 2**20:.0f}; "
+            "free some, or set SWEEPS_HOME elsewhere"
+        )
+
+
+def _load_data(spec: SweepSpec) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
+    """Loads the data set; where CIFAR-10 cannot be had and the file allows it, the synthetic one, loudly."""
+    name, data_dir = constant_of(spec, "dataset"), constant_of(spec, "data_dir")
+    try:
+        return spec, load_dataset(str(name), None if data_dir is None else str(data_dir)), ()
+    except DataUnavailable as error:
+        fallback = spec.fallback
+        if name != "cifar10" or fallback is None:
+            raise BadUsage(str(error)) from error
+        notice = (
+            f"NOT CIFAR-10: these are drawn shapes (dataset: {fallback}), used because CIFAR-10 could not be had "
+            f"and the sweep file says `fallback: {fallback}`. The numbers say nothing about CIFAR-10. ({error})"
+        )
+    parameters = {key: value for key, value in spec.parameters.items() if key != "data_dir"}
+    parameters["dataset"] = Constant(value=fallback)
+    spec = spec.model_copy(update={"parameters": parameters})
+    return spec, load_dataset(fallback, None), (notice,)
+
+
+def _check_fit(spec: SweepSpec, data: Dataset) -> None:
+    """Finds out before the start whether the data set has enough pictures for every trial."""
+    train_sizes = _values(spec, "train_size")
+    batch_sizes = [size for size in _values(spec, "batch_size") if size != "full"]
+    try:
+        for train_size in train_sizes:
+            split_for_training(
+                data,
+                train_size=train_size,
+                batch_size=max(batch_sizes, default=1),
+                evaluate_on=str(constant_of(spec, "evaluate_on")),
+            )
+    except ConfigError as error:
+        raise BadUsage(f"the data set {data.name} has too few pictures: {error}") from error
+
+
+def _values(spec: SweepSpec, name: str) -> list[Any]:
+    """The values that a parameter can take, or the ends of its range."""
+    parameter = spec.parameters.get(name, Constant(value=SETTINGS[name].default))
+    return list(parameter.choices) if isinstance(parameter, Choices) else parameter.ends()
+
+
+def constant_of(spec: SweepSpec, name: str) -> Any:
+    """The value that a parameter has in all trials; its default where the file does not have it or varies it."""
+    parameter = spec.parameters.get(name)
+    return parameter.value if isinstance(parameter, Constant) else SETTINGS[name].default

@@ -1,0 +1,292 @@
+"""Makes the plan of a sweep: pure.
+
+How many trials pass a rung hangs on what arrives when. Searches of made-up trials are played through the sweep's own
+rules, in many orders; the range between their tenth and their ninetieth percentile is what the plan says.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from sweeps.plan.costs import CostKey, build_cost_key
+from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range, add_ranges
+from sweeps.plan.simulation import KnownTrial, Simulated, simulate
+from sweeps.running.budgets import num_confirm_trials, num_search_trials
+from sweeps.search.methods import METHODS
+from sweeps.search.sampling import RandomProposer, Search
+from sweeps.space.arms import Arm, build_arms, build_grid, size
+from sweeps.space.constraints import parse_constraint
+from sweeps.stopping.rules import ArmRules
+from sweeps.trials.confirm import derive_seed
+from trainer.config.config import SETTINGS, Value
+
+if TYPE_CHECKING:
+    from sweeps.spec.models import SweepSpec
+    from trainer.timing import Cost
+
+NUM_DRAWS = 64  # configurations of each arm whose costs stand for all
+MAX_COSTS = 8  # that are measured
+_NUM_ORDERS = 40
+_MAX_SIMULATED_EPOCHS = 300_000  # of all orders together
+_UNKNOWN_TRIALS = 50  # of each arm, where no count of trials ends the search
+_MAX_TRIALS = 400  # of each arm that are played; of more, what these come to is scaled
+PROCESS_SECONDS = 5.0  # a trial's process starts and imports torch, once per slot
+TRIAL_SECONDS = 0.3  # between two trials in the same process
+EPOCH_BYTES = 15_000  # an epoch in MLflow's SQLite store and in the journal, measured
+SWEEP_BYTES = 12_000_000  # report, as a file and in MLflow, and the rest
+
+
+def draw_configurations(spec: SweepSpec, arm: Arm) -> list[dict[str, Value]]:
+    """Configurations that stand for those of an arm: all of a small grid, else random draws."""
+    constraints = tuple(map(parse_constraint, spec.constraints))
+    num_points = size(arm)
+    if spec.method == "grid" and num_points is not None and num_points <= NUM_DRAWS:
+        return list(build_grid(arm, constraints))
+    proposer = RandomProposer(Search(arm, derive_seed(spec.seed, "plan"), constraints=constraints))
+    draws = (proposer.propose(number) for number in range(NUM_DRAWS))
+    return [each for each in draws if each is not None]
+
+
+def count_costs(spec: SweepSpec) -> dict[CostKey, tuple[int, dict[str, Value]]]:
+    """Each cost that trials of a sweep may have: how often it was drawn and, to be measured, who has it; often first.
+
+    Of those that have it, the one with the lowest learning rate stands for it, as the least likely to diverge.
+    """
+    drawn = [each for arm in build_arms(spec) for each in draw_configurations(spec, arm)]
+    counts = Counter(build_cost_key(each) for each in drawn)
+    examples: dict[CostKey, dict[str, Value]] = {}
+    for each in sorted(drawn, key=lambda parameters: -_read_number(parameters.get("lr"))):
+        examples[build_cost_key(each)] = each
+    return {key: (count, examples[key]) for key, count in counts.most_common()}
+
+
+def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_bytes: int) -> Plan:
+    """What a sweep will come to.
+
+    Args:
+        spec: The sweep.
+        slots: Trials that run at a time.
+        costs: Those that were measured, of `count_costs`, the others are taken to be their mean; none for a plan
+            without times.
+        data_bytes: Size of the pictures.
+    """
+    arms = build_arms(spec)
+    configurations = {arm.name: draw_configurations(spec, arm) for arm in arms}
+    luck = random.Random(derive_seed(spec.seed, "plan"))
+    runs = [_play(spec, arms, configurations, slots, costs, luck, index) for index in range(_num_orders(spec, arms))]
+    found = count_costs(spec)
+    total = sum(count for count, _ in found.values())
+    arm_plans = tuple(_plan_arm(spec, arm, runs) for arm in arms)
+    known = list(costs.values())
+    wall = core = None
+    if known:
+        speed = Range(
+            statistics.fmean(cost.low_seconds / cost.epoch_seconds for cost in known),
+            1.0,
+            statistics.fmean(cost.high_seconds / cost.epoch_seconds for cost in known),
+        )
+        wall = _spread([_find_wall(run, slots) for run in runs], speed)
+        core = _spread([run.busy_seconds / 3600 for run in runs], speed)
+        if spec.budget.hours is not None:
+            wall = _cap(wall, 3600 * spec.budget.hours + max(sum(run.confirm) / slots for run in runs))
+            core = _cap(core, wall.high / 3600 * slots)
+    return Plan(
+        arms=arm_plans,
+        slots=slots,
+        cpus=spec.resources.cpu,
+        gpus=spec.resources.gpu,
+        costs=tuple(
+            MeasuredCost(_tell_apart(key, found), count / total, costs.get(key)) for key, (count, _) in found.items()
+        ),
+        wall_seconds=wall,
+        core_hours=None if core is None else core.times(spec.resources.cpu),
+        gpu_hours=None if core is None else core.times(spec.resources.gpu),
+        memory_bytes=data_bytes + slots * max(0, max(cost.memory_bytes for cost in known) - data_bytes)
+        if known
+        else None,
+        disk_bytes=_find_disk(arm_plans, known) if known else None,
+    )
+
+
+def num_epochs(parameters: Mapping[str, Value]) -> int:
+    """Epochs of a trial that runs to its end."""
+    epochs = parameters.get("epochs", SETTINGS["epochs"].default)
+    assert isinstance(epochs, int)
+    return epochs
+
+
+def _num_orders(spec: SweepSpec, arms: tuple[Arm, ...]) -> int:
+    limits = num_search_trials(spec, arms)
+    trials = sum(min(_MAX_TRIALS, limit or _UNKNOWN_TRIALS) for limit in limits.values())
+    return max(4, min(_NUM_ORDERS, _MAX_SIMULATED_EPOCHS // (trials * 30)))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one search of made-up trials came to, scaled to what the budgets allow.
+
+    Attributes:
+        epochs: Of the search, by arm.
+        ran: Epochs of each trial that was played, by arm.
+        search_seconds: Of all slots together, in the search.
+        wall_seconds: Of the search.
+        confirm: Seconds of each retraining after it.
+    """
+
+    epochs: Mapping[str, float]
+    ran: Mapping[str, tuple[int, ...]]
+    search_seconds: float
+    wall_seconds: float
+    confirm: tuple[float, ...]
+
+    @property
+    def busy_seconds(self) -> float:
+        """Of all slots together."""
+        return self.search_seconds + sum(self.confirm)
+
+
+def _play(
+    spec: SweepSpec,
+    arms: tuple[Arm, ...],
+    configurations: Mapping[str, Sequence[Mapping[str, Value]]],
+    slots: int,
+    costs: Mapping[CostKey, Cost],
+    luck: random.Random,
+    index: int,
+) -> _Run:
+    """One search of made-up trials, and the retrainings after it.
+
+    The level of a trial is drawn, and its curve flat. A searcher that learns proposes better and better ones: in half
+    of the searches levels rise as trials come.
+    """
+    limits = num_search_trials(spec, arms)
+    improves = METHODS[spec.method].learns and index % 2
+    trials: dict[str, list[KnownTrial]] = {}
+    confirm: list[float] = []
+    for arm in arms:
+        own = configurations[arm.name]
+        count = min(_MAX_TRIALS, limits[arm.name] or _UNKNOWN_TRIALS)
+        in_order = spec.method == "grid" and len(own) == count
+        chosen = list(own) if in_order else [luck.choice(own) for _ in range(count)]
+        trials[arm.name] = []
+        for number, parameters in enumerate(chosen):
+            level = luck.random() + (number / count if improves else 0.0)
+            seconds, setup, _ = _find_seconds(parameters, costs)
+            trials[arm.name].append(KnownTrial([level] * num_epochs(parameters), seconds, setup + TRIAL_SECONDS))
+        for _ in range(num_confirm_trials(spec)):
+            parameters = luck.choice(own)
+            seconds, setup, test = _find_seconds(parameters, costs)
+            confirm.append(setup + TRIAL_SECONDS + seconds * num_epochs(parameters) + test)
+    longest = max(len(trial.scores) for known in trials.values() for trial in known)
+    played = {arm: len(known) for arm, known in trials.items()}
+    rules = ArmRules(tuple(trials), spec.early_terminate, longest, played, spec.seed)
+    done = simulate(trials, {arm: rules[arm] for arm in trials}, slots)
+    factors = _find_factors(spec, done, limits, played, slots)
+    epochs = {arm: sum(ran.num_epochs) * factors[arm] for arm, ran in done.arms.items()}
+    seconds = sum(ran.seconds * factors[arm] for arm, ran in done.arms.items())
+    in_all = sum(ran.seconds for ran in done.arms.values())
+    return _Run(
+        epochs,
+        {arm: ran.num_epochs for arm, ran in done.arms.items()},
+        seconds,
+        done.seconds * (seconds / in_all if in_all else 1.0),
+        tuple(confirm),
+    )
+
+
+def _find_factors(
+    spec: SweepSpec, done: Simulated, limits: Mapping[str, int | None], played: Mapping[str, int], slots: int
+) -> dict[str, float]:
+    """By how much each arm's search is longer, or shorter, than what was played of it."""
+    budget, factors = spec.budget, {}
+    seconds = sum(ran.seconds for ran in done.arms.values())
+    for arm, ran in done.arms.items():
+        limit = limits[arm]
+        factor = 1.0 if limit is None else limit / played[arm]
+        if limit is None and budget.epochs_per_arm is None and budget.hours is not None and seconds:
+            factor = 3600 * budget.hours * slots / seconds
+        if budget.epochs_per_arm is not None:
+            share = budget.epochs_per_arm / sum(ran.num_epochs)
+            factor = share if limit is None else min(factor, share)
+        factors[arm] = factor
+    return factors
+
+
+def _find_seconds(parameters: Mapping[str, Value], costs: Mapping[CostKey, Cost]) -> tuple[float, float, float]:
+    """Seconds of an epoch, of the start and of the test pictures; of an unknown cost, the mean of those known."""
+    if not costs:
+        return 0.0, 0.0, 0.0
+    key = build_cost_key(parameters)
+    known = [costs[key]] if key in costs else list(costs.values())
+    return (
+        statistics.fmean(cost.epoch_seconds for cost in known),
+        statistics.fmean(cost.setup_seconds for cost in known),
+        statistics.fmean(cost.test_seconds for cost in known),
+    )
+
+
+def _find_wall(run: _Run, slots: int) -> float:
+    """Seconds until the last retraining ends: slots that an arm's end leaves idle take retrainings of others."""
+    tail = (1 - 1 / slots) * 0.5 * max(run.confirm, default=0.0)
+    return PROCESS_SECONDS + max(run.wall_seconds, run.busy_seconds / slots + tail)
+
+
+def _plan_arm(spec: SweepSpec, arm: Arm, runs: Sequence[_Run]) -> ArmPlan:
+    limit = num_search_trials(spec, (arm,) if not spec.compare else build_arms(spec))[arm.name]
+    num_confirm = num_confirm_trials(spec)
+    longest = max(num_epochs(each) for each in draw_configurations(spec, arm))
+    ran = [run.ran[arm.name] for run in runs]
+    epochs = _spread([run.epochs[arm.name] for run in runs], Range(1.0, 1.0, 1.0))
+    rule = spec.early_terminate
+    rungs = rule.rungs(longest) if rule is not None and hasattr(rule, "rungs") else ()
+    flat = [each for one in ran for each in one]
+    # A trial that is stopped at a rung has run until there.
+    reached = {epoch: sum(each >= epoch for each in flat) / len(flat) for epoch in (*rungs, longest)}
+    confirmed = float(num_confirm * longest)
+    return ArmPlan(arm.name, limit, num_confirm, add_ranges([epochs, Range(confirmed, confirmed, confirmed)]), reached)
+
+
+def _find_disk(arms: Sequence[ArmPlan], costs: Sequence[Cost]) -> Range:
+    """Bytes of checkpoints, two for each trial that is long enough, of MLflow and of the report."""
+    checkpoint = max(cost.checkpoint_bytes for cost in costs)
+    trials = sum((arm.num_trials or _UNKNOWN_TRIALS) + arm.num_confirm for arm in arms)
+    confirmed = sum(arm.num_confirm for arm in arms)
+    logged = add_ranges([arm.epochs for arm in arms]).times(EPOCH_BYTES)
+    low, high = SWEEP_BYTES + confirmed * checkpoint, SWEEP_BYTES + 2 * trials * checkpoint
+    return add_ranges([logged, Range(low, (low + high) / 2, high)])
+
+
+def _tell_apart(key: CostKey, others: Mapping[CostKey, object]) -> dict[str, Value]:
+    """The settings of a cost in which the others differ; those that not all have follow from one that all have."""
+    others_by_name = [dict(other) for other in others]
+    return {
+        name: value
+        for name, value in key
+        if all(name in other for other in others_by_name) and any(other[name] != value for other in others_by_name)
+    }
+
+
+def _spread(values: Sequence[float], factors: Range) -> Range:
+    ordered = sorted(values)
+    tenth = round(0.1 * (len(ordered) - 1))
+    low, high = ordered[tenth], ordered[len(ordered) - 1 - tenth]
+    return Range(low * factors.low, statistics.median(ordered) * factors.mid, high * factors.high)
+
+
+def _cap(found: Range, most: float) -> Range:
+    return Range(min(found.low, most), min(found.mid, most), min(found.high, most))
+
+
+def _read_number(value: Value) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+def list_measured(spec: SweepSpec) -> dict[CostKey, dict[str, Value]]:
+    """The costs that are measured: the most frequent ones, with a configuration that has each."""
+    return {key: example for key, (_, example) in islice(count_costs(spec).items(), MAX_COSTS)}

@@ -1,0 +1,286 @@
+"""From mappings of single values to models, and the sentences for what does not fit."""
+
+from collections.abc import Iterable, Mapping
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from sweeps.errors import SpecFault
+from sweeps.reader.tree import Entry, Items, KeyPath, Node, Scalar, Section, describe
+from trainer.config.config import Setting, Value
+from trainer.tables.settings import suggest
+
+M = TypeVar("M", bound=BaseModel)
+
+# Keys of other sweep files that mean something elsewhere, with what to do here.
+REFUSED: Mapping[str, Mapping[str, str]] = {
+    "": {
+        "program": "this project trains its own models: name one as parameters.model",
+        "command": "this project trains its own models: name one as parameters.model",
+        "entity": "name the MLflow server in MLFLOW_TRACKING_URI",
+    },
+    "parameter": {},
+}
+
+
+def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[SpecFault]) -> M | None:
+    """The model of a mapping of single values, or None and faults."""
+    node, keys = entry.node, ", ".join(model.model_fields)
+    if isinstance(node, Scalar) and node.reported:
+        return None
+    if isinstance(node, Scalar) and node.empty:
+        faults.append(entry.key_place.fault(path, f"is empty; give some of {keys}, or remove the key"))
+        return None
+    if not isinstance(node, Section):
+        faults.append(node.place.fault(path, f"found {describe(node)}; allowed: a mapping with some of {keys}"))
+        return None
+    bad = refuse_unknown(node, tuple(model.model_fields), path, faults, REFUSED.get(path[-1], {}))
+    data: dict[str, Any] = {}
+    num_faults = len(faults)
+    for key, inner in list_known(node, model.model_fields):
+        take_scalar(inner, model.model_fields[key], (*path, key), data, bad, faults)
+    made = validate(model, data, node, path, bad, faults)
+    return made if len(faults) == num_faults and not bad else None
+
+
+def validate(
+    model: type[M], data: dict[str, Any], node: Section, path: KeyPath, bad: set[str], faults: list[SpecFault]
+) -> M | None:
+    """The model of the data, or None and faults; a key at fault is taken out and the rest is looked at again.
+
+    Args:
+        model: What to make.
+        data: Loses the keys at fault.
+        node: Where the data was written.
+        path: Key path of the node.
+        bad: Keys that are at fault already, about which nothing more is said; gains those found here.
+        faults: Gains what is wrong.
+    """
+    while True:
+        try:
+            return model.model_validate(data)
+        except ValidationError as error:
+            found = False
+            for detail in error.errors(include_url=False):
+                location = tuple(str(part) for part in detail["loc"][:1])
+                keys = tuple(key for key in detail.get("ctx", {}).get("keys", location) if key) or location
+                if bad.intersection(keys):
+                    continue
+                found = True
+                bad.add(keys[0])
+                data.pop(keys[0], None)
+                written = node.entries.get(keys[0])
+                place = written.node.place if written else node.place
+                faults.append(place.fault((*path, keys[0]), _translate(detail)))
+            if not found:
+                return None
+
+
+def _translate(detail: ErrorDetails) -> str:
+    """Pydantic's finding in our words; what a `Setting` can check never comes here."""
+    match detail["type"]:
+        case "missing":
+            return "missing; give it"
+        case "string_too_long":
+            return f"found {len(detail['input'])} characters; allowed: at most {detail['ctx']['max_length']}"
+    return detail["msg"]
+
+
+def refuse_unknown(
+    node: Section, allowed: tuple[str, ...], path: KeyPath, faults: list[SpecFault], refused: Mapping[str, str]
+) -> set[str]:
+    """Adds a fault for every key that is not allowed; returns the allowed keys that were probably meant."""
+    meant: set[str] = set()
+    for key, entry in node.entries.items():
+        if key in allowed:
+            continue
+        hint = suggest(key, [each for each in allowed if each not in node.entries]) or suggest(key, allowed)
+        if key in refused:
+            remedy = f"; {refused[key]}" if refused[key] else "; remove it"
+            faults.append(entry.key_place.fault((*path, key), f"not supported{remedy}"))
+            continue
+        if hint:
+            meant.add(hint.split("'")[1])
+        faults.append(entry.key_place.fault((*path, key), f"unknown key; {hint or 'allowed: ' + ', '.join(allowed)}"))
+    return meant
+
+
+def check_scalar(setting: Setting, value: Value) -> str | None:
+    """What is wrong with a value of a sweep file, as a sentence; None when it is legal."""
+    message = setting.check(value)
+    if message and setting.kind == "bool" and str(value).lower() in ("yes", "no", "on", "off"):
+        return f"found the text {value!r}, which YAML 1.2 does not read as a truth value; allowed: {setting.allowed}"
+    unquoted = setting.kind == "str" and setting.choices is None and not isinstance(value, str | None)
+    if message and unquoted:
+        return f"found {value!r}; allowed: {setting.allowed}; put it in quotes"
+    return message
+
+
+def list_known(node: Section, fields: Iterable[str]) -> list[tuple[str, Entry]]:
+    """The entries of a mapping that mean something, in the order of the file."""
+    return [(key, entry) for key, entry in node.entries.items() if key in fields]
+
+
+def take_scalar(
+    entry: Entry, field: FieldInfo, path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]
+) -> None:
+    """Puts a single value into the data, or its key among the bad ones."""
+    scalar = take_value(entry, path, faults)
+    may_be_empty = field.annotation is str and not any(isinstance(limit, MinLen) for limit in field.metadata)
+    message = None
+    if scalar is not None and not (may_be_empty and scalar.value == ""):
+        message = check_scalar(build_setting(path[-1], field), scalar.value)
+    if scalar is not None and message is None:
+        data[path[-1]] = scalar.value
+        return
+    if message:
+        faults.append(entry.node.place.fault(path, message))
+    bad.add(path[-1])
+
+
+def take_strings(entry: Entry, path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]) -> None:
+    """Puts a text or a list of texts into the data as a tuple, or its key among the bad ones; null is an empty one."""
+    node = entry.node
+    if is_null(node):
+        return
+    items = node.items if isinstance(node, Items) else (node,)
+    texts: list[str] = []
+    for index, item in enumerate(items):
+        here = (*path, str(index)) if isinstance(node, Items) else path
+        scalar = take_value(Entry(entry.key_place if item is node else item.place, item), here, faults)
+        if scalar is None:
+            continue
+        if not isinstance(scalar.value, str) or not scalar.value.strip():
+            faults.append(item.place.fault(here, f"found {describe(item)}; allowed: text"))
+        elif scalar.value in texts:
+            faults.append(item.place.fault(here, f"{describe(item)} is in the list twice; keep one"))
+        else:
+            texts.append(scalar.value)
+    if len(texts) == len(items):
+        data[path[-1]] = tuple(texts)
+    else:
+        bad.add(path[-1])
+
+
+def take_mappings(entry: Entry, path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]) -> None:
+    """Puts a list of mappings of single values into the data, or its key among the bad ones; null is an empty one."""
+    node = entry.node
+    if is_null(node):
+        return
+    made: list[dict[str, Value]] = []
+    num_faults = len(faults)
+    if not isinstance(node, Items):
+        place = entry.key_place if isinstance(node, Scalar) and node.empty else node.place
+        faults.append(place.fault(path, f"found {describe(node)}; allowed: a list, for example [{{lr: 0.1}}]"))
+    for index, item in enumerate(node.items if isinstance(node, Items) else ()):
+        here = (*path, str(index))
+        if not isinstance(item, Section) or not item.entries:
+            faults.append(
+                item.place.fault(here, f"found {describe(item)}; allowed: parameters, for example {{lr: 0.1}}")
+            )
+            continue
+        values = {name: take_value(inner, (*here, name), faults) for name, inner in item.entries.items()}
+        made.append({name: scalar.value for name, scalar in values.items() if scalar is not None})
+    if len(faults) == num_faults:
+        data[path[-1]] = tuple(made)
+    else:
+        bad.add(path[-1])
+
+
+def take_sections(
+    entry: Entry, model: type[BaseModel], path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]
+) -> None:
+    """Puts a list of models into the data, or its key among the bad ones; null is an empty one."""
+    node = entry.node
+    if is_null(node):
+        return
+    if not isinstance(node, Items):
+        place = entry.key_place if isinstance(node, Scalar) and node.empty else node.place
+        faults.append(place.fault(path, f"found {describe(node)}; allowed: a list of mappings"))
+        bad.add(path[-1])
+        return
+    made = [
+        parse_section(Entry(item.place, item), model, (*path, str(index)), faults)
+        for index, item in enumerate(node.items)
+    ]
+    if None in made:
+        bad.add(path[-1])
+    else:
+        data[path[-1]] = tuple(made)
+
+
+def take_value(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> Scalar | None:
+    """The single value of an entry, or None and a fault."""
+    node = entry.node
+    if isinstance(node, Scalar) and not node.empty:
+        return None if node.reported else node
+    if isinstance(node, Scalar):
+        faults.append(entry.key_place.fault(path, "is empty; write a value, or remove the key"))
+    else:
+        faults.append(node.place.fault(path, f"found {describe(node)}; allowed: a single value"))
+    return None
+
+
+def build_setting(name: str, field: FieldInfo) -> Setting:
+    """The trainer's description of a legal value, from a field of a model, so that all faults speak alike."""
+    kinds = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not NoneType]
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else get_args(kinds[0]) or None
+    limits = {type(limit): limit for limit in field.metadata}
+    low, above = limits.get(Ge), limits.get(Gt)
+    high, below = limits.get(Le), limits.get(Lt)
+    names: Mapping[type, Literal["float", "int", "bool", "str"]] = {float: "float", int: "int", bool: "bool"}
+    kind = next((names[each] for each in names if each in kinds), names.get(str, "str"))
+    return Setting(
+        name=name,
+        description=field.description or name,
+        kind=kind,
+        low=low.ge if low else above.gt if above else None,
+        low_open=above is not None,
+        high=high.le if high else below.lt if below else None,
+        high_open=below is not None,
+        choices=tuple(each for each in choices if each is not None) if choices else None,
+        optional=is_optional(field),
+    )
+
+
+def find_models(field: FieldInfo) -> tuple[type[BaseModel], ...]:
+    """The models of a key that holds a mapping, of which its `type` chooses; none for a single value."""
+    kinds = get_args(field.annotation) or (field.annotation,)
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+
+
+def choose_model(
+    entry: Entry, models: tuple[type[BaseModel], ...], path: KeyPath, faults: list[SpecFault]
+) -> type[BaseModel] | None:
+    """The model that a mapping's `type` names, the first one where it names none; None and a fault for no such type."""
+    if len(models) == 1 or not isinstance(entry.node, Section) or "type" not in entry.node.entries:
+        return models[0]
+    named = {str(get_args(model.model_fields["type"].annotation)[0]): model for model in models}
+    here = (*path, "type")
+    scalar = take_value(entry.node.entries["type"], here, faults)
+    if scalar is None:
+        return None
+    if scalar.value not in named:
+        setting = Setting("type", "The rule.", "str", choices=tuple(named))
+        faults.append(scalar.place.fault(here, check_scalar(setting, scalar.value) or ""))
+        return None
+    return named[str(scalar.value)]
+
+
+def is_list(field: FieldInfo) -> bool:
+    """Whether a key holds a list of texts."""
+    return field.annotation == tuple[str, ...]
+
+
+def is_optional(field: FieldInfo) -> bool:
+    """Whether null is a legal value."""
+    return NoneType in get_args(field.annotation)
+
+
+def is_null(node: Node) -> bool:
+    """Whether null was written, as against nothing."""
+    return isinstance(node, Scalar) and node.value is None and not node.empty and not node.reported

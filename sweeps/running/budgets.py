@@ -1,0 +1,93 @@
+"""How much a sweep may take, and when it has had it: pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sweeps.space.arms import Arm, build_grid, size, trials_per_arm
+from sweeps.space.constraints import parse_constraint
+
+if TYPE_CHECKING:
+    from sweeps.spec.models import SweepSpec
+    from sweeps.trials.ledger import Ledger
+
+
+def num_search_trials(spec: SweepSpec, arms: tuple[Arm, ...]) -> dict[str, int | None]:
+    """How many search trials each arm gets at most; None where only time ends the search. A grid ends with itself."""
+    limit = trials_per_arm(spec)
+    sizes = {arm.name: _count_grid(spec, arm) if spec.method == "grid" else None for arm in arms}
+    return {arm: min(filter(None, (limit, size)), default=None) for arm, size in sizes.items()}
+
+
+def _count_grid(spec: SweepSpec, arm: Arm) -> int | None:
+    if not spec.constraints:
+        return size(arm)
+    return len(build_grid(arm, tuple(map(parse_constraint, spec.constraints))))
+
+
+def num_confirm_trials(spec: SweepSpec) -> int:
+    """How many retrainings each arm gets at most."""
+    return spec.confirm.top * spec.confirm.seeds
+
+
+_MIN_TRIALS = 10  # before a share of failures is one
+
+
+def find_search_end(spec: SweepSpec, ledger: Ledger, arm: str, *, time_is_up: bool) -> str:
+    """Why no search trial of an arm starts or goes on any more; "" while they may.
+
+    The best so far are retrained all the same. Trials that have begun are stopped at their next epoch, but under
+    `plateau`, which they may yet end.
+
+    Args:
+        spec: With the budget.
+        ledger: All trials so far.
+        arm: Its name.
+        time_is_up: Whether `budget.hours` has passed.
+    """
+    budget = spec.budget
+    if time_is_up:
+        return "budget: hours"
+    if budget.epochs_per_arm is not None and ledger.tallies[arm].num_epochs >= budget.epochs_per_arm:
+        return "budget: epochs_per_arm"
+    best = ledger.best()
+    if spec.target is not None and best is not None and _reaches(best.best_score, spec.target, spec.metric.goal):
+        return f"budget: target reached by {best.trial_id}"
+    return ""
+
+
+def is_plateau(spec: SweepSpec, ledger: Ledger) -> bool:
+    """Whether the last trials of every arm, as many as `budget.plateau` says, brought no better score."""
+    limit = spec.budget.plateau
+    return limit is not None and all(tally.num_without_better >= limit for tally in ledger.tallies.values())
+
+
+def find_halt(spec: SweepSpec, ledger: Ledger) -> str:
+    """Why the sweep ends at once, without retraining; "" while it goes on."""
+    if ledger.consecutive_failures >= spec.budget.max_consecutive_failures:
+        return f"budget: {ledger.consecutive_failures} trials failed in a row"
+    for arm, tally in ledger.tallies.items():
+        if tally.consecutive_failures >= spec.budget.max_consecutive_failures:
+            return f"budget: {tally.consecutive_failures} trials of {arm} failed in a row"
+    ended, failed = sum(entry.ended for entry in ledger.entries.values()), len(ledger.failed())
+    limit = spec.budget.max_failures_fraction
+    if limit is not None and ended >= _MIN_TRIALS and failed > limit * ended:
+        return f"budget: {failed} of {ended} trials failed, more than max_failures_fraction {limit:g}"
+    return ""
+
+
+def find_shortfall(spec: SweepSpec, epoch: int, best_score: float) -> str:
+    """Why a search trial is stopped for not having reached the floor in time; "" where it has, or may yet."""
+    floor, metric = spec.floor, spec.metric
+    if floor is None or epoch < floor.after:
+        return ""
+    level = floor.min if floor.min is not None else floor.max
+    assert level is not None
+    if _reaches(best_score, level, metric.goal):
+        return ""
+    side = "below" if metric.goal == "maximize" else "above"
+    return f"floor: best {metric.name} {best_score:.4g} after epoch {epoch}, {side} {level:g}"
+
+
+def _reaches(score: float, target: float, goal: str) -> bool:
+    return score >= target if goal == "maximize" else score <= target

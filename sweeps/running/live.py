@@ -1,0 +1,229 @@
+"""What a person sees while a sweep runs: a table that redraws itself on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.running.budgets import num_confirm_trials
+from sweeps.running.sweep import Listener, RunningSweep
+from sweeps.stopping.rules import RULES
+from sweeps.trials.ledger import TrialEntry
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+
+if TYPE_CHECKING:
+    from sweeps.trials.ledger import Ledger
+
+_NUM_EVENTS = 5
+_WORDS = {
+    TrialState.COMPLETED: ("done", "green"),
+    TrialState.EARLY_STOPPED: ("stopped early", "yellow"),
+    TrialState.DIVERGED: ("diverged", "magenta"),
+    TrialState.FAILED: ("failed", "red"),
+    TrialState.STOPPED: ("stopped", "yellow"),
+}
+
+
+class View(ABC):
+    """Listens to a sweep between entering and leaving it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    @abstractmethod
+    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+        """Takes in an event; must not wait."""
+
+
+def build_view(console: Console) -> View:
+    """The table on a terminal, lines where the output is a file or a pipe."""
+    return TableView(console) if console.is_terminal else LineView(console)
+
+
+def log_to(path: Path) -> Listener:
+    """A listener that adds lines to a file; a disk that is full or gone is no reason to end a sweep."""
+    buffer = io.StringIO()
+    view = LineView(Console(file=buffer, width=200))
+
+    def listen(sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+        view(sweep, entry, event)
+        if text := buffer.getvalue():
+            buffer.seek(0)
+            buffer.truncate()
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("a") as file:
+                    file.write(text)
+
+    return listen
+
+
+def estimate_seconds_left(ledger: Ledger, num_trials: Mapping[str, int | None], num_confirm: int, slots: int) -> float:
+    """Seconds until the sweep ends, from the trials that ended so far; NaN while that cannot be said.
+
+    Args:
+        ledger: The trials so far.
+        num_trials: Search trials of each arm, None where unknown.
+        num_confirm: Retrainings of each arm.
+        slots: Trials that run at a time.
+    """
+    seconds = 0.0
+    ended = [entry for entry in ledger.entries.values() if entry.ended and entry.epoch]
+    per_trial = [entry.train_seconds for entry in ended if entry.stage == STAGE_SEARCH]
+    per_epoch = [entry.train_seconds / entry.epoch for entry in ended]
+    if not per_trial:
+        return math.nan
+    mean_trial, mean_epoch = sum(per_trial) / len(per_trial), sum(per_epoch) / len(per_epoch)
+    longest = max(entry.epoch for entry in ended)
+    for arm in ledger.arms:
+        limit = num_trials[arm]
+        if limit is None:
+            return math.nan
+        search = list(ledger.select(arm, STAGE_SEARCH))
+        spent = sum(entry.train_seconds for entry in search if not entry.ended)
+        open_trials = limit - sum(entry.ended for entry in search)
+        seconds += max(0.0, open_trials * mean_trial - spent)
+        confirms = list(ledger.select(arm, STAGE_CONFIRM))
+        done_epochs = sum(longest if entry.ended else entry.epoch for entry in confirms)
+        seconds += max(0.0, num_confirm * longest - done_epochs) * mean_epoch
+    return seconds / slots
+
+
+@dataclass
+class LineView(View):
+    """One line per trial that ends and per problem: readable in a log file."""
+
+    console: Console
+    _problem: str | None = None
+
+    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+        """Prints what is worth a line."""
+        if entry is not None and event in ("ended", "recovered"):
+            self.console.print(_event_line(sweep, entry, event), soft_wrap=True)
+        problem = sweep.recorder.problem
+        if problem != self._problem:
+            self._problem = problem
+            self.console.print(f"MLflow: {escape(problem) if problem else 'reached again'}", soft_wrap=True)
+
+
+@dataclass
+class TableView(View):
+    """A row per arm, the last events under it, redrawn four times a second by a thread of its own."""
+
+    console: Console
+    _live: Live | None = None
+    _sweep: RunningSweep | None = None
+    _events: deque[Text] = field(default_factory=lambda: deque(maxlen=_NUM_EVENTS))
+    _started: float = field(default_factory=time.monotonic)
+
+    def __enter__(self) -> Self:
+        """Draws the table."""
+        self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=4, transient=True)
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Takes the table down; the leaderboard follows in its place."""
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+        """Takes note; the thread draws."""
+        self._sweep = sweep
+        if entry is not None and event in ("ended", "recovered"):
+            self._events.append(_event_line(sweep, entry, event))
+
+    def _render(self) -> RenderableType:
+        elapsed = time.monotonic() - self._started
+        if self._sweep is None:
+            return Text(f"preparing: data, Ray, MLflow … {elapsed:.0f} s", style="dim")
+        return Group(build_status_table(self._sweep), self._footer(self._sweep, elapsed), *self._events)
+
+    def _footer(self, sweep: RunningSweep, elapsed: float) -> Text:
+        num_confirm = num_confirm_trials(sweep.spec)
+        left = estimate_seconds_left(sweep.ledger, sweep.num_trials, num_confirm, sweep.slots)
+        text = Text.assemble(
+            f"{sweep.sweep_id} · elapsed {format_seconds(elapsed)} · ",
+            "time left: after the first trials" if math.isnan(left) else f"time left about {format_seconds(left)}",
+        )
+        if sweep.recorder.problem:
+            text.append(f"\nMLflow: {sweep.recorder.problem} ({sweep.recorder.pending} events kept)", style="red")
+        if sweep.halted:
+            text.append(f"\n{sweep.halted}: no new trials", style="red")
+        return text
+
+
+def build_status_table(sweep: RunningSweep) -> Table:
+    """A row per arm: how its trials stand and its best score so far."""
+    spec, ledger = sweep.spec, sweep.ledger
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(", ".join(spec.compare) or "sweep")
+    pauses = spec.early_terminate is not None and RULES[spec.early_terminate.type].pauses
+    for column in ("trials", "running", *(["paused"] if pauses else []), "done", "stopped early", "diverged", "failed"):
+        table.add_column(column, justify="right")
+    table.add_column(f"best {spec.metric.name} so far")
+    table.add_column("retrained", justify="right")
+    num_confirm = num_confirm_trials(spec)
+    leader = ledger.best()
+    for arm in ledger.arms:
+        search = list(ledger.select(arm, STAGE_SEARCH))
+        states = (TrialState.COMPLETED, TrialState.EARLY_STOPPED, TrialState.DIVERGED, TrialState.FAILED)
+        best = ledger.best(arm)
+        score = "" if best is None else f"{best.best_score:.4f}  {best.trial_id} epoch {best.best_epoch}"
+        table.add_row(
+            escape(arm),
+            f"{len(search)}/{sweep.num_trials[arm] or '?'}",
+            str(sum(entry.active for entry in ledger.select(arm))),
+            *([str(sum(entry.paused for entry in search))] if pauses else []),
+            *(str(ledger.count(arm, state)) for state in states),
+            Text(score, style="bold green" if best is not None and best is leader else ""),
+            f"{ledger.count(arm, TrialState.COMPLETED, STAGE_CONFIRM)}/{num_confirm}",
+        )
+    return table
+
+
+def _event_line(sweep: RunningSweep, entry: TrialEntry, event: str) -> Text:
+    if event == "recovered":
+        return Text(f"{entry.trial_id}: its process was lost; it goes on from its last checkpoint", style="red")
+    assert entry.state is not None
+    word, style = _WORDS[entry.state]
+    ended = sum(each.ended for each in sweep.ledger.entries.values())
+    line = Text.assemble((f"{word:>13}", style), f"  {entry.trial_id:<16} epoch {entry.epoch:>3}")
+    if math.isfinite(entry.best_score):
+        line.append(f"  {sweep.spec.metric.name} {entry.best_score:.4f}")
+    if "test_accuracy" in entry.summary:
+        line.append(f"  test_accuracy {entry.summary['test_accuracy']:.4f}", style="bold")
+    line.append(f"  ({ended} ended)  {entry.stop_reason}", style="dim")
+    return line
+
+
+def format_seconds(seconds: float) -> str:
+    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

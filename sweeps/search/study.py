@@ -1,0 +1,135 @@
+"""Proposers that learn: an Optuna study of the arm's own, kept in memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from sweeps.search.sampling import MAX_DRAWS, Proposer, Search
+from sweeps.space.arms import sample, to_suggestions
+from sweeps.space.constraints import fulfils
+from sweeps.trials.confirm import derive_seed
+from sweeps.trials.ledger import is_better
+from tracking.names import TrialState
+from trainer.config.config import Value
+
+if TYPE_CHECKING:
+    import optuna
+
+    from sweeps.trials.ledger import TrialEntry
+    from sweeps.trials.objectives import Goal
+
+BuildSampler = Callable[[Search, int], "optuna.samplers.BaseSampler"]  # (search, seed)
+
+
+class StudyProposer(Proposer):
+    """Asks an Optuna sampler.
+
+    Optuna hears COMPLETE with the best score, PRUNED with the score at the rung where a trial was stopped, FAIL for a
+    failed or interrupted one, unless the sweep imputes a score. It would ignore a diverged one as FAIL, and propose
+    others like it without end. So it hears PRUNED without a score, which TPE takes for worse than all that have one;
+    or, where the method does not learn from what was stopped, or goes by several metrics, the worst so far of each. Of
+    several metrics it hears FAIL of what was stopped. Proposal n follows from the seed, n and the trials
+    before it: the sampler starts anew for each, so that a study that is told of the same trials again
+    goes on alike. (To the bit, but for distributions that Optuna does not have, whose values, rounded to multiples of
+    q, do not tell which quantile they came from.)
+
+    Args:
+        search: The arm's search.
+        build_sampler: Makes the sampler of one proposal.
+        learns_from_stopped: Whether the sampler learns from PRUNED.
+    """
+
+    def __init__(self, search: Search, build_sampler: BuildSampler, *, learns_from_stopped: bool = False) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._search = search
+        self._build_sampler = build_sampler
+        self._learns_from_stopped = learns_from_stopped
+        self._goals: list[Goal] = [metric.direction for metric in search.metrics] or [search.goal]
+        self._study = optuna.create_study(directions=self._goals, pruner=optuna.pruners.NopPruner())
+        self._trials: dict[int, optuna.Trial] = {}
+        self._worst: list[float] = []  # of each metric, that Optuna was told
+
+    @property
+    def study(self) -> optuna.Study:
+        """The arm's study, for reading."""
+        return self._study
+
+    def propose(self, number: int) -> dict[str, Value] | None:
+        """Asks the study until a configuration fulfils the constraints."""
+        import optuna
+
+        search = self._search
+        if given := search.point(number):
+            self._study.enqueue_trial(to_suggestions(search.arm, given))
+        for attempt in range(MAX_DRAWS):
+            seed = (search.seed, number, attempt) if attempt else (search.seed, number)
+            trial = self._ask(derive_seed(*seed))
+            drawn = sample(search.arm, trial)
+            if fulfils(drawn, search.constraints):
+                self._trials[number] = trial
+                return drawn
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            if given:
+                self._study.enqueue_trial(to_suggestions(search.arm, given))
+        return None
+
+    def recall(self, entry: TrialEntry) -> None:
+        """Puts the trial back into the study."""
+        self._trials[entry.number] = self._repeat(entry.parameters, derive_seed(self._search.seed, entry.number))
+
+    def learn(self, parameters: Mapping[str, Value], score: float) -> None:
+        """Adds a trial of an earlier sweep to the study."""
+        self._keep_worst([score])
+        self._study.tell(self._repeat(parameters, derive_seed(self._search.seed, "prior")), score)
+
+    def tell(self, entry: TrialEntry) -> None:
+        """Closes the trial in the study."""
+        import optuna
+
+        trial, single = self._trials.pop(entry.number), not self._search.metrics
+        diverged = entry.state is TrialState.DIVERGED
+        # TPE would take a NaN for a value.
+        if single and entry.epoch and math.isfinite(entry.last_score) and not diverged:
+            trial.report(entry.last_score, entry.epoch)
+        values = self._find_values(entry)
+        stopped = entry.paused or entry.state is TrialState.EARLY_STOPPED
+        if values is not None:
+            self._keep_worst(values)
+            self._study.tell(trial, values)
+        elif single and (stopped or (diverged and self._learns_from_stopped)):
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:  # of several metrics Optuna takes no part of a trial that was stopped
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+    def _find_values(self, entry: TrialEntry) -> list[float] | None:
+        """What Optuna is told of each metric; None for nothing."""
+        metrics, impute = self._search.metrics, self._search.impute
+        best = [entry.values.get(metric.name, math.nan) for metric in metrics] or [entry.best_score]
+        if entry.state is TrialState.COMPLETED and all(map(math.isfinite, best)):
+            return best
+        if entry.state is TrialState.DIVERGED and (metrics or not self._learns_from_stopped):
+            impute = impute or "worst"
+        if impute is None or entry.state not in (TrialState.DIVERGED, TrialState.FAILED):
+            return None
+        own = [] if impute == "worst" else [entry.last_score] if impute == "latest" and not metrics else best
+        values = own if own and all(map(math.isfinite, own)) else self._worst
+        return list(values) or None
+
+    def _keep_worst(self, values: list[float]) -> None:
+        pairs = zip(self._worst or values, values, self._goals, strict=True)
+        self._worst = [new if is_better(old, new, goal) else old for old, new, goal in pairs]
+
+    def _ask(self, seed: int) -> optuna.Trial:
+        self._study.sampler = self._build_sampler(self._search, seed)
+        return self._study.ask()
+
+    def _repeat(self, parameters: Mapping[str, Value], seed: int) -> optuna.Trial:
+        """A trial of the study that has these parameters."""
+        self._study.enqueue_trial(to_suggestions(self._search.arm, parameters))
+        trial = self._ask(seed)
+        sample(self._search.arm, trial)
+        return trial

@@ -1,0 +1,115 @@
+"""Faults of configurations that the trainer would refuse, and of constraints that no configuration fulfils."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from sweeps.errors import SpecFault
+from sweeps.reader.tree import KeyPath, Section, key_place, list_place
+from sweeps.space.constraints import Constraint, ConstraintError, fulfils
+from sweeps.space.parameters import Choices, Parameter
+from trainer.config.config import ConfigError, Value, build_trial_config
+
+MAX_SAMPLES = 600  # configurations tried per file; one takes about 30 microseconds
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One parameter of a branch: what it is there and where it was written."""
+
+    name: str
+    parameter: Parameter
+    path: KeyPath
+
+
+def check_configurations(
+    branches: list[list[Leaf]], constraints: tuple[Constraint, ...], tree: Section, faults: list[SpecFault]
+) -> None:
+    """Builds trial configurations at the corners of each branch and adds one fault for each parameter that fails.
+
+    Args:
+        branches: Every combination of table rows and choices, each with the parameters that are drawn in it.
+        constraints: Configurations that do not fulfil them are never drawn, and not looked at.
+        tree: The file.
+        faults: Gains what is wrong.
+    """
+    at_fault = {
+        _find_scope(tuple(fault.key_path.split("."))) for fault in faults if fault.key_path.startswith("parameters")
+    }
+    reported: set[KeyPath] = set()
+    for branch in branches:
+        scopes = {_find_scope(leaf.path) for leaf in branch} | {("parameters",)}
+        if scopes & at_fault:
+            continue
+        paths = {leaf.name: leaf.path for leaf in branch}
+        num_tried = max(4, MAX_SAMPLES // len(branches))
+        for configuration in islice(_list_corners(branch), num_tried):
+            if not fulfils(configuration, constraints):
+                continue
+            try:
+                build_trial_config(configuration)
+            except ConfigError as error:
+                for fault in error.faults:
+                    path = paths.get(fault.parameter, ("parameters", fault.parameter))
+                    if path not in reported:
+                        faults.append(key_place(tree, path).fault(path, fault.message))
+                        reported.add(path)
+    if constraints and not at_fault and not reported:
+        faults += _find_unmet(branches, constraints, tree)
+
+
+def _find_unmet(branches: list[list[Leaf]], constraints: tuple[Constraint, ...], tree: Section) -> Iterator[SpecFault]:
+    """Faults of constraints that cannot be computed, or that hardly any configuration fulfils."""
+    generator = random.Random(0)
+    drawn = [
+        {leaf.name: _draw(leaf.parameter, generator) for leaf in branch}
+        for branch in branches
+        for _ in range(max(4, MAX_SAMPLES // len(branches)))
+    ]
+    for index, constraint in enumerate(constraints):
+        path: KeyPath = ("constraints", str(index)) if len(constraints) > 1 else ("constraints",)
+        try:
+            held = [constraint.holds(configuration) for configuration in drawn]
+        except ConstraintError as error:
+            yield list_place(tree, "constraints", index).fault(path, str(error))
+            return
+        if not any(held):
+            message = f"none of {len(drawn)} configurations drawn at random fulfils {constraint.text!r}; change it"
+            yield list_place(tree, "constraints", index).fault(path, message)
+            return
+    if not any(fulfils(configuration, constraints) for configuration in drawn):
+        message = f"none of {len(drawn)} configurations drawn at random fulfils all of them; change one"
+        yield key_place(tree, ("constraints",)).fault(("constraints",), message)
+
+
+def _draw(parameter: Parameter, generator: random.Random) -> Value:
+    if isinstance(parameter, Choices):
+        return generator.choice(list(parameter.choices))
+    return parameter.at(generator.random())
+
+
+def _find_scope(path: KeyPath) -> KeyPath:
+    """The innermost choice that a key path lies in, or the parameters as a whole."""
+    inner = max((index for index, key in enumerate(path[:-1]) if key == "choices"), default=None)
+    return ("parameters",) if inner is None else path[: inner + 2]
+
+
+def _list_corners(branch: list[Leaf]) -> Iterator[dict[str, Value]]:
+    """Yields the lowest and the highest configuration, each with one parameter moved, then random mixtures."""
+    ends = {leaf.name: _list_ends(leaf.parameter) for leaf in branch}
+    lowest, highest = ({name: values[side] for name, values in ends.items()} for side in (0, -1))
+    yield lowest
+    yield highest
+    for name, values in ends.items():
+        for value in values:
+            yield {**lowest, name: value}
+            yield {**highest, name: value}
+    generator = random.Random(0)  # the same faults each time
+    for _ in range(16):
+        yield {name: generator.choice(values) for name, values in ends.items()}
+
+
+def _list_ends(parameter: Parameter) -> list[Value]:
+    """The outermost values of a range, every value of a list."""
+    return list(parameter.choices) if isinstance(parameter, Choices) else parameter.ends()

@@ -1,0 +1,306 @@
+"""Faults that lie between the parts of a sweep file."""
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from sweeps.errors import SpecFault
+from sweeps.reader.tree import KeyPath, Section, find_entry, key_place, list_place, value_place
+from sweeps.search.methods import METHODS
+from sweeps.space.arms import Arm, contains, count_configurations, list_varying, num_dimensions, split_arms
+from sweeps.space.constraints import ConstraintError, parse_constraint
+from sweeps.space.distributions import Categorical, Constant
+from sweeps.space.parameters import Choices, Parameter
+from sweeps.stopping.median import Median
+from sweeps.stopping.pbt import Pbt
+from sweeps.trials.objectives import Objective
+from trainer.config.config import SETTINGS, Value, known_names
+
+MAX_GRID_TRIALS = 100_000
+MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
+
+
+def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault]) -> None:
+    """Adds the faults that lie between the sections of a file.
+
+    Args:
+        draft: The keys of SweepSpec that are without fault so far, defaults included.
+        tree: The file.
+        faults: Gains what is wrong.
+    """
+    parameters: Mapping[str, Parameter] = draft["parameters"]
+    written = find_entry(tree, ("parameters",))
+    names = tuple(written.node.entries) if written is not None and isinstance(written.node, Section) else ()
+    compare: tuple[str, ...] = draft.get("compare", ())
+    messages = [message for each in compare if (message := _check_compare(each, parameters, names))]
+    faults += [value_place(tree, ("compare",)).fault(("compare",), message) for message in messages]
+    arms: tuple[Arm, ...] = (Arm("all", parameters),)
+    if not messages and all(each in parameters for each in compare):
+        arms = split_arms(parameters, compare) if compare else arms
+        if set(parameters) == set(names):
+            faults += _find_point_faults(draft, arms, tree)
+            if "method" in draft:
+                faults += _find_method_faults(draft, arms, tree)
+    _check_budget(draft, tree, len(arms), faults)
+    _check_method(draft, tree, faults, complete=set(parameters) == set(names))
+    _check_epochs(draft, tree, faults)
+    faults += _find_constraint_faults(draft.get("constraints", ()), tree)
+    faults += _find_unused(draft, tree)
+    faults += _find_metrics_faults(draft, tree)
+    faults += _find_pbt_faults(draft, tree)
+    faults += _find_floor_faults(draft, tree)
+    if parameters.get("evaluate_on") == Constant(value="test"):
+        faults += _find_choosing(draft, tree)
+    for path, parameter in _walk(parameters, ("parameters",)):
+        if path[-1] in MUST_BE_CONSTANT and (len(path) > 2 or not isinstance(parameter, Constant)):
+            message = "must be one value for the whole sweep, so that all trials have the same pictures"
+            faults.append(key_place(tree, path).fault(path, message))
+
+
+def _check_compare(compare: str, parameters: Mapping[str, Parameter], names: tuple[str, ...]) -> str | None:
+    """What is wrong with `compare`, as a sentence."""
+    if compare not in names:
+        close = get_close_matches(compare, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}" if names else "it is missing"
+        return f"{compare!r} is not in parameters; {hint}"
+    match parameters.get(compare):
+        case None:
+            return None  # at fault itself, and reported there
+        case Categorical(values=values) if len(values) > 1:
+            return None
+        case Choices(choices=choices) if len(choices) > 1:
+            return None
+        case Constant() | Categorical() | Choices():
+            return f"{compare!r} has only one value; give it several in values: or choices:, or remove compare"
+    return f"{compare!r} is drawn from a range; give it values: or choices:, so that there are arms to compare"
+
+
+def _check_budget(draft: Mapping[str, Any], tree: Section, arms: int, faults: list[SpecFault]) -> None:
+    budget, method = draft.get("budget"), draft.get("method")
+    if budget is None or "run_cap" not in draft:
+        return
+    total, key = (draft["run_cap"], ("run_cap",)) if draft["run_cap"] else (budget.trials, ("budget", "trials"))
+    ends = (total, budget.trials_per_arm, budget.epochs_per_arm, budget.hours)
+    if method not in (None, "grid") and ends == (None,) * 4:
+        message = f"missing; {method} draws trials for ever, so give trials, trials_per_arm, epochs_per_arm or hours"
+        faults.append(key_place(tree, ("budget",)).fault(("budget",), message))
+    if total is not None and total % arms:
+        fair = [number for number in (total - total % arms, total + arms - total % arms) if number]
+        message = (
+            f"{total} trials cannot be shared equally by {arms} arms; write {' or '.join(map(str, fair))}, "
+            "or trials_per_arm"
+        )
+        faults.append(value_place(tree, key).fault(key, message))
+
+
+def _check_method(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault], *, complete: bool) -> None:
+    method, parameters = draft.get("method"), draft["parameters"]
+    if method == "grid":
+        continuous = [
+            (path, parameter)
+            for path, parameter in _walk(parameters, ("parameters",))
+            if not isinstance(parameter, Choices) and parameter.count is None
+        ]
+        for path, parameter in continuous:
+            message = f"{parameter.distribution} has no end of values for grid to list; write values: instead"
+            faults.append(key_place(tree, path).fault(path, message))
+        num_trials = None if continuous else count_configurations(parameters)
+        if num_trials is not None and num_trials > MAX_GRID_TRIALS:
+            message = f"the grid has {num_trials:,} trials; allowed: {MAX_GRID_TRIALS:,}; give fewer values"
+            faults.append(value_place(tree, ("method",)).fault(("method",), message))
+    elif method is not None and complete and not any(list_varying(parameters)) and parameters:
+        message = f"no parameter has more than one value, so {method} has nothing to search; method: grid runs it once"
+        faults.append(value_place(tree, ("method",)).fault(("method",), message))
+
+
+def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault]) -> None:
+    """Under early stopping all trials have the same epochs, and the rungs lie within them."""
+    rule, parameters = draft.get("early_terminate"), draft["parameters"]
+    if rule is None:
+        return
+    for path, parameter in _walk(parameters, ("parameters",)):
+        if path[-1] == "epochs" and (len(path) > 2 or not isinstance(parameter, Constant)):
+            message = "must be one value when early_terminate is given, since rungs are epochs that all trials reach"
+            faults.append(key_place(tree, path).fault(path, message))
+            return
+    written = find_entry(tree, ("parameters", "epochs"))
+    if written is not None and "epochs" not in parameters:
+        return  # at fault itself, and reported there
+    epochs = parameters["epochs"].value if written else SETTINGS["epochs"].default
+    if not isinstance(epochs, int):
+        return
+    by_default = "" if written else ", the default"
+    for key, end in (("max_iter", epochs), ("min_iter", epochs - 1)):
+        found = getattr(rule, key, None)
+        if found is not None and found > end:
+            allowed = (
+                f"up to parameters.epochs, {epochs}" if key == "max_iter" else f"below parameters.epochs, {epochs}"
+            )
+            path = ("early_terminate", key)
+            faults.append(value_place(tree, path).fault(path, f"found {found}; allowed: {allowed}{by_default}"))
+            return
+    if not isinstance(rule, Median) and not rule.rungs(epochs):
+        remedy = "a smaller interval" if isinstance(rule, Pbt) else "fewer s or a smaller eta"
+        message = f"no rung lies between epoch 1 and parameters.epochs, {epochs}{by_default}; give {remedy}"
+        faults.append(key_place(tree, ("early_terminate",)).fault(("early_terminate",), message))
+
+
+def _find_method_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: Section) -> Iterator[SpecFault]:
+    """Faults of a space that its method cannot search."""
+    method = METHODS[draft["method"]]
+    place, path = value_place(tree, ("method",)), ("method",)
+    able = [name for name, other in METHODS.items() if other.takes_choices and other.takes_categories]
+    for arm in arms:
+        choices = [name for name, each in arm.parameters.items() if isinstance(each, Choices) and len(each.choices) > 1]
+        lists = [name for name, each in arm.parameters.items() if isinstance(each, Categorical) and each.varies]
+        if choices and not method.takes_choices:
+            message = f"{method.name} cannot search settings that hang on the choice of {choices[0]}"
+            yield place.fault(path, f"{message}; write compare: {choices[0]}, or use {', '.join(able)}")
+            return
+        if lists and not method.takes_categories:
+            message = f"{method.name} searches numbers alone, and {lists[0]} is a list of values"
+            yield place.fault(path, f"{message}; give it a range, compare it, or use {', '.join(able)}")
+            return
+        if 0 < num_dimensions(arm) < method.min_dimensions:
+            message = f"{method.name} searches {method.min_dimensions} parameters or more"
+            yield place.fault(path, f"{message}, and arm {arm.name} has one; use {', '.join(able)}")
+            return
+
+
+def _find_point_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: Section) -> Iterator[SpecFault]:
+    """Faults of points that no arm can try."""
+    points: tuple[Mapping[str, Value], ...] = draft.get("points", ())
+    if points and draft.get("method") == "grid":
+        yield key_place(tree, ("points",)).fault(("points",), "found with method grid, which tries all; remove them")
+        return
+    for index, point in enumerate(points):
+        path = ("points", str(index))
+        if any(contains(arm, point) for arm in arms):
+            continue
+        fitting = [[name for name in point if contains(arm, {name: point[name]})] for arm in arms]
+        strange = [name for name in point if all(name not in names for names in fitting)]
+        what = f"{strange[0]}: {point[strange[0]]!r} is" if strange else "its values together are"
+        yield list_place(tree, "points", index).fault(path, f"{what} nothing that the parameters say; change it")
+
+
+def _find_constraint_faults(constraints: tuple[str, ...], tree: Section) -> Iterator[SpecFault]:
+    """Faults of constraints that cannot be read, or are about what is no parameter."""
+    for index, text in enumerate(constraints):
+        path = ("constraints", str(index)) if len(constraints) > 1 else ("constraints",)
+        try:
+            constraint = parse_constraint(text)
+        except ConstraintError as error:
+            yield list_place(tree, "constraints", index).fault(path, str(error))
+            continue
+        for name in sorted(constraint.names - known_names()):
+            close = get_close_matches(name, sorted(known_names()), n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else "; a text stands in quotes: optimizer != 'adam'"
+            yield list_place(tree, "constraints", index).fault(path, f"{name!r} is no parameter{hint}")
+
+
+def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of settings that the method would not look at."""
+    metric = draft.get("metric")
+    if "method" not in draft:
+        return
+    method: str = draft["method"]
+    if metric is not None and metric.impute is not None and not METHODS[method].learns:
+        path: KeyPath = ("metric", "impute")
+        yield key_place(tree, path).fault(path, f"means nothing to {method}, which learns from no score; remove it")
+    if draft.get("prior") and not METHODS[method].learns:
+        message = f"means nothing to {method}, which learns from no trial; remove it"
+        yield key_place(tree, ("prior",)).fault(("prior",), message)
+    if method in ("random", "sobol"):
+        return
+    for path, parameter in _walk(draft["parameters"], ("parameters",)):
+        if isinstance(parameter, Categorical) and parameter.probabilities is not None:
+            path = (*path, "probabilities")
+            message = f"found with method {method}; only random and sobol draw by them; remove it"
+            yield key_place(tree, path).fault(path, message)
+
+
+def _find_metrics_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of several metrics, and of what does not go with more than one."""
+    metrics: tuple[Objective, ...] = draft.get("metrics", ())
+    if not metrics:
+        return
+    names = [metric.name for metric in metrics]
+    path: KeyPath = ("metrics",)
+    if find_entry(tree, ("metric",)) is not None:
+        yield key_place(tree, path).fault(path, "excludes metric; keep one of the two")
+    if len(metrics) == 1:
+        yield key_place(tree, path).fault(path, "has only one; give several, or write metric:")
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield list_place(tree, "metrics", index).fault(
+                (*path, str(index)), f"{name} is in the list twice; keep one"
+            )
+    method = draft.get("method")
+    if method is not None and not METHODS[method].takes_metrics:
+        able = ", ".join(each.name for each in METHODS.values() if each.takes_metrics)
+        message = f"found {method}, which looks for one best score; allowed with metrics: {able}"
+        yield value_place(tree, ("method",)).fault(("method",), message)
+    if draft.get("prior"):
+        message = "found with metrics; trials of earlier sweeps have one score; remove it"
+        yield key_place(tree, ("prior",)).fault(("prior",), message)
+
+
+def _find_pbt_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of what does not go with settings that change while a trial runs."""
+    if not isinstance(draft.get("early_terminate"), Pbt):
+        return
+    method, budget, confirm = draft.get("method"), draft.get("budget"), draft.get("confirm")
+    if method is not None and METHODS[method].learns:
+        message = f"found {method} with pbt, whose trials do not keep their settings; allowed: grid, random or sobol"
+        yield value_place(tree, ("method",)).fault(("method",), message)
+    counts = budget is None or "run_cap" not in draft or draft["run_cap"] or budget.trials or budget.trials_per_arm
+    if method in ("random", "sobol") and not counts:
+        message = "pbt needs to know the size of the population; give trials_per_arm"
+        yield key_place(tree, ("budget",)).fault(("budget",), message)
+    if confirm is not None and confirm.top:
+        path: KeyPath = ("confirm", "top") if find_entry(tree, ("confirm", "top")) else ("confirm",)
+        message = f"found {confirm.top} with pbt, whose changes no retraining repeats; write confirm: {{top: 0}}"
+        yield key_place(tree, path).fault(path, message)
+
+
+def _find_floor_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of a floor on the wrong side, or that no epoch would look at."""
+    floor, metric = draft.get("floor"), draft.get("metric")
+    if floor is None or metric is None:
+        return
+    wanted = "min" if metric.goal == "maximize" else "max"
+    if getattr(floor, wanted) is None:
+        other = "max" if wanted == "min" else "min"
+        message = f"found for {metric.name}, which is to be {metric.goal}d; write {wanted}"
+        yield key_place(tree, ("floor", other)).fault(("floor", other), message)
+    epochs = draft["parameters"].get("epochs", Constant(value=SETTINGS["epochs"].default))
+    if isinstance(epochs, Constant) and isinstance(epochs.value, int) and floor.after >= epochs.value:
+        message = f"found {floor.after}; allowed: below parameters.epochs, {epochs.value}"
+        yield value_place(tree, ("floor", "after")).fault(("floor", "after"), message)
+
+
+def _find_choosing(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+    """Faults of a sweep that evaluates on the test pictures and would choose by them."""
+    why = "with parameters.evaluate_on: test, under which the test pictures would choose"
+    if draft.get("method") not in (None, "grid"):
+        yield value_place(tree, ("method",)).fault(("method",), f"found {draft['method']} {why}; allowed: grid")
+    if draft.get("early_terminate") is not None:
+        message = f"found {why} what is stopped; remove it"
+        yield key_place(tree, ("early_terminate",)).fault(("early_terminate",), message)
+    if draft.get("floor") is not None:
+        yield key_place(tree, ("floor",)).fault(("floor",), f"found {why} what is stopped; remove it")
+    confirm = draft.get("confirm")
+    if confirm is not None and confirm.top:
+        path = ("confirm", "top") if find_entry(tree, ("confirm", "top")) else ("confirm",)
+        yield key_place(tree, path).fault(
+            path, f"found {confirm.top} {why} what is retrained; write confirm: {{top: 0}}"
+        )
+
+
+def _walk(parameters: Mapping[str, Parameter], path: KeyPath) -> Iterator[tuple[KeyPath, Parameter]]:
+    """Yields every parameter with its key path, those inside choices too."""
+    for name, parameter in parameters.items():
+        yield (*path, name), parameter
+        if isinstance(parameter, Choices):
+            for choice, settings in parameter.choices.items():
+                yield from _walk(settings, (*path, name, "choices", choice))

@@ -1,0 +1,226 @@
+"""Faults of parameters that only the trainer can know: settings, their values, and configurations it would refuse."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+
+from sweeps.errors import SpecFault
+from sweeps.reader.sections import check_scalar
+from sweeps.reader.tree import Items, KeyPath, Place, Scalar, Section, find_entry, key_place, value_place
+from sweeps.space.constraints import parse_constraint
+from sweeps.space.distributions import Categorical, Constant, IntUniform
+from sweeps.space.parameters import Choices, Parameter
+from sweeps.space.quantized import Quantized, QUniform
+from sweeps.spec.check_configurations import Leaf, check_configurations
+from trainer.config.config import DEFAULT_ROWS, TABLES, Setting, Value, find_row, find_setting, known_names, rows_with
+
+# What the same thing is called elsewhere, where the spelling gives no hint.
+SYNONYMS: Mapping[str, str] = {
+    "learning_rate": "lr",
+    "optim": "optimizer",
+    "init": "initializer",
+    "weight_init": "initializer",
+    "initialization": "initializer",
+    "bs": "batch_size",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
+    "eps": "epsilon",
+    "wd": "weight_decay",
+    "l2": "weight_decay",
+    "architecture": "model",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "criterion": "loss",
+    "patience": "early_stopping_patience",
+    "warmup": "warmup_epochs",
+}
+
+
+def check_space(
+    parameters: Mapping[str, Parameter], constraints: Sequence[str], tree: Section, faults: list[SpecFault]
+) -> None:
+    """Adds the faults of parameters and their values, and of configurations that the space can draw.
+
+    Args:
+        parameters: Those that are without fault so far.
+        constraints: Conditions; configurations that do not fulfil them are never drawn.
+        tree: The file.
+        faults: Gains what is wrong.
+    """
+    branches = _expand(parameters, ("parameters",))
+    doubtful = _find_doubtful_tables(faults)
+    found: dict[SpecFault, None] = {}
+    lacking: dict[KeyPath, list[Mapping[str, str]]] = {}
+    for branch in branches:
+        chosen = _find_chosen(branch)
+        found |= dict.fromkeys(_check_repeated(branch, tree))
+        for leaf in branch:
+            setting = find_setting(leaf.name, chosen)
+            if setting is None:
+                lacking.setdefault(leaf.path, []).append(chosen)
+            else:
+                found |= dict.fromkeys(_check_values(leaf, setting, tree))
+    faults += found
+    for path, without in lacking.items():
+        everywhere = [_find_chosen(branch) for branch in branches if any(leaf.path == path for leaf in branch)]
+        message = _explain_lacking(path[-1], without, everywhere, doubtful)
+        if message:
+            faults.append(key_place(tree, path).fault(path, message))
+    if not any(fault.key_path.startswith("constraints") for fault in faults):
+        check_configurations(branches, tuple(map(parse_constraint, constraints)), tree, faults)
+
+
+def _find_doubtful_tables(faults: Iterable[SpecFault]) -> set[str]:
+    """Tables whose row is not known, since what the file says about it is at fault."""
+    doubtful = set()
+    for fault in faults:
+        path = (*fault.key_path.split("."), "", "")
+        doubtful |= {
+            key
+            for key, below, further in zip(path, path[1:], path[2:], strict=False)
+            if key in TABLES and (below != "choices" or not further)
+        }
+    return doubtful
+
+
+def _check_repeated(branch: Iterable[Leaf], tree: Section) -> Iterator[SpecFault]:
+    """Yields a fault for each parameter that a choice gives although the file gives it elsewhere too."""
+    first: dict[str, KeyPath] = {}
+    for leaf in branch:
+        if leaf.name not in first:
+            first[leaf.name] = leaf.path
+            continue
+        deep, other = sorted((leaf.path, first[leaf.name]), key=len, reverse=True)
+        line = key_place(tree, other).line
+        where = f" in line {line}" if line is not None else ""
+        message = f"is given already as {'.'.join(other)}{where}; keep one of the two"
+        yield key_place(tree, deep).fault(deep, message)
+
+
+def _expand(parameters: Mapping[str, Parameter], path: KeyPath) -> list[list[Leaf]]:
+    """Every combination of table rows and choices, each with the parameters that are drawn in it."""
+    branches: list[list[Leaf]] = [[]]
+    for name, parameter in parameters.items():
+        here = (*path, name)
+        match parameter:
+            case Choices(choices=choices) if _takes_names(name):
+                options = [
+                    [Leaf(name, Constant(value=choice), (*here, "choices", choice)), *rest]
+                    for choice, settings in choices.items()
+                    for rest in _expand(settings, (*here, "choices", choice))
+                ]
+            case Categorical(values=values) if name in TABLES:
+                options = [[Leaf(name, Constant(value=value), here)] for value in values]
+            case _:
+                options = [[Leaf(name, parameter, here)]]
+        branches = [branch + option for branch in branches for option in options]
+    return branches
+
+
+def _takes_names(name: str) -> bool:
+    setting = find_setting(name, {})
+    return setting is not None and setting.choices is not None
+
+
+def _find_chosen(branch: Iterable[Leaf]) -> dict[str, str]:
+    return {
+        leaf.name: str(leaf.parameter.value)
+        for leaf in branch
+        if leaf.name in TABLES and isinstance(leaf.parameter, Constant)
+    }
+
+
+def _check_values(leaf: Leaf, setting: Setting, tree: Section) -> Iterator[SpecFault]:
+    """Yields a fault for each value that the setting cannot take."""
+    parameter, path = leaf.parameter, leaf.path
+    if isinstance(parameter, Constant) and path[-1] != leaf.name:  # the name of a choice, which is a key of the file
+        message = check_scalar(setting, parameter.value)
+        if message:
+            yield key_place(tree, path).fault(path, message)
+        return
+    written = find_entry(tree, path)
+    declared = written is not None and isinstance(written.node, Section) and "distribution" in written.node.entries
+    message = _check_kind(parameter, setting, declared=declared)
+    if message:
+        yield key_place(tree, path).fault(path, message)
+        return
+    for here, place, value in _list_written(parameter, path, tree):
+        message = check_scalar(setting, value)
+        if message:
+            yield place.fault(here, message)
+
+
+def _list_written(parameter: Parameter, path: KeyPath, tree: Section) -> Iterator[tuple[KeyPath, Place, Value]]:
+    """Yields path, place and value of everything that a parameter can be at its outermost."""
+    written = find_entry(tree, (*path, "values"))
+    if written is not None and isinstance(written.node, Items) and isinstance(parameter, Categorical | Constant):
+        wanted = parameter.values if isinstance(parameter, Categorical) else (parameter.value,)
+        for index, item in enumerate(written.node.items):
+            if isinstance(item, Scalar) and item.value in wanted:
+                yield (*path, "values", str(index)), item.place, item.value
+        return
+    if isinstance(parameter, Choices):
+        return
+    ends = parameter.ends()
+    keys = [key for key in ("value", "min", "max") if key in type(parameter).model_fields]
+    keys = [key for key in keys if getattr(parameter, key) in ends]
+    for key in keys:
+        entry = find_entry(tree, (*path, key))
+        here = (*path, key) if entry else path  # a bare value has no key of its own
+        yield here, value_place(tree, here), ends[ends.index(getattr(parameter, key))]
+    if len(keys) < len(ends):
+        for value in ends:
+            yield path, value_place(tree, path), value
+
+
+def _check_kind(parameter: Parameter, setting: Setting, *, declared: bool) -> str | None:
+    """Whether a distribution gives values of the setting's kind; a sentence if not."""
+    name = setting.name
+    if isinstance(parameter, Choices):
+        return f"choices are names with settings of their own; {name} takes {setting.allowed}; write values:"
+    if isinstance(parameter, Constant | Categorical):
+        return None
+    if setting.kind in ("str", "bool"):
+        return f"{parameter.distribution} gives numbers; {name} takes {setting.allowed}; write values:"
+    if setting.kind == "float" and isinstance(parameter, IntUniform) and not declared:
+        return (
+            f"min and max are whole numbers, which means int_uniform, but {name} takes any number; "
+            f"write {float(parameter.min)!r} and {float(parameter.max)!r}, or state the distribution"
+        )
+    if setting.kind == "int" and not parameter.gives_whole_numbers:
+        remedy = "values:, int_uniform or q_uniform"
+        if isinstance(parameter, QUniform):
+            remedy = "min, max and q as whole numbers"
+        elif isinstance(parameter, Quantized):
+            remedy = "q as a whole number"
+        return f"{parameter.distribution} gives fractions, but {name} takes {setting.allowed}; write {remedy}"
+    return None
+
+
+def _explain_lacking(
+    name: str, without: Sequence[Mapping[str, str]], everywhere: Sequence[Mapping[str, str]], doubtful: set[str]
+) -> str | None:
+    """Why a parameter cannot stand where it does; None when another fault explains it.
+
+    Args:
+        name: The parameter.
+        without: The rows chosen in each branch that has no such setting.
+        everywhere: The rows chosen in each branch that the parameter is part of.
+        doubtful: Tables whose row is not known.
+    """
+    owners = rows_with(name)
+    if not owners:
+        close = [SYNONYMS[name]] if name in SYNONYMS else get_close_matches(name, sorted(known_names()), n=1)
+        return f"unknown parameter; {f'did you mean {close[0]!r}?' if close else '`sweeps schema` lists all there are'}"
+    table = owners[0][0]
+    having = [row for owner, row in owners if owner == table]
+    chosen_rows = dict.fromkeys(chosen.get(table, DEFAULT_ROWS[table]) for chosen in without)
+    rows = [row for row in chosen_rows if find_row(table, row)]
+    if table in doubtful or not rows:
+        return None
+    named = dict.fromkeys(chosen.get(table, "") for chosen in everywhere)
+    others = [name for name in named if (row := find_row(table, name)) and row.name in having]
+    found = f"{', '.join(rows)} {'has' if len(rows) == 1 else 'have'} no such setting"
+    if not others:
+        return f"{found}, so nothing would use it; {table}s that have it: {', '.join(having)}"
+    also = f", and for {', '.join(others[1:])} likewise" if others[1:] else ""
+    return f"{found}; write it under parameters.{table}.choices.{others[0]}{also}"

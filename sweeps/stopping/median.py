@@ -1,0 +1,62 @@
+"""The median stopping rule: pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field
+
+from sweeps.space.distributions import Frozen
+from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
+
+
+class Median(Frozen):
+    """Stops a trial whose best score so far is behind the median of the others' running means."""
+
+    type: Literal["median"] = Field(description="The rule.")
+    min_iter: int = Field(default=1, ge=1, description="Epoch of the first verdict.")
+    min_trials: int = Field(default=3, ge=1, description="Other trials that must have reached the epoch.")
+
+
+@dataclass
+class MedianRule(Rule):
+    """Stops a trial whose best score so far is behind the running means, to the same epoch, of half the others.
+
+    Source: Golovin et al. 2017, "Google Vizier", section 3.2.1. Deviation: of a trial that is level with the median, a
+    field of equal ones say, those that came first go on.
+    """
+
+    min_iter: int
+    min_trials: int
+    means: dict[int, dict[int, float]] = field(default_factory=dict)  # epoch -> trial -> mean so far, by arrival
+    best: dict[int, float] = field(default_factory=dict)  # trial -> best score so far
+    verdicts: dict[tuple[int, int], Verdict] = field(default_factory=dict)  # (trial, epoch) -> what was said
+
+    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+        """Records the trial's running mean, and compares its best score with those of the others."""
+        key = (trial, epoch)
+        if key not in self.verdicts:
+            self.best[trial] = max(to_finite(score), self.best.get(trial, -math.inf))
+            means = self.means.setdefault(epoch, {})
+            before = self.means.get(epoch - 1, {}).get(trial, 0.0) if epoch > 1 else 0.0
+            means[trial] = before + (to_finite(score) - before) / epoch if math.isfinite(before) else -math.inf
+            self.verdicts[key] = self._compare(trial, epoch)
+        return self.verdicts[key]
+
+    def record_ended(self, trial: int, epoch: int, score: float) -> None:
+        """Lets the last epoch of a trial that ended by itself count for the others."""
+        self.judge(trial, epoch, score)
+
+    def _compare(self, trial: int, epoch: int) -> Verdict:
+        best = self.best[trial]
+        others = [mean for other, mean in self.means[epoch].items() if other != trial]  # all of them came earlier
+        if epoch < self.min_iter or len(others) < self.min_trials:
+            return GO
+        if best == -math.inf:
+            return Verdict("stop", f"median: no finite score by epoch {epoch}")
+        num_ahead = sum(mean >= best for mean in others)
+        if 2 * num_ahead <= len(others):
+            return GO
+        return Verdict("stop", f"median: {num_ahead} of {len(others)} others are ahead at epoch {epoch}")

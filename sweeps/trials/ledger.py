@@ -1,0 +1,199 @@
+"""What the driver knows of every trial of one sweep: pure bookkeeping.
+
+Searcher, scheduler, recorder and terminal view all read this one record, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sweeps.trials.objectives import Goal, take_in
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from trainer.config.config import Value
+
+
+@dataclass
+class TrialEntry:
+    """One trial as the driver sees it."""
+
+    trial_id: str
+    arm: str
+    stage: str
+    number: int  # within its arm and stage, from 0
+    seed: int
+    parameters: Mapping[str, Value]
+    epoch: int = 0  # last epoch reported
+    last_score: float = math.nan
+    best_score: float = math.nan
+    best_epoch: int = 0
+    state: TrialState | None = None  # None until it ended
+    ended_as: int = 0  # its place among the ends of all trials, from 1
+    stop_reason: str = ""
+    error: str = ""
+    started: bool = False
+    hung: bool = False  # its process was killed, since it ended no epoch for too long
+    pausing: bool = False  # has been told to pause, and its process has not let go of it yet
+    paused: bool = False  # at a rung, until it has earned to go on
+    first_parameters: Mapping[str, Value] | None = None  # those that it began with, where they have changed
+    donor_id: str = ""  # of the trial whose weights it took over last
+    donor_epoch: int = 0  # after which it did
+    part: int = 0  # how often it has gone on after a pause, under this driver
+    train_seconds: float = 0.0
+    values: dict[str, float] = field(default_factory=dict)  # what it has come to, of each metric it may be judged by
+    marks: dict[str, str] = field(default_factory=dict)  # words for its tags: whether the network still learnt
+    summary: dict[str, float] = field(default_factory=dict)  # metrics of the end: test accuracy
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial will report nothing more."""
+        return self.state is not None
+
+    @property
+    def active(self) -> bool:
+        """Whether the trial runs, or waits for nothing but its process."""
+        return self.state is None and not self.paused
+
+
+def is_better(score: float, than: float, goal: Goal) -> bool:
+    """Whether `score` beats `than` under `goal`; anything finite beats NaN and infinity, NaN beats nothing."""
+    if not math.isfinite(score):
+        return False
+    if not math.isfinite(than):
+        return True
+    return score > than if goal == "maximize" else score < than
+
+
+@dataclass
+class Tally:
+    """What an arm's trials come to.
+
+    Attributes:
+        num_epochs: Epochs of its search trials.
+        best_score: Best score of the search trials that have ended.
+        num_without_better: Search trials that have ended since that one.
+        consecutive_failures: Failed trials in a row.
+    """
+
+    num_epochs: int = 0
+    best_score: float = math.nan
+    num_without_better: int = 0
+    consecutive_failures: int = 0
+
+
+@dataclass
+class Ledger:
+    """All trials of a sweep, in the order in which they were proposed."""
+
+    goal: Goal
+    arms: tuple[str, ...]
+    entries: dict[str, TrialEntry] = field(default_factory=dict)
+    consecutive_failures: int = 0  # of all arms
+    tallies: dict[str, Tally] = field(init=False)  # of each arm
+    _num_ends: int = 0
+
+    def __post_init__(self) -> None:
+        self.tallies = {arm: Tally() for arm in self.arms}
+
+    def add(self, entry: TrialEntry) -> None:
+        """Takes a proposed trial in; the same trial proposed again after a resume replaces its old entry."""
+        self.entries[entry.trial_id] = entry
+
+    def record_epoch(
+        self, trial_id: str, epoch: int, score: float, train_seconds: float, metrics: Mapping[str, float] | None = None
+    ) -> bool:
+        """Takes in one epoch's score; False if that epoch is already known (a trial replayed after a resume)."""
+        entry = self.entries[trial_id]
+        if epoch <= entry.epoch:
+            return False
+        entry.epoch = epoch
+        entry.last_score = score
+        entry.train_seconds += train_seconds
+        take_in(entry.values, metrics or {})
+        if entry.stage == STAGE_SEARCH:
+            self.tallies[entry.arm].num_epochs += 1
+        if is_better(score, entry.best_score, self.goal):
+            entry.best_score, entry.best_epoch = score, epoch
+        return True
+
+    def end(self, trial_id: str, state: TrialState, stop_reason: str, error: str = "") -> None:
+        """Closes a trial and keeps count of its arm's."""
+        entry = self.entries[trial_id]
+        entry.state, entry.stop_reason, entry.error = state, stop_reason, error
+        entry.pausing = entry.paused = False
+        self._num_ends += 1
+        entry.ended_as = self._num_ends
+        tally = self.tallies[entry.arm]
+        if state is TrialState.FAILED:
+            tally.consecutive_failures += 1
+            self.consecutive_failures += 1
+        elif state in _RANKED:
+            tally.consecutive_failures = self.consecutive_failures = 0
+        if entry.stage == STAGE_SEARCH and state is not TrialState.STOPPED:
+            improved = is_better(entry.best_score, tally.best_score, self.goal)
+            tally.best_score = entry.best_score if improved else tally.best_score
+            tally.num_without_better = 0 if improved else tally.num_without_better + 1
+
+    def pause(self, entry: TrialEntry) -> None:
+        """Takes in that a trial waits; one that has got so far is no failure."""
+        entry.pausing, entry.paused = False, True
+        self.consecutive_failures = self.tallies[entry.arm].consecutive_failures = 0
+
+    def forgive(self) -> None:
+        """Counts failures in a row from 0 again."""
+        self.consecutive_failures = 0
+        for tally in self.tallies.values():
+            tally.consecutive_failures = 0
+
+    def select(self, arm: str | None = None, stage: str | None = None) -> Iterator[TrialEntry]:
+        """Trials of one arm and one stage; None means any."""
+        for entry in self.entries.values():
+            if (arm is None or entry.arm == arm) and (stage is None or entry.stage == stage):
+                yield entry
+
+    def running(self) -> tuple[TrialEntry, ...]:
+        """Trials proposed and not ended."""
+        return tuple(entry for entry in self.entries.values() if not entry.ended)
+
+    def count(self, arm: str, state: TrialState | None, stage: str = STAGE_SEARCH) -> int:
+        """Number of an arm's trials in a state; None counts those that have not ended."""
+        return sum(entry.state is state for entry in self.select(arm, stage))
+
+    def ranking(self, arm: str, stage: str = STAGE_SEARCH) -> list[TrialEntry]:
+        """Trials of an arm, best first: completed before stopped early, then by epochs reached, then by best score.
+
+        A trial stopped at a rung is never ranked above one that ran to its end: learning curves cross.
+        """
+        candidates = [entry for entry in self.select(arm, stage) if math.isfinite(entry.best_score)]
+        candidates = [entry for entry in candidates if entry.state in _RANKED]
+        sign = -1.0 if self.goal == "maximize" else 1.0
+
+        def key(entry: TrialEntry) -> tuple[bool, int, float]:
+            completed = entry.state is TrialState.COMPLETED
+            return (not completed, 0 if completed else -entry.epoch, sign * entry.best_score)
+
+        return sorted(candidates, key=key)
+
+    def best(self, arm: str | None = None) -> TrialEntry | None:
+        """The trial with the best score so far over all stages, for display only; None before any score."""
+        best: TrialEntry | None = None
+        for entry in self.select(arm):
+            if best is None or is_better(entry.best_score, best.best_score, self.goal):
+                best = entry
+        return best if best is not None and math.isfinite(best.best_score) else None
+
+    def num_succeeded(self) -> int:
+        """Trials that ended as they should: completed or stopped early."""
+        return sum(entry.state in _RANKED for entry in self.entries.values())
+
+    def failed(self) -> tuple[TrialEntry, ...]:
+        """Trials that ended by an error."""
+        return tuple(entry for entry in self.entries.values() if entry.state is TrialState.FAILED)
+
+    def confirmed(self) -> tuple[TrialEntry, ...]:
+        """Trials of the confirm stage."""
+        return tuple(self.select(stage=STAGE_CONFIRM))
+
+
+_RANKED = (TrialState.COMPLETED, TrialState.EARLY_STOPPED)

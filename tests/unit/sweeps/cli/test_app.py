@@ -1,0 +1,82 @@
+"""The command line's printing and exit codes; whole runs are in tests/cluster."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[4] / "sweeps" / "examples"
+
+
+def sweeps(*arguments: str, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "sweeps.cli", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        input=stdin,
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("validate", str(EXAMPLES / "quickstart.yaml")), ("schema",)])
+def test_light_commands_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    program = (
+        "import sys; from sweeps.cli.app import app\n"
+        f"try: app({list(arguments)!r})\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'plotly', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+def test_validate_shows_the_resolved_file_and_what_each_arm_tunes() -> None:
+    done = sweeps("validate", str(EXAMPLES / "quickstart.yaml"), "--set", "budget.trials_per_arm=2")
+    assert done.returncode == 0, done.stderr
+    assert "trials_per_arm: 2" in done.stdout
+    assert "adam: 2 trials + 1 retrained; tunes" in done.stdout
+
+
+def test_validate_as_json() -> None:
+    done = sweeps("validate", str(EXAMPLES / "practice.yaml"), "--json")
+    facts = json.loads(done.stdout)
+    assert [arm["arm"] for arm in facts["arms"]] == ["sgd", "momentum", "rmsprop", "adam"]
+    assert {arm["trials"] for arm in facts["arms"]} == {24}  # 4 learning rates x 3 batch sizes x 2 initialisers
+
+
+def test_faults_of_a_file_are_all_printed_with_their_places(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text("budget: {trials: 2}\nparameters:\n  lr: {mim: 1, max: 2}\n  epoch: 3\n")
+    done = sweeps("validate", "bad.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("bad.yaml:3:")
+    assert "did you mean 'min'" in lines[0]
+    assert any(line.startswith("bad.yaml:4:") and "did you mean 'epochs'" in line for line in lines)
+
+
+def test_a_file_from_standard_input() -> None:
+    done = sweeps("validate", "-", stdin="{name: x, budget: {trials: 2}, parameters: {lr: {min: 0.1, max: 0.2}}}")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("frobnicate",), ("run",), ("validate", "a", "b"), ("ui", "--port", "0")])
+def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
+    done = sweeps(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_report_of_an_unknown_sweep_says_which_there_are(tmp_path: Path) -> None:
+    done = sweeps("report", "nothing", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "the latest: none" in done.stderr
+
+
+def test_list_before_the_first_sweep(tmp_path: Path) -> None:
+    done = sweeps("list", cwd=tmp_path)
+    assert (done.returncode, done.stdout.strip()) == (0, "no sweeps yet; start one with `sweeps run FILE`")
+    assert not (tmp_path / "sweep-results").exists()

@@ -1,0 +1,65 @@
+import io
+from dataclasses import replace
+
+from rich.console import Console
+
+from sweeps.cli.printing_plan import plan_facts, print_plan
+from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range
+from trainer.timing import Cost
+
+COST = Cost(12.5, 10.0, 20.0, 0.5, 1.0, 1_250_000_000, 45_600)
+PLAN = Plan(
+    arms=(
+        ArmPlan("sgd", 9, 2, Range(30, 40, 60), {1: 1.0, 3: 0.5, 9: 0.25}),
+        ArmPlan("adam", None, 2, Range(50, 50, 50), {9: 1.0}),
+    ),
+    slots=3,
+    cpus=2,
+    gpus=0.5,
+    costs=(
+        MeasuredCost({"batch_size": 32, "optimizer": "sgd"}, 0.75, COST),
+        MeasuredCost({"batch_size": 64, "optimizer": "sgd"}, 0.25, None),
+    ),
+    wall_seconds=Range(50.0, 130.0, 4000.0),
+    core_hours=Range(0.5, 1.0, 2.0),
+    gpu_hours=Range(0.25, 0.5, 1.0),
+    memory_bytes=2_500_000_000,
+    disk_bytes=Range(1e6, 2e6, 3e6),
+)
+
+
+def show(plan: Plan, price: float = 0.0, gpu_price: float = 0.0) -> str:
+    file = io.StringIO()
+    print_plan(Console(file=file, width=160), plan, price, gpu_price)
+    return file.getvalue()
+
+
+def test_arms_costs_and_sums_are_printed() -> None:
+    lines = [" ".join(line.split()) for line in show(PLAN).splitlines()]
+    for expected in (
+        "sgd 9 100% 50% 25% 2 40 (30 to 60)",
+        "adam until the budget is used up 100% 2 50",
+        "batch_size 32, optimizer sgd 75% 12.5 s (10.0 to 20.0) 1.25 GB 45.6 kB",
+        "epochs 90 (80 to 110)",
+        "at a time 3 trials of 2 CPU and 0.5 GPU",
+        "wall time 2 min 10 s (50 s to 1 h 06 min)",
+        "work 1.00 (0.50 to 2.00) core-hours",
+        "0.50 (0.25 to 1.00) GPU-hours",
+        "memory up to 2.5 GB",
+        "disk up to 3 MB",
+    ):
+        assert expected in lines
+    assert not any("batch_size 64" in line for line in lines), "what was not measured has no row"
+    assert not any("money" in line for line in lines)
+
+
+def test_money_is_printed_where_there_is_a_price() -> None:
+    assert "money     6.00 (3.00 to 12.00)" in show(PLAN, 1.0, 10.0)
+    assert plan_facts(PLAN, 1.0, 10.0)["price"] == {"low": 3.0, "mid": 6.0, "high": 12.0}
+    assert plan_facts(PLAN, 0.0, 0.0)["price"] is None
+
+
+def test_what_was_not_measured_is_said() -> None:
+    plan = replace(PLAN, wall_seconds=None, core_hours=None, gpu_hours=None, memory_bytes=None, disk_bytes=None)
+    assert "not measured" in show(plan)
+    assert "core-hours" not in show(plan)

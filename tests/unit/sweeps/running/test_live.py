@@ -1,0 +1,140 @@
+import io
+import math
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+
+from sweeps.home import SweepFolder
+from sweeps.running.live import (
+    LineView,
+    TableView,
+    build_status_table,
+    build_view,
+    estimate_seconds_left,
+    format_seconds,
+)
+from sweeps.running.sweep import RunningSweep
+from sweeps.spec.models import Constant, SweepSpec
+from sweeps.stopping.rules import ArmRules
+from sweeps.trials.ledger import Ledger, TrialEntry
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+
+
+class QuietRecorder:
+    """The two things that a view asks of a recorder."""
+
+    problem: str | None = None
+    pending = 0
+
+
+@pytest.fixture
+def sweep() -> RunningSweep:
+    spec = SweepSpec(name="s", compare="optimizer", parameters={"epochs": Constant(value=4)})
+    ledger = Ledger("maximize", ("sgd", "adam"))
+    sweep = RunningSweep(
+        "s-1",
+        spec,
+        ledger,
+        ArmRules(ledger.arms, None, 4),
+        cast("Any", QuietRecorder()),
+        SweepFolder(Path("s-1")),
+        {"sgd": 3, "adam": 3},
+    )
+    for number, (state, epochs, score) in enumerate(
+        [(TrialState.COMPLETED, 4, 0.61), (TrialState.EARLY_STOPPED, 1, 0.3), (None, 2, 0.5)]
+    ):
+        add_trial(sweep, "sgd", number, state, epochs, score)
+    add_trial(sweep, "adam", 0, TrialState.DIVERGED, 1, math.nan)
+    add_trial(sweep, "adam", 1, TrialState.FAILED, 0, math.nan)
+    return sweep
+
+
+def add_trial(sweep: RunningSweep, arm: str, number: int, state: TrialState | None, epochs: int, score: float) -> None:
+    trial_id = f"{arm}-{number:03d}"
+    sweep.ledger.add(TrialEntry(trial_id, arm, STAGE_SEARCH, number, number, {}))
+    for epoch in range(1, epochs + 1):
+        sweep.ledger.record_epoch(trial_id, epoch, score, 10.0)
+    if state is not None:
+        sweep.ledger.end(trial_id, state, "why it ended")
+
+
+def render(renderable: object) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(renderable)
+    return cast("io.StringIO", console.file).getvalue()
+
+
+def test_the_table_counts_every_state_per_arm(sweep: RunningSweep) -> None:
+    sgd, adam = (
+        next(line for line in render(build_status_table(sweep)).splitlines() if line.startswith(arm))
+        for arm in ("sgd", "adam")
+    )
+    assert sgd.split()[:7] == ["sgd", "3/3", "1", "1", "1", "0", "0"]
+    assert adam.split()[:7] == ["adam", "2/3", "0", "0", "0", "1", "1"]
+    assert "0.6100" in sgd
+    assert "sgd-000" in sgd
+
+
+def test_lines_say_how_each_trial_ended_and_when_mlflow_goes_and_comes(sweep: RunningSweep) -> None:
+    console = Console(file=io.StringIO(), width=160)
+    view = LineView(console)
+    view(sweep, sweep.ledger.entries["sgd-001"], "ended")
+    view(sweep, sweep.ledger.entries["sgd-002"], "epoch")  # worth no line
+    recorder = cast("QuietRecorder", sweep.recorder)
+    recorder.problem = "server away"
+    view(sweep, None, "step")
+    view(sweep, None, "step")
+    recorder.problem = None
+    view(sweep, None, "step")
+    lines = cast("io.StringIO", console.file).getvalue().splitlines()
+    assert len(lines) == 3
+    assert "stopped early" in lines[0]
+    assert "sgd-001" in lines[0]
+    assert "why it ended" in lines[0]
+    assert lines[1:] == ["MLflow: server away", "MLflow: reached again"]
+
+
+def test_the_view_fits_where_it_is_shown() -> None:
+    assert isinstance(build_view(Console(file=io.StringIO())), LineView)
+    assert isinstance(build_view(Console(file=io.StringIO(), force_terminal=True)), TableView)
+
+
+def test_the_terminal_view_shows_time_left_and_problems(sweep: RunningSweep) -> None:
+    view = TableView(Console(file=io.StringIO(), force_terminal=True, width=160))
+    assert "preparing" in render(view._render())
+    cast("QuietRecorder", sweep.recorder).problem = "server away"
+    view(sweep, sweep.ledger.entries["sgd-000"], "ended")
+    shown = render(view._render())
+    assert "time left about" in shown
+    assert "server away" in shown
+    assert "sgd-000" in shown
+
+
+def test_time_left_counts_search_and_retraining(sweep: RunningSweep) -> None:
+    # ended search trials took 40, 10, 10 and 0 s: the failed one has no epoch and is left out, so 20 s on average;
+    # open: 1 running of sgd (20 s spent), 1 more of adam; retraining: 2 arms x 1 x 4 epochs of 10 s
+    left = estimate_seconds_left(sweep.ledger, sweep.num_trials, 1, slots=2)
+    assert left == pytest.approx((0 + 20 + 2 * 40) / 2)
+
+
+def test_retraining_already_done_is_not_counted_again(sweep: RunningSweep) -> None:
+    before = estimate_seconds_left(sweep.ledger, sweep.num_trials, 1, slots=1)
+    sweep.ledger.add(TrialEntry("sgd-confirm-00", "sgd", STAGE_CONFIRM, 0, 1, {}))
+    for epoch in range(1, 5):
+        sweep.ledger.record_epoch("sgd-confirm-00", epoch, 0.6, 10.0)
+    sweep.ledger.end("sgd-confirm-00", TrialState.COMPLETED, "epochs")
+    assert estimate_seconds_left(sweep.ledger, sweep.num_trials, 1, slots=1) == pytest.approx(before - 40)
+
+
+def test_time_left_is_unknown_before_the_first_trial_and_without_a_limit(sweep: RunningSweep) -> None:
+    assert math.isnan(estimate_seconds_left(Ledger("maximize", ("sgd",)), {"sgd": 3}, 1, slots=2))
+    assert math.isnan(estimate_seconds_left(sweep.ledger, {"sgd": None, "adam": None}, 1, slots=2))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
+)
+def test_format_seconds(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text

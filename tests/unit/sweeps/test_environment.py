@@ -1,0 +1,30 @@
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from sweeps.environment import build_manifest, read_git_commit
+
+
+def test_the_manifest_names_versions_hardware_and_digests() -> None:
+    manifest = build_manifest("s-1", 7, {"name": "synthetic", "digest": "ab"}, {"CPU": 2.0, "node:10.0.0.1": 1.0})
+    assert manifest["seed"] == 7
+    assert manifest["data"] == {"name": "synthetic", "digest": "ab"}
+    assert manifest["cluster"] == {"CPU": 2.0}
+    assert all(manifest["packages"][name] for name in ("ray", "torch", "optuna", "mlflow"))
+    json.dumps(manifest)
+
+
+def test_the_commit_says_whether_files_differ_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_git_commit() is None
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
+    commit = read_git_commit()
+    assert commit is not None
+    assert len(commit) == 40
+    (tmp_path / "file").touch()
+    subprocess.run([*git, "add", "file"], check=True)
+    assert read_git_commit() == f"{commit}+changes"

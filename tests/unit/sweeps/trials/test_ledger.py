@@ -1,0 +1,90 @@
+import math
+
+import pytest
+
+from sweeps.trials.ledger import Ledger, TrialEntry, is_better
+from tracking.names import STAGE_SEARCH, TrialState
+
+
+def build_ledger(*scores: tuple[str, TrialState | None, int, float]) -> Ledger:
+    """A ledger of one arm with trials (id, state, epochs, score)."""
+    ledger = Ledger("maximize", ("adam",))
+    for number, (trial_id, state, epochs, score) in enumerate(scores):
+        ledger.add(TrialEntry(trial_id, "adam", STAGE_SEARCH, number, number, {"lr": number}))
+        for epoch in range(1, epochs + 1):
+            ledger.record_epoch(trial_id, epoch, score, 1.0)
+        if state is not None:
+            ledger.end(trial_id, state, "why")
+    return ledger
+
+
+@pytest.mark.parametrize(
+    ("score", "than", "goal", "expected"),
+    [
+        (0.2, 0.1, "maximize", True),
+        (0.2, 0.1, "minimize", False),
+        (0.1, math.nan, "minimize", True),
+        (math.nan, 0.1, "maximize", False),
+        (math.inf, 0.1, "maximize", False),
+        (math.nan, math.nan, "maximize", False),
+        (0.1, 0.1, "maximize", False),
+    ],
+)
+def test_is_better(score: float, than: float, goal: str, expected: bool) -> None:
+    assert is_better(score, than, goal) is expected  # type: ignore[arg-type]
+
+
+def test_an_epoch_counts_once() -> None:
+    ledger = build_ledger(("a", None, 2, 0.5))
+    assert not ledger.record_epoch("a", 2, 0.9, 1.0)
+    entry = ledger.entries["a"]
+    assert (entry.epoch, entry.best_score, entry.train_seconds) == (2, 0.5, 2.0)
+
+
+def test_a_completed_trial_ranks_above_one_stopped_at_a_rung_with_a_higher_score() -> None:
+    ledger = build_ledger(
+        ("stopped", TrialState.EARLY_STOPPED, 1, 0.9),
+        ("stopped-later", TrialState.EARLY_STOPPED, 3, 0.2),
+        ("done", TrialState.COMPLETED, 9, 0.5),
+        ("better", TrialState.COMPLETED, 9, 0.6),
+        ("patience", TrialState.COMPLETED, 5, 0.7),
+    )
+    assert [entry.trial_id for entry in ledger.ranking("adam")] == [
+        "patience",
+        "better",
+        "done",
+        "stopped-later",
+        "stopped",
+    ]
+
+
+def test_diverged_failed_and_running_trials_are_not_ranked() -> None:
+    ledger = build_ledger(
+        ("diverged", TrialState.DIVERGED, 2, 0.9),
+        ("failed", TrialState.FAILED, 2, 0.9),
+        ("running", None, 2, 0.9),
+        ("nan", TrialState.COMPLETED, 2, math.nan),
+        ("done", TrialState.COMPLETED, 2, 0.1),
+    )
+    assert [entry.trial_id for entry in ledger.ranking("adam")] == ["done"]
+
+
+def test_failures_in_a_row_are_counted_and_a_success_ends_the_row() -> None:
+    ledger = build_ledger(("a", TrialState.FAILED, 0, 0), ("b", TrialState.FAILED, 0, 0))
+    assert ledger.consecutive_failures == 2
+    ledger.add(TrialEntry("c", "adam", STAGE_SEARCH, 2, 0, {}))
+    ledger.end("c", TrialState.DIVERGED, "")
+    assert ledger.consecutive_failures == 2
+    ledger.end("c", TrialState.EARLY_STOPPED, "")
+    assert ledger.consecutive_failures == 0
+
+
+def test_best_is_none_before_any_finite_score() -> None:
+    assert build_ledger(("a", None, 1, math.nan)).best() is None
+
+
+def test_a_trial_that_is_lost_while_it_is_saved_for_a_pause_waits_no_more() -> None:
+    ledger = build_ledger(("a", None, 2, 0.5))
+    ledger.entries["a"].pausing = True
+    ledger.end("a", TrialState.FAILED, "lost")
+    assert not ledger.entries["a"].pausing

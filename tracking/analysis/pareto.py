@@ -1,0 +1,164 @@
+"""The trials of a sweep with several metrics that no other trial beats in all of them. Pure.
+
+Source: Deb et al. 2002, section III, for what dominates what.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from tracking.analysis.leaderboard import format_percent
+from tracking.names import TRAIN_SECONDS, VAL_ACCURACY, VAL_LOSS, TrialState
+from tracking.plots.style import Plot, arm_color, arm_symbol, describe_trial, fade, style_figure, title_of
+from tracking.table import SweepTable, TrialRow, sum_points
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class FrontTrial:
+    """A trial of the front.
+
+    Attributes:
+        trial: The trial.
+        values: What it came to, in the order of the sweep's metrics.
+    """
+
+    trial: TrialRow
+    values: tuple[float, ...]
+
+
+def find_front(table: SweepTable) -> tuple[FrontTrial, ...]:
+    """The search trials, of those that ran to their end, that no other beats; the best of the first metric first.
+
+    One trial beats another where it is at least as good in every metric, and better in one.
+    """
+    finished = _list_finished(table)
+    front = [each for each in finished if not any(_beats(table, other, each) for other in finished)]
+    sign = -1.0 if table.metrics and table.metrics[0][1] == "maximize" else 1.0
+    return tuple(sorted(front, key=lambda each: (sign * each.values[0], each.trial.trial_id)))
+
+
+def build_front_plot(table: SweepTable) -> Plot | None:
+    """The first metric against the second, the front joined by a line; None without several metrics."""
+    import plotly.graph_objects as go
+
+    finished = _list_finished(table)
+    if len(table.metrics) < 2 or not finished:
+        return None
+    front = find_front(table)
+    ids = {each.trial.trial_id for each in front}
+    figure = go.Figure()
+    if len(table.metrics) == 2:
+        line = sorted(front, key=lambda each: each.values[1])
+        figure.add_trace(
+            go.Scatter(
+                x=[each.values[1] for each in line],
+                y=[each.values[0] for each in line],
+                mode="lines",
+                line={"color": "#5b6675", "width": 1.5, "dash": "dot"},
+                hoverinfo="skip",
+                showlegend=False,
+            )
+        )
+    for arm in table.arms:
+        figure.add_trace(_build_points(table, arm, [each for each in finished if each.trial.arm == arm], ids))
+    (first, _), (second, _) = table.metrics[:2]
+    style_figure(figure, first)
+    figure.update_yaxes(title_text=_title_of(first))
+    figure.update_xaxes(title_text=_title_of(second))
+    if len(table.arms) == 1:
+        figure.update_layout(showlegend=False)
+    caption = f"Trials that ran to their end. Filled: the {len(front)} that no other beats in {_list_names(table)}."
+    return Plot("front", "Pareto front", caption, figure)
+
+
+def format_front(table: SweepTable) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table of the front; the arm is left out of a sweep without several."""
+    compares = len(table.arms) > 1
+    header = ["trial", *(["arm"] if compares else []), *(_title_of(name) for name, _ in table.metrics)]
+    rows = [
+        [
+            each.trial.trial_id,
+            *([each.trial.arm] if compares else []),
+            *(_show(name, value) for (name, _), value in zip(table.metrics, each.values, strict=True)),
+        ]
+        for each in find_front(table)
+    ]
+    return header, rows
+
+
+def _list_finished(table: SweepTable) -> list[FrontTrial]:
+    """The search trials that ran to their end and have a value of every metric."""
+    found = []
+    for trial in table.select():
+        values = tuple(_find_value(trial, name, goal) for name, goal in table.metrics)
+        if trial.state is TrialState.COMPLETED and all(map(math.isfinite, values)):
+            found.append(FrontTrial(trial, values))
+    return found
+
+
+def _find_value(trial: TrialRow, name: str, goal: str) -> float:
+    """The best of a validation metric, the sum of another over the epochs; NaN for none."""
+    if name in (VAL_ACCURACY, VAL_LOSS):
+        best = trial.best(name, goal)
+        return math.nan if best is None else best
+    points = trial.history.get(name, ())
+    return sum_points(points) if points else math.nan
+
+
+def _beats(table: SweepTable, one: FrontTrial, other: FrontTrial) -> bool:
+    pairs = [
+        (mine, its) if goal == "maximize" else (-mine, -its)
+        for mine, its, (_, goal) in zip(one.values, other.values, table.metrics, strict=True)
+    ]
+    return all(mine >= its for mine, its in pairs) and any(mine > its for mine, its in pairs)
+
+
+def _build_points(table: SweepTable, arm: str, trials: Sequence[FrontTrial], ids: set[str]) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    color, symbol = arm_color(table.arms, arm), arm_symbol(table.arms, arm)
+    return go.Scatter(
+        x=[each.values[1] for each in trials],
+        y=[each.values[0] for each in trials],
+        mode="markers",
+        marker={
+            "symbol": [symbol if each.trial.trial_id in ids else f"{symbol}-open" for each in trials],
+            "size": 10,
+            "color": [color if each.trial.trial_id in ids else fade(color, 0.6) for each in trials],
+        },
+        text=[
+            describe_trial(table, each.trial)
+            + "".join(
+                f"<br>{_title_of(name)}: {_show(name, value)}"
+                for (name, _), value in zip(table.metrics, each.values, strict=True)
+            )
+            for each in trials
+        ],
+        hovertemplate="%{text}<extra></extra>",
+        name=escape(arm),
+        legendgroup=arm,
+    )
+
+
+def _title_of(name: str) -> str:
+    return {TRAIN_SECONDS: "training time (s)"}.get(name, title_of(name))
+
+
+def _show(name: str, value: float) -> str:
+    if name == VAL_ACCURACY:
+        return format_percent(value)
+    if name == TRAIN_SECONDS:
+        return f"{value:,.1f}"
+    return f"{value:.4f}" if name == VAL_LOSS else f"{value:,.0f}"
+
+
+def _list_names(table: SweepTable) -> str:
+    *others, last = (_title_of(name) for name, _ in table.metrics)
+    return f"{', '.join(others)} and {last}"

@@ -1,0 +1,272 @@
+"""Learning curves of a sweep's search trials. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
+
+from tracking.names import TrialState
+from tracking.plots.style import (
+    INK,
+    Plot,
+    arm_color,
+    arm_dash,
+    arm_symbol,
+    describe_trial,
+    fade,
+    hover_text,
+    is_fraction,
+    style_figure,
+    title_of,
+    trial_symbol,
+)
+from tracking.table import Points, SweepTable, TrialRow
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+UNBOUNDED = (TrialState.DIVERGED, TrialState.FAILED)
+
+
+def build_best_curves(table: SweepTable, metric: str) -> Plot | None:
+    """The best search trial of each arm, epoch by epoch."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for arm in table.arms:
+        ranking = [trial for trial in table.ranking(arm) if trial.history.get(metric)]
+        if not ranking:
+            continue
+        best = ranking[0]
+        figure.add_trace(
+            go.Scatter(
+                **_split(best.history[metric]),
+                name=escape(arm),
+                mode="lines+markers",
+                line={"color": arm_color(table.arms, arm), "width": 2.5, "dash": arm_dash(table.arms, arm)},
+                marker={"symbol": arm_symbol(table.arms, arm), "size": 7},
+                text=[describe_trial(table, best)] * len(best.history[metric]),
+                hovertemplate=hover_text(metric),
+            )
+        )
+    if not figure.data:
+        return None
+    _style_curves(figure, metric, table)
+    return Plot(
+        f"best-{metric}",
+        f"{title_of(metric).capitalize()} of {'each arm’s' if len(table.arms) > 1 else 'the'} best trial",
+        "One trial per arm: the best that ran to its end." if _all_complete(table) else "One trial per arm: its best.",
+        figure,
+    )
+
+
+def build_median_curves(table: SweepTable, metric: str) -> Plot | None:
+    """Median and quartiles over each arm's search trials that reported an epoch."""
+    import plotly.graph_objects as go
+
+    figure = go.Figure()
+    for arm in table.arms:
+        by_epoch: dict[int, list[float]] = {}
+        for trial in table.select(arm):
+            for epoch, value in trial.history.get(metric, ()):
+                by_epoch.setdefault(epoch, []).append(value)
+        if not by_epoch:
+            continue
+        epochs, most = sorted(by_epoch), max(map(len, by_epoch.values()))
+        color = arm_color(table.arms, arm)
+        low, high = zip(*(_quartiles(by_epoch[epoch]) for epoch in epochs), strict=True)
+        figure.add_trace(
+            go.Scatter(
+                x=[*epochs, *reversed(epochs)],
+                y=[*high, *reversed(low)],
+                fill="toself",
+                fillcolor=fade(color, 0.11),
+                line={"width": 0},
+                mode="lines",
+                hoverinfo="skip",
+                showlegend=False,
+                legendgroup=arm,
+            )
+        )
+        figure.add_trace(
+            go.Scatter(
+                x=epochs,
+                y=[median(by_epoch[epoch]) for epoch in epochs],
+                name=escape(arm),
+                legendgroup=arm,
+                mode="lines+markers",
+                line={"color": color, "width": 2.5, "dash": arm_dash(table.arms, arm)},
+                marker={
+                    "symbol": [
+                        arm_symbol(table.arms, arm) + ("" if len(by_epoch[epoch]) == most else "-open")
+                        for epoch in epochs
+                    ],
+                    "size": 8,
+                    "line": {"width": 2, "color": color},
+                },
+                text=[f"median of {len(by_epoch[epoch])} trials" for epoch in epochs],
+                hovertemplate=hover_text(metric),
+            )
+        )
+    if not figure.data:
+        return None
+    _style_curves(figure, metric, table)
+    caption = "Line: median over the trials that reported an epoch; band: their middle half."
+    if len({trial.num_epochs for trial in table.select()}) > 1:
+        caption += " Open symbols: some trials had ended by then, mostly the weaker ones; the line shows the others."
+    return Plot(f"median-{metric}", f"Median {title_of(metric)} of all trials", caption, figure)
+
+
+def build_trial_curves(table: SweepTable, metric: str) -> Plot | None:
+    """Every search trial, one panel per arm; how each ended stands at its last epoch."""
+    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
+
+    arms = [arm for arm in table.arms if any(trial.history.get(metric) for trial in table.select(arm))]
+    if not arms:
+        return None
+    num_columns = 2 if len(arms) > 1 else 1
+    num_rows = -(-len(arms) // num_columns)
+    figure = make_subplots(
+        num_rows,
+        num_columns,
+        shared_xaxes="all",
+        shared_yaxes="all",
+        horizontal_spacing=0.06,
+        vertical_spacing=0.28 / max(num_rows, 2),
+        subplot_titles=[f"<b>{escape(arm)}</b>" for arm in arms],
+    )
+    for index, arm in enumerate(arms):
+        place = {"row": index // num_columns + 1, "col": index % num_columns + 1}
+        color = arm_color(table.arms, arm)
+        trials = [trial for trial in table.select(arm) if trial.history.get(metric)]
+        for group, width, opacity in ((TrialState.COMPLETED, 2.0, 0.9), (None, 1.2, 0.55)):
+            members = [trial for trial in trials if (trial.state is TrialState.COMPLETED) == (group is not None)]
+            figure.add_trace(_build_bundle(table, members, metric, fade(color, opacity), width), **place)
+        figure.add_trace(_build_ends(table, trials, metric, color), **place)
+    for _, symbol, name in _END_LEGEND:
+        figure.add_trace(
+            go.Scatter(
+                x=[None], y=[None], mode="markers", name=name, marker={"symbol": symbol, "size": 9, "color": INK}
+            ),
+            row=1,
+            col=1,
+        )
+    _style_curves(figure, metric, table, height=110 + 230 * num_rows)
+    figure.update_xaxes(showticklabels=True)
+    if is_fraction(metric):  # plotly gives panels that share an axis a range of its own making
+        figure.update_yaxes(range=_value_range(table, metric))
+    figure.update_xaxes(title_text="")
+    figure.update_yaxes(title_text="")
+    for column in range(1, num_columns + 1):
+        figure.update_xaxes(title_text="epoch", row=num_rows, col=column)
+    for row in range(1, num_rows + 1):
+        figure.update_yaxes(title_text=title_of(metric), row=row, col=1)
+    figure.update_annotations(font_size=14)
+    figure.update_layout(legend_y=1.0 + 40 / (230 * num_rows))
+    return Plot(
+        f"trials-{metric}",
+        f"{title_of(metric).capitalize()} of every trial",
+        "Strong lines ran to their end; pale ones were cut short, where the symbol stands.",
+        figure,
+    )
+
+
+_END_LEGEND = (
+    (TrialState.COMPLETED, "circle", "completed"),
+    (TrialState.EARLY_STOPPED, "circle-open", "stopped early"),
+    (TrialState.DIVERGED, "x-thin-open", "diverged or failed"),
+)
+
+
+def _build_bundle(table: SweepTable, trials: Sequence[TrialRow], metric: str, color: str, width: float) -> go.Scatter:
+    """Many curves as one trace, with gaps between them: a thousand traces would make the page slow."""
+    import plotly.graph_objects as go
+
+    x: list[int | None] = []
+    y: list[float | None] = []
+    text: list[str] = []
+    for trial in trials:
+        points = trial.history[metric]
+        x += [*(epoch for epoch, _ in points), None]
+        y += [*(value for _, value in points), None]
+        text += [describe_trial(table, trial)] * (len(points) + 1)
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=text,
+        mode="lines",
+        line={"color": color, "width": width},
+        hovertemplate=hover_text(metric),
+        showlegend=False,
+        name="",
+    )
+
+
+def _build_ends(table: SweepTable, trials: Sequence[TrialRow], metric: str, color: str) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=[trial.history[metric][-1][0] for trial in trials],
+        y=[trial.history[metric][-1][1] for trial in trials],
+        text=[describe_trial(table, trial) for trial in trials],
+        mode="markers",
+        marker={
+            "symbol": [trial_symbol("circle", trial.state) for trial in trials],
+            "size": 9,
+            "color": color,
+            "line": {"width": 2, "color": color},
+        },
+        hovertemplate=hover_text(metric),
+        showlegend=False,
+        name="",
+    )
+
+
+def _style_curves(figure: go.Figure, metric: str, table: SweepTable, *, height: int = 400) -> None:
+    style_figure(figure, metric, height=height)
+    epochs = [epoch for trial in table.select() for epoch, _ in trial.history.get(metric, ())]
+    last = max(epochs)
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 10**9) if last / step <= 10)
+    figure.update_xaxes(title_text="epoch", range=[1 - 0.03 * last, last + 0.04 * last], dtick=step, tick0=0)
+    figure.update_yaxes(title_text=title_of(metric))
+    if not is_fraction(metric):
+        figure.update_yaxes(range=_loss_range(table, metric))
+    if len(table.arms) == 1 and len(figure.data) <= 2:
+        figure.update_layout(showlegend=False)
+
+
+def _all_complete(table: SweepTable) -> bool:
+    return all(ranking[0].state is TrialState.COMPLETED for arm in table.arms if (ranking := table.ranking(arm)))
+
+
+def _value_range(table: SweepTable, metric: str) -> list[float] | None:
+    values = [value for trial in table.select() for _, value in trial.history.get(metric, ())]
+    margin = 0.06 * (max(values) - min(values)) or 0.01
+    return [min(values) - margin, max(values) + margin]
+
+
+def _loss_range(table: SweepTable, metric: str) -> list[float] | None:
+    """From the lowest loss to the highest first one of a trial that did not diverge: one must not hide all."""
+    sane = [
+        trial.history[metric] for trial in table.select() if trial.history.get(metric) and trial.state not in UNBOUNDED
+    ]
+    if not sane:
+        return None
+    low = min(value for points in sane for _, value in points)
+    high = max(points[0][1] for points in sane)
+    margin = 0.06 * (high - low) or 0.1
+    return [low - margin, high + margin]
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float]:
+    if len(values) == 1:
+        return values[0], values[0]
+    low, _, high = quantiles(values, n=4, method="inclusive")
+    return low, high
+
+
+def _split(points: Points) -> dict[str, list[Any]]:
+    return {"x": [epoch for epoch, _ in points], "y": [value for _, value in points]}

@@ -1,0 +1,312 @@
+"""Puts a sweep's events into MLflow. Any event may come twice, and changes nothing the second time.
+
+Runs are found by their tags before they are created; of a metric, only steps above the last recorded one are sent.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracking import names
+from tracking.names import SweepState, TrialState
+from tracking.recording.journal import Event
+from tracking.store.connection import describe, open_client
+from tracking.store.runs import (
+    build_sweep_tags,
+    build_trial_tags,
+    build_user_tag,
+    find_or_create_experiment,
+    search_runs,
+)
+from tracking.table import format_value
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+MAX_METRICS = 800  # MLflow takes 1,000 metrics, params and tags in one call, of which 100 params and 100 tags
+MAX_PARAMS = 100
+MAX_TAG_LENGTH = 8000
+ORPHANED = "the sweep ended before this trial did"
+INTERRUPTED = "the sweep was interrupted; this trial had not gone on when it was resumed"
+
+
+@dataclass
+class _TrialRun:
+    """What is known of a trial's run in MLflow, and what is about to be sent to it."""
+
+    run_id: str
+    running: bool
+    deleted: bool = False  # by someone in the UI: nothing more is written to it
+    last_steps: dict[str, int] | None = field(default_factory=dict)  # metric -> last step; None = not yet asked for
+    param_keys: set[str] = field(default_factory=set)
+    tag_keys: set[str] = field(default_factory=set)
+    metrics: list[Metric] = field(default_factory=list)
+    params: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class Delivery:
+    """One sweep's way into MLflow.
+
+    Attributes:
+        refusals: What MLflow will never take, one sentence each; the rest goes on.
+    """
+
+    def __init__(self, tracking_uri: str, artifact_root: Path | None, past: Iterable[Event] = ()) -> None:
+        self._uri = tracking_uri
+        self._artifact_root = artifact_root
+        self._client: MlflowClient | None = None
+        self._experiment_id = ""
+        self._parent_id = ""
+        self._runs: dict[str, _TrialRun] = {}
+        self._sweep: Event | None = None
+        self._trials: dict[str, Event] = {}
+        self.refusals: list[str] = []
+        for event in past:
+            self._learn(event)
+
+    def refuse(self, sentence: str) -> None:
+        """Takes a refusal down, once however often it is met."""
+        if sentence not in self.refusals:
+            self.refusals.append(sentence)
+
+    def reset(self) -> None:
+        """Forgets what MLflow is believed to hold: after an error nobody knows how far the call got."""
+        self._client = None
+        self._runs.clear()
+
+    def deliver(self, events: Sequence[Event]) -> None:
+        """Sends the events in order, each run's metrics in as few calls as possible.
+
+        Raises:
+            Exception: Whatever MLflow, the database driver or the network raise; `reset`, then send the same again.
+        """
+        for event in events:
+            self._learn(event)
+            if self._sweep is None:
+                self.refuse(f"{event.kind} came before start_sweep")
+                continue
+            if self._client is None:
+                self._connect()
+            if event.kind == "start_sweep":
+                self._flush()
+                self._start_sweep(event)
+            elif event.kind == "end_sweep":
+                self._flush()
+                self._end_sweep(event)
+            elif event.kind == "phase":
+                self._log(self._parent_id, tags={names.SWEEP_PHASE: event.content["phase"]})
+            else:
+                self._apply(event)
+        self._flush()
+
+    def _learn(self, event: Event) -> None:
+        if event.kind == "start_sweep":
+            self._sweep = event
+        elif event.kind == "start_trial":
+            self._trials[event.trial_id] = event
+
+    # Connecting
+
+    def _connect(self) -> None:
+        """Finds experiment, parent and children of the sweep; creates what is missing of the first two."""
+        assert self._sweep is not None
+        client = open_client(self._uri)
+        record = self._sweep.content
+        self._experiment_id = find_or_create_experiment(client, record["project"], self._artifact_root)
+        self._runs.clear()
+        parent = None
+        for run in search_runs(client, [self._experiment_id], f"tags.`{names.SWEEP_ID}` = '{record['sweep_id']}'"):
+            trial_id = run.data.tags.get(names.TRIAL_ID)
+            if trial_id is None:
+                parent = run
+            else:
+                self._runs[trial_id] = _TrialRun(
+                    run_id=run.info.run_id,
+                    running=run.info.status == "RUNNING",
+                    deleted=run.info.lifecycle_stage != "active",
+                    last_steps=None if run.data.metrics else {},
+                    param_keys=set(run.data.params),
+                    tag_keys=set(run.data.tags),
+                )
+        if parent is None:
+            parent = client.create_run(
+                self._experiment_id,
+                start_time=self._sweep.time_ms,
+                run_name=record["sweep_id"],
+                tags=build_user_tag() | build_sweep_tags(record),
+            )
+        self._parent_id = parent.info.run_id
+        self._client = client
+
+    # Sweep
+
+    def _start_sweep(self, event: Event) -> None:
+        client, record = self._open, event.content
+        if client.get_run(self._parent_id).info.status != "RUNNING":
+            client.update_run(self._parent_id, status="RUNNING")
+        tags = build_sweep_tags(record)
+        self._log(self._parent_id, tags=tags)
+        self._close_orphans(event.time_ms, INTERRUPTED)
+        texts = {
+            names.SWEEP_FILE_ARTIFACT: record["sweep_file"],
+            names.RESOLVED_ARTIFACT: record["resolved"],
+            names.MANIFEST_ARTIFACT: json.dumps(record["manifest"], indent=2),
+        }
+        for name, text in texts.items():
+            self._attempt(f"artifact {name}", lambda name=name, text=text: client.log_text(self._parent_id, text, name))
+
+    def _end_sweep(self, event: Event) -> None:
+        client, state = self._open, SweepState(event.content["state"])
+        self._close_orphans(event.time_ms, ORPHANED)
+        tags = {names.SWEEP_STATE: str(state), names.SWEEP_PHASE: ""}
+        if event.content["note"]:
+            tags[names.NOTE] = event.content["note"]
+        self._log(self._parent_id, tags=tags)
+        client.set_terminated(self._parent_id, status=state.mlflow_status, end_time=event.time_ms)
+        for path in event.content["artifacts"]:
+            self._attempt(f"artifact {path}", lambda path=path: client.log_artifact(self._parent_id, path))
+
+    def _close_orphans(self, time_ms: int, reason: str) -> None:
+        tags = {names.TRIAL_STATE: str(TrialState.STOPPED), names.TRIAL_STOP_REASON: reason}
+        for run in self._runs.values():
+            if run.running and not run.deleted:
+                self._log(run.run_id, tags=tags)
+                run.tag_keys |= set(tags)
+                self._open.set_terminated(run.run_id, status=TrialState.STOPPED.mlflow_status, end_time=time_ms)
+                run.running = False
+
+    def _attempt(self, what: str, store: Any) -> None:
+        """Stores an artifact. A failure is no reason to keep metrics waiting, as long as MLflow itself answers."""
+        try:
+            store()
+        except Exception as error:  # noqa: BLE001  # each artifact store raises errors of its own
+            self._open.get_run(self._parent_id)  # raises when it is MLflow that is away: all is sent again
+            self.refuse(f"{what} could not be stored in MLflow ({describe(error, self._uri)})")
+
+    # Trials
+
+    def _apply(self, event: Event) -> None:
+        run = self._find_or_create_run(event.trial_id)
+        if run is None or run.deleted:
+            return
+        if event.kind == "start_trial":
+            self._start_trial(run, event)
+        elif event.kind == "epoch":
+            self._add_metrics(run, event, event.content["epoch"], event.content["metrics"])
+        elif event.kind == "end_trial":
+            state = TrialState(event.content["state"])
+            last_epoch = max(self._last_steps(run).values(), default=0)
+            self._add_metrics(run, event, last_epoch, event.content["metrics"])
+            run.tags[names.TRIAL_STATE] = str(state)
+            run.tags |= event.content.get("marks", {})
+            self._set_reason(run, event.content["stop_reason"])
+            self._flush_run(run)
+            self._open.set_terminated(run.run_id, status=state.mlflow_status, end_time=event.time_ms)
+            run.running = False
+
+    def _find_or_create_run(self, trial_id: str) -> _TrialRun | None:
+        if trial_id not in self._runs:
+            start = self._trials.get(trial_id)
+            if start is None:
+                self.refuse(f"{trial_id}: an event came before start_trial")
+                return None
+            tags = build_user_tag() | self._trial_tags(start) | {names.PARENT_RUN_ID: self._parent_id}
+            created = self._open.create_run(self._experiment_id, start_time=start.time_ms, run_name=trial_id, tags=tags)
+            run = _TrialRun(created.info.run_id, running=True, tag_keys=set(tags))
+            self._add_params(run, start)
+            self._runs[trial_id] = run
+        return self._runs[trial_id]
+
+    def _start_trial(self, run: _TrialRun, event: Event) -> None:
+        if not run.running:  # a resumed trial goes on in its run
+            self._flush_run(run)
+            self._open.update_run(run.run_id, status="RUNNING")
+            run.running = True
+            run.tags |= self._trial_tags(event)
+            self._set_reason(run, "")
+        self._add_params(run, event)
+
+    @staticmethod
+    def _set_reason(run: _TrialRun, reason: str) -> None:
+        """An empty reason is written only where it takes the place of another."""
+        if reason or names.TRIAL_STOP_REASON in run.tag_keys:
+            run.tags[names.TRIAL_STOP_REASON] = reason
+            run.tag_keys.add(names.TRIAL_STOP_REASON)
+
+    def _trial_tags(self, start: Event) -> dict[str, str]:
+        assert self._sweep is not None
+        return build_trial_tags(self._sweep.content["sweep_id"], start.trial_id, start.content)
+
+    def _add_params(self, run: _TrialRun, start: Event) -> None:
+        """MLflow's params are written once: those of a run that goes on stay as they are."""
+        for name, value in start.content["parameters"].items():
+            if name not in run.param_keys:
+                run.params[name] = format_value(value)
+                run.param_keys.add(name)
+
+    def _add_metrics(self, run: _TrialRun, event: Event, step: int, metrics: Mapping[str, float]) -> None:
+        from mlflow.entities import Metric
+
+        last_steps = self._last_steps(run)
+        for key, value in metrics.items():
+            if not math.isfinite(value):
+                # MLflow stores infinity as 1.8e308, which flattens its charts, and NaN as a point at 0.
+                tag = names.NONFINITE_PREFIX + key
+                if tag not in run.tag_keys:
+                    run.tags[tag] = f"{value} at epoch {step}"
+                    run.tag_keys.add(tag)
+            elif step > last_steps.get(key, -1):
+                run.metrics.append(Metric(key, value, event.time_ms, step))
+                last_steps[key] = step
+
+    def _last_steps(self, run: _TrialRun) -> dict[str, int]:
+        if run.last_steps is None:
+            run.last_steps = {}
+            for key in self._open.get_run(run.run_id).data.metrics:
+                history = self._open.get_metric_history(run.run_id, key)
+                run.last_steps[key] = max((point.step for point in history), default=-1)
+        return run.last_steps
+
+    # Sending
+
+    @property
+    def _open(self) -> MlflowClient:
+        assert self._client is not None
+        return self._client
+
+    def _flush(self) -> None:
+        for run in self._runs.values():
+            self._flush_run(run)
+
+    def _flush_run(self, run: _TrialRun) -> None:
+        if run.metrics or run.params or run.tags:
+            self._log(run.run_id, run.metrics, run.params, run.tags)
+            run.metrics, run.params, run.tags = [], {}, {}
+
+    def _log(
+        self,
+        run_id: str,
+        metrics: Sequence[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        from mlflow.entities import Param, RunTag
+
+        all_params = [Param(key, value) for key, value in (params or {}).items()]
+        all_tags = [RunTag(key, value[:MAX_TAG_LENGTH]) for key, value in (tags or {}).items()]
+        num_calls = max(-(-len(metrics) // MAX_METRICS), -(-len(all_params) // MAX_PARAMS), 1)
+        for call in range(num_calls):
+            self._open.log_batch(
+                run_id,
+                metrics=metrics[call * MAX_METRICS : (call + 1) * MAX_METRICS],
+                params=all_params[call * MAX_PARAMS : (call + 1) * MAX_PARAMS],
+                tags=all_tags if call == 0 else (),
+                synchronous=True,
+            )

@@ -1,0 +1,316 @@
+"""Records a sweep in MLflow without ever making the driver wait.
+
+A call stamps its event with the time, writes it to the journal on disk and returns; one thread sends what waits. While
+MLflow is away events wait; what has not been sent when the process ends is sent by `deliver_journal`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from tracking.names import SweepState, TrialState
+from tracking.recording.delivery import Delivery
+from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.journal import Event, Journal, JournalBusy
+from tracking.store.connection import TrackingUnavailable, check_tracking, describe, hide_password, short_retries
+from tracking.store.runs import default_artifact_root
+
+__all__ = [
+    "JournalBusy",
+    "Recorder",
+    "SweepRecord",
+    "TrackingUnavailable",
+    "TrialRecord",
+    "check_tracking",
+    "deliver_journal",
+]
+
+LINGER_SECONDS = 0.5  # events of half a second go out together
+MAX_EVENTS_AT_ONCE = 400
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
+CHECK_SECONDS = 15.0
+
+logger = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Writes one sweep to MLflow from a thread of its own.
+
+    No method waits for MLflow (but `flush` and `close`, as long as they are told to), and none raises.
+
+    Raises:
+        JournalBusy: When another process is running this sweep.
+        OSError: When the journal cannot be opened.
+    """
+
+    def __init__(self, tracking_uri: str, journal_path: Path, *, artifact_root: Path | None = None) -> None:
+        self._uri = tracking_uri
+        self._journal = Journal(journal_path)
+        root = artifact_root or default_artifact_root(tracking_uri, journal_path)
+        self._delivery = Delivery(tracking_uri, root, past=self._journal.events)
+        self._pending = deque(self._journal.undelivered())
+        self._changed = threading.Condition()
+        self._in_a_hurry = False
+        self._closing = False
+        self._closed = False
+        self._problem: str | None = None
+        self._journal_problem: str | None = None
+        self._thread = threading.Thread(target=self._run, name="mlflow-recorder", daemon=True)
+        self._thread.start()
+
+    @property
+    def past(self) -> tuple[Event, ...]:
+        """What earlier drivers of this sweep recorded, whether or not MLflow has got it."""
+        return self._journal.events
+
+    # Called by the driver
+
+    def start_sweep(self, record: SweepRecord) -> None:
+        """Opens the parent run, again after a resume; runs of trials that a crash left open are closed."""
+        self._add("start_sweep", "", asdict(record))
+
+    def start_trial(self, record: TrialRecord) -> None:
+        """Opens a trial's run, again after a resume."""
+        self._add("start_trial", record.trial_id, asdict(record))
+
+    def record_epoch(
+        self, trial_id: str, epoch: int, metrics: Mapping[str, float], kept: Mapping[str, Any] | None = None
+    ) -> None:
+        """Records one epoch; an epoch that is already recorded is left as it is.
+
+        Args:
+            trial_id: Whose.
+            epoch: Counts from 1.
+            metrics: Of the epoch.
+            kept: What a driver that resumes the sweep has to know of it beside, kept in the journal alone.
+        """
+        content = {"epoch": int(epoch), "metrics": _to_floats(metrics)}
+        self._add("epoch", trial_id, {**(kept or {}), **content})
+
+    def pause_trial(self, trial_id: str) -> None:
+        """Notes in the journal that a trial waits, its state on the disk, until it has earned to go on."""
+        self._add("pause", trial_id, {})
+
+    def go_on_trial(self, trial_id: str, change: Mapping[str, Any]) -> None:
+        """Notes in the journal that a trial that waited goes on, and what of it is different from then on."""
+        self._add("go_on", trial_id, change)
+
+    def end_trial(
+        self,
+        trial_id: str,
+        state: TrialState,
+        stop_reason: str,
+        metrics: Mapping[str, float] | None = None,
+        marks: Mapping[str, str] | None = None,
+    ) -> None:
+        """Closes a trial's run; `metrics` are those of the end, such as the test accuracy; `marks` are tags."""
+        content = {
+            "state": str(state),
+            "stop_reason": stop_reason,
+            "metrics": _to_floats(metrics or {}),
+            "marks": dict(marks or {}),
+        }
+        self._add("end_trial", trial_id, content)
+
+    def note_phase(self, phase: str) -> None:
+        """Says what the sweep's driver was asked to do: "" | paused | stopping | cancelling."""
+        self._add("phase", "", {"phase": phase})
+
+    def end_sweep(self, state: str, note_markdown: str = "", artifacts: Sequence[Path] = ()) -> None:
+        """Closes the parent run and any trial still open; stores the files.
+
+        Args:
+            state: completed | interrupted | failed.
+            note_markdown: Shown on the run's page; "" leaves what is there.
+            artifacts: Files for the parent run.
+        """
+        paths = [str(Path(path).absolute()) for path in artifacts]
+        self._add("end_sweep", "", {"state": str(SweepState(state)), "note": note_markdown, "artifacts": paths})
+
+    def end_cut_off_sweep(self) -> None:
+        """Closes a sweep whose process was killed, as interrupted at the time of its last event."""
+        events = self._journal.events
+        if _was_cut_off(events):
+            content = {"state": str(SweepState.INTERRUPTED), "note": "", "artifacts": []}
+            self._add("end_sweep", "", content, events[-1].time_ms)
+
+    @property
+    def pending(self) -> int:
+        """Events that MLflow has not got yet."""
+        return len(self._pending)
+
+    @property
+    def problem(self) -> str | None:
+        """One sentence on what keeps events from MLflow; None when all is well."""
+        if self._problem or self._journal_problem:
+            return self._problem or self._journal_problem
+        refusals = self._delivery.refusals
+        if not refusals:
+            return None
+        return refusals[0] + (f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else "")
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Sends what waits, now; True when nothing is left, False when `timeout_seconds` were over first."""
+        with self._changed:
+            self._in_a_hurry = True
+            self._changed.notify_all()
+            return self._changed.wait_for(lambda: not self._pending, timeout_seconds)
+
+    def close(self, timeout_seconds: float) -> bool:
+        """Flushes and ends the thread; True when everything was delivered. What was not stays in the journal."""
+        deadline = time.monotonic() + timeout_seconds
+        delivered = self.flush(timeout_seconds)
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(max(1.0, deadline - time.monotonic()))
+        return delivered
+
+    def _add(self, kind: str, trial_id: str, content: Mapping[str, Any], time_ms: int | None = None) -> None:
+        with self._changed:
+            if self._closing:
+                self._journal_problem = f"{kind} came after the recorder was closed and is not recorded"
+                return
+            now_ms = int(time.time() * 1000) if time_ms is None else time_ms
+            event = self._journal.build_event(kind, now_ms, trial_id, content)
+            self._pending.append(event)
+            try:
+                self._journal.append(event)
+                self._journal_problem = None
+            except OSError as error:
+                self._journal_problem = (
+                    f"{self._journal.path} cannot be written ({error.strerror}): "
+                    "events that MLflow has not got would be lost if this process ended"
+                )
+            self._changed.notify_all()
+
+    # The thread
+
+    def _run(self) -> None:
+        wait_seconds, num_attempts, num_events = FIRST_WAIT_SECONDS, 0, MAX_EVENTS_AT_ONCE
+        with short_retries(0):
+            while events := self._next_events(num_events):
+                try:
+                    self._delivery.deliver(events)
+                except Exception as error:  # noqa: BLE001  # the border: nothing that goes wrong here may reach the driver
+                    self._delivery.reset()
+                    num_attempts += 1
+                    if _is_refusal(error) and len(events) > 1:
+                        num_events = len(events) // 2  # look for the one that is refused
+                        continue
+                    if _is_refusal(error) and num_attempts > 1:
+                        self._refuse(events[0], error)
+                    else:
+                        self._note_problem(error)
+                        if self._pause(wait_seconds):
+                            break
+                        wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
+                        continue
+                wait_seconds, num_attempts = FIRST_WAIT_SECONDS, 0
+                num_events = min(MAX_EVENTS_AT_ONCE, 4 * num_events)
+                self._settle(events)
+        with self._changed:
+            self._closed = True
+            self._journal.close()
+            self._changed.notify_all()
+
+    def _next_events(self, num_events: int) -> list[Event]:
+        """Waits for events, lets a few come together, returns the oldest; none when the recorder is closing."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self._closing)
+            if not self._in_a_hurry:
+                self._changed.wait_for(lambda: self._in_a_hurry or self._closing, LINGER_SECONDS)
+            if not self._pending:
+                return []
+            return [self._pending[index] for index in range(min(num_events, len(self._pending)))]
+
+    def _settle(self, events: Sequence[Event]) -> None:
+        """Keeps on disk how far MLflow has got."""
+        self._journal.sync()
+        try:
+            self._journal.mark_delivered(events[-1].sequence)
+        except OSError as error:
+            logger.debug("%s: %s", self._journal.path, error)  # what is sent twice changes nothing
+        with self._changed:
+            self._problem = None
+            for _ in events:
+                self._pending.popleft()
+            if not self._pending:
+                self._in_a_hurry = False
+            self._changed.notify_all()
+
+    def _refuse(self, event: Event, error: Exception) -> None:
+        what = f"{event.kind} of {event.trial_id}" if event.trial_id else event.kind
+        self._delivery.refuse(f"MLflow refused {what}: {describe(error, self._uri)}")
+
+    def _note_problem(self, error: Exception) -> None:
+        num_waiting = len(self._pending)
+        self._problem = (
+            f"MLflow at {hide_password(self._uri)} does not take what is recorded ({describe(error, self._uri)}); "
+            f"{num_waiting} event{'s' if num_waiting != 1 else ''} wait in {self._journal.path}"
+        )
+
+    def _pause(self, seconds: float) -> bool:
+        """Waits before the next attempt, less when somebody is in a hurry; True when the recorder is closing."""
+        with self._changed:
+            hurried = self._in_a_hurry
+            self._changed.wait_for(
+                lambda: self._closing or (self._in_a_hurry and not hurried), min(seconds, 1.0) if hurried else seconds
+            )
+            return self._closing
+
+
+def deliver_journal(tracking_uri: str, journal_path: Path) -> int:
+    """Sends what a sweep that no longer runs left behind, and closes its runs; returns the number of events sent.
+
+    Does nothing while the sweep is running, or when there is no journal.
+
+    Raises:
+        TrackingUnavailable: When MLflow does not take them; they stay in the journal.
+    """
+    if not journal_path.exists():
+        return 0
+    check_tracking(tracking_uri, CHECK_SECONDS)
+    try:
+        recorder = Recorder(tracking_uri, journal_path)
+    except JournalBusy:
+        return 0
+    num_events = recorder.pending
+    recorder.end_cut_off_sweep()
+    num_left = recorder.pending + 1
+    while recorder.pending and recorder.pending < num_left:  # as long as it gets on
+        num_left = recorder.pending
+        recorder.flush(CHECK_SECONDS)
+    if not recorder.close(0.0):
+        raise TrackingUnavailable(recorder.problem or f"MLflow at {hide_password(tracking_uri)} is too slow; try again")
+    return num_events
+
+
+def _was_cut_off(events: Iterable[Event]) -> bool:
+    """Whether the sweep's process ended without closing the sweep."""
+    kinds = [event.kind for event in events if event.kind in ("start_sweep", "end_sweep")]
+    return bool(kinds) and kinds[-1] == "start_sweep"
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether MLflow answered, and would answer the same to the same call again."""
+    code = getattr(error, "error_code", None)
+    return code in {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS"}
+
+
+def _to_floats(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics that are numbers."""
+    floats = {}
+    for key, value in metrics.items():
+        try:
+            floats[str(key)] = float(value)
+        except (TypeError, ValueError):
+            logger.warning("metric %s is not a number: %r", key, value)
+    return floats

@@ -1,0 +1,4 @@
+"""The report: the page and its files on disk.
+
+Imports `plots` and `analysis`.
+"""

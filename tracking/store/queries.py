@@ -1,0 +1,308 @@
+"""All reads of MLflow."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeVar
+
+from tracking import names
+from tracking.names import TrialState
+from tracking.store.connection import TrackingUnavailable, describe, hide_password, open_client, short_retries
+from tracking.store.runs import search_runs
+from tracking.table import Points, SweepTable, TrialRow, parse_value
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+__all__ = [
+    "ArmStatus",
+    "SweepNotFound",
+    "SweepStatus",
+    "SweepSummary",
+    "ask",
+    "find_parent",
+    "hide_password",
+    "list_sweeps",
+    "load_status",
+    "load_sweep",
+]
+
+NUM_READERS = 8  # a server answers one metric of one run per request
+NUM_SHOWN_WHEN_NOT_FOUND = 5
+
+Result = TypeVar("Result")
+
+
+class SweepNotFound(LookupError):
+    """MLflow holds no sweep of that id; the message lists the latest ones."""
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """One line of the list of sweeps; times in UTC."""
+
+    sweep_id: str
+    name: str
+    project: str
+    state: str
+    started: datetime
+    ended: datetime | None
+
+
+@dataclass(frozen=True)
+class ArmStatus:
+    """How an arm stands: search trials by state, retrainings, and the best value of the goal metric so far."""
+
+    arm: str
+    num_by_state: dict[str, int]
+    num_retrained: int
+    best_value: float | None
+
+
+@dataclass(frozen=True)
+class SweepStatus:
+    """How a sweep stands.
+
+    Attributes:
+        state: running | completed | interrupted | failed.
+        phase: What a running sweep's driver was asked to do last: "" | paused | stopping | cancelling.
+        job: Submission id of the Ray job that drives it, "" for a sweep that was not submitted.
+        seconds_since_heartbeat: Age of its driver's last sign of life, None when there was none.
+    """
+
+    sweep_id: str
+    project: str
+    state: str
+    phase: str
+    goal_metric: str
+    arms: tuple[ArmStatus, ...]
+    job: str
+    seconds_since_heartbeat: float | None
+
+
+def list_sweeps(tracking_uri: str, limit: int) -> tuple[SweepSummary, ...]:
+    """The latest sweeps of all projects, latest first.
+
+    Raises:
+        TrackingUnavailable: When MLflow cannot be read.
+    """
+    return ask(tracking_uri, lambda client: _list_sweeps(client, limit))
+
+
+def load_sweep(sweep_id: str, tracking_uri: str) -> SweepTable:
+    """Everything recorded of one sweep.
+
+    Raises:
+        SweepNotFound: When there is none of that id.
+        TrackingUnavailable: When MLflow cannot be read.
+    """
+    return ask(tracking_uri, lambda client: _load_sweep(client, sweep_id))
+
+
+def load_status(sweep_id: str, tracking_uri: str) -> SweepStatus:
+    """How a sweep stands now; cheap enough to ask every few seconds.
+
+    Raises:
+        SweepNotFound: When there is none of that id.
+        TrackingUnavailable: When MLflow cannot be read.
+    """
+    return ask(tracking_uri, lambda client: _load_status(client, sweep_id))
+
+
+def ask(tracking_uri: str, question: Callable[[MlflowClient], Result]) -> Result:
+    """The answer of MLflow to a question.
+
+    Raises:
+        TrackingUnavailable: When it does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with short_retries(2):
+            return question(open_client(tracking_uri))
+    except (OSError, MlflowException, SQLAlchemyError) as error:
+        raise TrackingUnavailable(
+            f"MLflow at {hide_password(tracking_uri)} cannot be read ({describe(error, tracking_uri)}); "
+            "start it, or set MLFLOW_TRACKING_URI to where the sweep was recorded"
+        ) from error
+
+
+def find_parent(client: MlflowClient, sweep_id: str) -> Run:
+    """The run that stands for a sweep.
+
+    Raises:
+        SweepNotFound: When there is none.
+    """
+    return _split_family(_find_family(client, sweep_id), client, sweep_id)[0]
+
+
+def _find_family(client: MlflowClient, sweep_id: str) -> list[Run]:
+    """All runs of a sweep that were not deleted."""
+    experiments = _all_experiments(client)
+    found = search_runs(client, list(experiments), f"tags.`{names.SWEEP_ID}` = '{_check_id(sweep_id)}'")
+    return [run for run in found if run.info.lifecycle_stage == "active"]
+
+
+def _split_family(runs: Sequence[Run], client: MlflowClient, sweep_id: str) -> tuple[Run, list[Run]]:
+    parent = next((run for run in runs if names.SWEEP_STATE in run.data.tags), None)
+    if parent is None:
+        latest = ", ".join(sweep.sweep_id for sweep in _list_sweeps(client, NUM_SHOWN_WHEN_NOT_FOUND))
+        where = hide_password(str(client.tracking_uri))
+        raise SweepNotFound(f"{sweep_id}: no such sweep in MLflow at {where}; the latest: {latest or 'none'}")
+    return parent, [run for run in runs if names.TRIAL_ID in run.data.tags]
+
+
+def _load_status(client: MlflowClient, sweep_id: str) -> SweepStatus:
+    parent, children = _split_family(_find_family(client, sweep_id), client, sweep_id)
+    tags = parent.data.tags
+    metric, maximize = tags[names.SWEEP_GOAL_METRIC], tags[names.SWEEP_GOAL] == "maximize"
+    arms = []
+    for arm in json.loads(tags[names.SWEEP_ARMS]):
+        runs = [run for run in children if run.data.tags[names.TRIAL_ARM] == arm]
+        search = [run for run in runs if run.data.tags[names.TRIAL_STAGE] == names.STAGE_SEARCH]
+        scores = [run.data.metrics.get(f"best_{metric}", run.data.metrics.get(metric, math.nan)) for run in search]
+        scores = [score for score in scores if math.isfinite(score)]
+        num_by_state = Counter(run.data.tags.get(names.TRIAL_STATE, names.STATE_RUNNING) for run in search)
+        best = None if not scores else max(scores) if maximize else min(scores)
+        arms.append(ArmStatus(arm, dict(num_by_state), len(runs) - len(search), best))
+    heartbeat = tags.get(names.SWEEP_HEARTBEAT)
+    return SweepStatus(
+        sweep_id=sweep_id,
+        project=client.get_experiment(parent.info.experiment_id).name,
+        state=tags[names.SWEEP_STATE],
+        phase=tags.get(names.SWEEP_PHASE, ""),
+        goal_metric=metric,
+        arms=tuple(arms),
+        job=tags.get(names.SWEEP_JOB, ""),
+        seconds_since_heartbeat=None if heartbeat is None else max(0.0, time.time() - float(heartbeat)),
+    )
+
+
+def _list_sweeps(client: MlflowClient, limit: int) -> tuple[SweepSummary, ...]:
+    experiments = _all_experiments(client)
+    if not experiments:
+        return ()
+    runs = client.search_runs(
+        list(experiments),
+        f"tags.`{names.SWEEP_STATE}` LIKE '%'",  # parents only
+        max_results=limit,
+        order_by=["attributes.start_time DESC"],
+    )
+    return tuple(_summarize(run, experiments[run.info.experiment_id]) for run in runs)
+
+
+def _summarize(run: Run, project: str) -> SweepSummary:
+    tags = run.data.tags
+    return SweepSummary(
+        sweep_id=tags[names.SWEEP_ID],
+        name=tags.get(names.SWEEP_NAME, tags[names.SWEEP_ID]),
+        project=project,
+        state=tags[names.SWEEP_STATE],
+        started=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+        ended=datetime.fromtimestamp(run.info.end_time / 1000, UTC) if run.info.status != "RUNNING" else None,
+    )
+
+
+def _load_sweep(client: MlflowClient, sweep_id: str) -> SweepTable:
+    parent, children = _split_family(_find_family(client, sweep_id), client, sweep_id)
+    with ThreadPoolExecutor(NUM_READERS) as pool:
+        trials = tuple(pool.map(lambda run: _build_row(run, _load_history(client, run)), children))
+    artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT))
+    tags = parent.data.tags
+    arms = tuple(json.loads(tags[names.SWEEP_ARMS]))
+    return SweepTable(
+        sweep_id=sweep_id,
+        name=tags[names.SWEEP_NAME],
+        project=client.get_experiment(parent.info.experiment_id).name,
+        state=tags[names.SWEEP_STATE],
+        goal_metric=tags[names.SWEEP_GOAL_METRIC],
+        goal=tags[names.SWEEP_GOAL],
+        compare=tags[names.SWEEP_COMPARE] or None,
+        arms=arms,
+        searched=tuple(json.loads(tags[names.SWEEP_SEARCHED])),
+        manifest=json.loads(artifacts[names.MANIFEST_ARTIFACT] or "{}"),
+        sweep_file=artifacts[names.SWEEP_FILE_ARTIFACT],
+        trials=tuple(sorted(trials, key=lambda row: _order(row, arms))),
+        notices=(*json.loads(tags[names.SWEEP_NOTICES]), *missing),
+        metrics=tuple((name, goal) for name, goal in json.loads(tags.get(names.SWEEP_METRICS, "[]"))),
+    )
+
+
+def _order(row: TrialRow, arms: Sequence[str]) -> tuple[bool, int, int]:
+    arm = arms.index(row.arm) if row.arm in arms else len(arms)
+    return (row.stage == names.STAGE_CONFIRM, arm, row.number)
+
+
+def _build_row(run: Run, history: dict[str, Points]) -> TrialRow:
+    tags = run.data.tags
+    state = tags.get(names.TRIAL_STATE, names.STATE_RUNNING)
+    return TrialRow(
+        trial_id=tags[names.TRIAL_ID],
+        number=int(tags[names.TRIAL_NUMBER]),
+        arm=tags[names.TRIAL_ARM],
+        stage=tags[names.TRIAL_STAGE],
+        state=None if state == names.STATE_RUNNING else TrialState(state),
+        stop_reason=tags.get(names.TRIAL_STOP_REASON, ""),
+        seed=int(tags[names.TRIAL_SEED]),
+        parameters={name: parse_value(text) for name, text in run.data.params.items()},
+        history=history,
+        summary=dict(run.data.metrics),
+        start_time=run.info.start_time / 1000 if run.info.start_time else None,
+        end_time=run.info.end_time / 1000 if run.info.end_time and state != names.STATE_RUNNING else None,
+    )
+
+
+def _load_history(client: MlflowClient, run: Run) -> dict[str, Points]:
+    """Metric -> points by epoch; of a point recorded twice the first."""
+    history: dict[str, Points] = {}
+    for key in run.data.metrics:
+        if key.startswith(names.HEALTH_PREFIX):
+            continue  # many, and looked at in MLflow
+        points: dict[int, float] = {}
+        for metric in sorted(client.get_metric_history(run.info.run_id, key), key=lambda metric: metric.timestamp):
+            if math.isfinite(metric.value):
+                points.setdefault(metric.step, metric.value)
+        history[key] = tuple(sorted(points.items()))
+    return history
+
+
+def _load_texts(client: MlflowClient, run: Run, paths: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The texts of artifacts, "" where one cannot be had, with a notice on each of those."""
+    texts, notices = {}, []
+    with TemporaryDirectory() as folder:
+        for path in paths:
+            try:
+                texts[path] = Path(client.download_artifacts(run.info.run_id, path, folder)).read_text()
+            except Exception as error:  # noqa: BLE001  # each artifact store raises errors of its own
+                texts[path] = ""
+                notices.append(f"{path} could not be read from MLflow's artifacts ({describe(error, '')}).")
+    return texts, tuple(notices)
+
+
+def _all_experiments(client: MlflowClient) -> dict[str, str]:
+    """Experiment id -> name."""
+    experiments: dict[str, str] = {}
+    token: str | None = None
+    while True:
+        page = client.search_experiments(page_token=token)
+        experiments |= {experiment.experiment_id: experiment.name for experiment in page}
+        token = page.token
+        if not token:
+            return experiments
+
+
+def _check_id(sweep_id: str) -> str:
+    if "'" in sweep_id or '"' in sweep_id:
+        raise SweepNotFound(f"{sweep_id}: not the id of a sweep")
+    return sweep_id

@@ -1,0 +1,93 @@
+"""The winner of a sweep as a registered model of MLflow."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from tracking import names
+from tracking.store.connection import describe, open_client, short_retries
+from tracking.store.queries import find_parent
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mlflow import MlflowClient
+    from numpy.typing import NDArray
+
+MODEL_FOLDER = "model"  # among the artifacts of the sweep's run
+
+
+@dataclass(frozen=True)
+class WinnerModel:
+    """What is registered.
+
+    Attributes:
+        network: A torch module in evaluation mode.
+        example: Input of the network, with a first dimension of pictures; MLflow traces the network with it.
+        facts: What a user of it must know, such as the class that each output stands for.
+        tags: Of the model version: which arm and trial it is, and what it reached.
+    """
+
+    network: Any
+    example: NDArray[np.float32]
+    facts: dict[str, Any]
+    tags: dict[str, str]
+
+
+def model_name(project: str) -> str:
+    """The name of a project's registered model; MLflow takes no slashes and colons in one."""
+    return re.sub(r"[/:]+", "-", project)
+
+
+def register_winner(tracking_uri: str, project: str, sweep_id: str, winner: WinnerModel) -> str:
+    """Stores the network with the sweep's run and registers it as a new version; once per sweep.
+
+    Returns "", or one sentence on why MLflow has not taken it: no reason to lose a sweep's result.
+    """
+    try:
+        with short_retries(2):
+            _register(open_client(tracking_uri), model_name(project), sweep_id, winner)
+    except Exception as error:  # noqa: BLE001  # the border: MLflow, torch.export and each artifact store raise their own
+        return f"the winner could not be registered as a model ({describe(error, tracking_uri)})"
+    return ""
+
+
+def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerModel) -> None:
+    from mlflow.exceptions import MlflowException
+
+    if any(
+        version.tags.get(names.SWEEP_ID) == sweep_id for version in client.search_model_versions(f"name = '{name}'")
+    ):
+        return  # a sweep that was resumed after it had ended
+    run_id = find_parent(client, sweep_id).info.run_id
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / MODEL_FOLDER
+        _save(winner, path)
+        client.log_artifacts(run_id, str(path), MODEL_FOLDER)
+    source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
+    try:
+        client.create_registered_model(name, description="Winners of sweeps, one version per sweep.")
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    client.create_model_version(name, source, run_id, tags={names.SWEEP_ID: sweep_id, **winner.tags})
+
+
+def _save(winner: WinnerModel, path: Path) -> None:
+    requirements = [f"{package}=={metadata.version(package)}" for package in ("torch", "numpy")]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's and torch.export's remarks on their own code, as they are imported
+        import mlflow.pytorch
+
+        mlflow.pytorch.save_model(
+            winner.network,
+            str(path),
+            input_example=winner.example,
+            pip_requirements=requirements,
+            metadata=winner.facts,
+        )

@@ -1,0 +1,201 @@
+"""Batches of normalised pictures out of uint8 arrays, cropped and mirrored on the way.
+
+Shapes: N pictures, B pictures of a batch, H = 32 rows, W = 32 columns, C = 3 channels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainer.config.config import TrialConfig
+from trainer.data.load import SIDE_PIXELS
+from trainer.data.pixels import change_colours, draw_colours, standardize_pictures
+from trainer.randomness import build_generator
+
+_CHUNK = 250  # pictures whose channels are added up at once: 250 * 255^2 is below 2^24
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How each picture of an epoch is changed before it is trained on.
+
+    Attributes:
+        shifts_N2: int64, rows and columns by which the crop lies off the picture's centre.
+        flips_N: bool, whether the crop is mirrored left to right.
+        holes_N2: int64, row and column of the centre of the square that is blanked out; None for none.
+        hole_size: Its side, in pixels.
+        colours_N3: What is done to the colours, as `change_colours` takes it; None for nothing.
+        black_beyond: Whether the crop is black beyond the picture's edge instead of its mirror image.
+    """
+
+    shifts_N2: Tensor
+    flips_N: Tensor
+    holes_N2: Tensor | None = None
+    hole_size: int = 0
+    colours_N3: Tensor | None = None
+    black_beyond: bool = False
+
+    def __getitem__(self, chosen: slice) -> Augmentation:
+        """The part of it for some of the pictures."""
+        holes_N2 = None if self.holes_N2 is None else self.holes_N2[chosen]
+        colours_N3 = None if self.colours_N3 is None else self.colours_N3[chosen]
+        return replace(
+            self,
+            shifts_N2=self.shifts_N2[chosen],
+            flips_N=self.flips_N[chosen],
+            holes_N2=holes_N2,
+            colours_N3=colours_N3,
+        )
+
+
+def draw_augmentation(
+    config: TrialConfig, epoch: int, num_pictures: int, generator: torch.Generator, device: torch.device
+) -> Augmentation:
+    """Draws the augmentation of an epoch on the CPU, the same for every device and batch size.
+
+    Args:
+        config: Says what is done, and the seed.
+        epoch: Counts from 1; holes and colours have a stream of their own for each, so that they change nothing else.
+        num_pictures: N.
+        generator: Of shifts and mirrorings, which are drawn whether they are wanted or not.
+        device: Where the batches are made.
+    """
+    padding = config.crop_padding
+    shifts_N2 = torch.randint(-padding, padding + 1, (num_pictures, 2), generator=generator)
+    flips_N = torch.randint(2, (num_pictures,), generator=generator, dtype=torch.bool)
+    flips_N &= config.flip
+    holes_N2 = colours_N3 = None
+    if config.cutout_size:
+        own = build_generator(config.seed, f"cutout/{epoch}")
+        holes_N2 = torch.randint(SIDE_PIXELS, (num_pictures, 2), generator=own).to(device)
+    if config.brightness_jitter or config.saturation_jitter or config.contrast_jitter:
+        colours_N3 = draw_colours(
+            num_pictures,
+            brightness=config.brightness_jitter,
+            saturation=config.saturation_jitter,
+            contrast=config.contrast_jitter,
+            generator=build_generator(config.seed, f"colours/{epoch}"),
+        ).to(device)
+    black_beyond = config.crop_padding_mode == "constant"
+    return Augmentation(
+        shifts_N2.to(device), flips_N.to(device), holes_N2, config.cutout_size, colours_N3, black_beyond
+    )
+
+
+def draw_mixing(config: TrialConfig, epoch: int, num_steps: int) -> list[float] | list[None]:
+    """For each step of an epoch the share of each picture that is its own under mixup; None where that is off."""
+    if not config.mixup_alpha:
+        return [None] * num_steps
+    digest = hashlib.sha256(f"{config.seed}/mixup/{epoch}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    shares_S: list[float] = rng.beta(config.mixup_alpha, config.mixup_alpha, num_steps).tolist()
+    return shares_S
+
+
+class PictureStore:
+    """The pictures and labels of one part of a dataset, on the device that trains.
+
+    On the CPU the arrays are used as they are, without a copy, also when they are read-only as in Ray's object store.
+
+    Args:
+        images_NHWC: uint8.
+        labels_N: int64.
+        device: Where batches are made.
+    """
+
+    def __init__(self, images_NHWC: NDArray[np.uint8], labels_N: NDArray[np.int64], device: torch.device) -> None:
+        self.device = device
+        self.images_NHWC = _to_tensor(images_NHWC).to(device)
+        self.labels_N = _to_tensor(labels_N).to(device)
+        self._pixels = torch.arange(SIDE_PIXELS, device=device)
+        self._scale_P = self._shift_P = torch.empty(0)
+        self._standardizes = False
+
+    def measure_channels(self, indices_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the channels over some pictures, in units of a byte; exact up to rounding."""
+        sums_P = torch.zeros(SIDE_PIXELS**2 * 3, dtype=torch.float64, device=self.device)
+        squares_P = torch.zeros_like(sums_P)
+        for chunk_N in torch.split(indices_N, _CHUNK):
+            # Whole numbers below 2^24, which float32 adds without rounding, so that the result does not hang on the
+            # order in which threads add. Pixel by pixel: sums over a last dimension of 3 take 70 times as long.
+            values_NP = self.images_NHWC[chunk_N].flatten(1).float()
+            sums_P += values_NP.sum(0)
+            squares_P += values_NP.square_().sum(0)
+        num_pixels = len(indices_N) * SIDE_PIXELS**2
+        mean_C = sums_P.view(-1, 3).sum(0) / num_pixels
+        variance_C = squares_P.view(-1, 3).sum(0) / num_pixels - mean_C.square()
+        return mean_C.float(), variance_C.clamp(min=1.0).sqrt().float()
+
+    def set_normalization(self, mean_C: Tensor, std_C: Tensor) -> None:
+        """Makes every batch from now on have these means taken off the channels, and divided by these deviations."""
+        # One number per byte of a picture: a last dimension of 3 would be 10 times slower on the CPU.
+        self._scale_P = (1 / std_C).repeat(SIDE_PIXELS**2)
+        self._shift_P = (-mean_C / std_C).repeat(SIDE_PIXELS**2)
+
+    def set_standardization(self) -> None:
+        """Makes every picture from now on be scaled by its own mean and standard deviation."""
+        self._standardizes = True
+
+    def build_batch(self, indices_B: Tensor) -> tuple[Tensor, Tensor]:
+        """The images_BCHW (float32, channels last) and labels_B of some pictures as they are."""
+        return self._normalize(self.images_NHWC.index_select(0, indices_B)), self.labels_N.index_select(0, indices_B)
+
+    def build_augmented_batch(self, indices_B: Tensor, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
+        """The images_BCHW (float32, channels last) and labels_B of some pictures, each with its augmentation.
+
+        The crop is of a picture that is padded by its own mirror image without the outermost pixels repeated, or by
+        black, as one gather of pixels out of all pictures. Source: Jordan 2024, section 3.1,
+        https://arxiv.org/abs/2404.00498, and `padding_mode` of torchvision's RandomCrop for the two ways. The
+        blank square has the mean colour, and may reach past the edge. Source: DeVries and Taylor 2017, section 3,
+        https://arxiv.org/abs/1708.04552.
+        """
+        shifts_B2, flips_B = augmentation.shifts_N2, augmentation.flips_N
+        rows_BH = self._reflect(self._pixels + shifts_B2[:, :1])
+        columns_BW = self._reflect(self._pixels + shifts_B2[:, 1:])
+        columns_BW = torch.where(flips_B[:, None], columns_BW.flip(1), columns_BW)
+        starts_BH = (indices_B[:, None] * SIDE_PIXELS + rows_BH) * SIDE_PIXELS
+        pixels_M = (starts_BH[:, :, None] + columns_BW[:, None, :]).flatten()
+        images_MC = self.images_NHWC.view(-1, 3).index_select(0, pixels_M)
+        images_BHWC = images_MC.view(len(indices_B), SIDE_PIXELS, SIDE_PIXELS, 3)
+        if augmentation.black_beyond:
+            inside_B2P = self._pixels + shifts_B2[:, :, None]
+            inside_B2P = (inside_B2P >= 0) & (inside_B2P < SIDE_PIXELS)
+            columns_BP = torch.where(flips_B[:, None], inside_B2P[:, 1].flip(1), inside_B2P[:, 1])
+            images_BHWC = images_BHWC * (inside_B2P[:, 0, :, None] & columns_BP[:, None])[..., None]
+        if augmentation.colours_N3 is not None:
+            images_BHWC = change_colours(images_BHWC.float(), augmentation.colours_N3)
+        images_BCHW = self._normalize(images_BHWC)
+        if augmentation.holes_N2 is not None:
+            first_B2 = augmentation.holes_N2 - augmentation.hole_size // 2
+            offsets_B2P = self._pixels - first_B2[:, :, None]
+            inside_B2P = (offsets_B2P >= 0) & (offsets_B2P < augmentation.hole_size)
+            images_BCHW.masked_fill_((inside_B2P[:, 0, :, None] & inside_B2P[:, 1, None, :])[:, None], 0.0)
+        return images_BCHW, self.labels_N.index_select(0, indices_B)
+
+    def _normalize(self, images_BHWC: Tensor) -> Tensor:
+        values_BP = images_BHWC.flatten(1).float()
+        if self._standardizes:
+            values_BP = standardize_pictures(values_BP)
+        else:
+            values_BP = values_BP.mul(self._scale_P).add_(self._shift_P)
+        return values_BP.view(images_BHWC.shape).permute(0, 3, 1, 2)
+
+    @staticmethod
+    def _reflect(positions: Tensor) -> Tensor:
+        """Positions outside the picture, mirrored at its first and last pixel."""
+        last = SIDE_PIXELS - 1
+        return last - (last - positions.abs()).abs()
+
+
+def _to_tensor(array: NDArray[np.generic]) -> Tensor:
+    with warnings.catch_warnings():
+        # Arrays in Ray's object store are read-only, which torch remarks on; nothing here writes to them.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)

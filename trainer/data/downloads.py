@@ -1,0 +1,242 @@
+"""Known sets of pictures, downloaded once through torchvision: each is a row of the table.
+
+Shapes: N pictures, C = 3 channels (red, green, blue), H = 32 rows, W = 32 columns; grey ones have h = 28 and w = 28.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.data.load import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
+from trainer.data.lock import hold_lock
+
+_CONNECT_SECONDS = 5.0  # for the first answer of the server, so that a machine without a network is told at once
+_STALL_SECONDS = 60.0  # for the next bytes of a download under way
+
+# What torchvision raises for files that are absent, that fail their checksums, or (Fashion-MNIST's unpacked files, for
+# which it has no checksums) that an unpacking left incomplete.
+_UNREADABLE = (RuntimeError, ValueError, AssertionError)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that is downloaded.
+
+    Attributes:
+        url: Where it is had.
+        path: Where it is kept, relative to the folder of the downloads.
+        md5: Checksum, in hexadecimal.
+    """
+
+    url: str
+    path: str
+    md5: str
+
+
+@dataclass(frozen=True)
+class Download:
+    """A set of pictures that torchvision has a class for.
+
+    Attributes:
+        name: What the setting `dataset` says.
+        title: What people call it.
+        source: The paper, and the home page.
+        torchvision_class: Name in torchvision.datasets.
+        parts: Arguments of the class that give the training part, and those that give the test part.
+        labels: Attribute of a part that has its labels.
+        classes: Names of the classes; empty where the torchvision class has them.
+        unpacked: Pattern of the files that torchvision unpacks into the folder; empty where it reads the archives.
+        list_archives: The torchvision class to what is downloaded.
+        build_images: The `data` of a part to its pictures, uint8, NHWC.
+    """
+
+    name: str
+    title: str
+    source: str
+    torchvision_class: str
+    parts: tuple[Mapping[str, object], Mapping[str, object]]
+    labels: str
+    classes: tuple[str, ...]
+    unpacked: str
+    list_archives: Callable[[Any], Sequence[Archive]]
+    build_images: Callable[[Any], NDArray[np.uint8]]
+
+
+def load_download(name: str, folder: Path) -> Dataset:
+    """Returns the dataset of a row of the table, downloading it when the folder does not have it yet.
+
+    Args:
+        name: One of `DOWNLOADS`.
+        folder: Where the archives and what they hold are kept.
+
+    Raises:
+        DataUnavailable: It is not there and the server cannot be reached, or the folder cannot be read or written.
+    """
+    import torchvision.datasets
+
+    row = DOWNLOADS[name]
+    torchvision_class = getattr(torchvision.datasets, row.torchvision_class)
+    with warnings.catch_warnings():
+        # The pickles of CIFAR are of 2009; NumPy 2.4.0 to 2.4.4 remark on how they write a type:
+        # https://github.com/numpy/numpy/pull/31177
+        warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
+        try:
+            parts = _read_parts(row, torchvision_class, folder) or _download_parts(row, torchvision_class, folder)
+        except (OSError, *_UNREADABLE, http.client.HTTPException) as error:
+            if isinstance(error, urllib.error.HTTPError):  # is the answer as well, with its connection
+                error.close()
+            raise DataUnavailable(
+                f"{row.title} is not in {folder} and could not be downloaded: {_explain(error)}. "
+                f"{_explain_archives(row.list_archives(torchvision_class), folder)}, or set dataset: imagefolder with "
+                "data_dir for pictures that you have, or set dataset: synthetic, which needs none"
+            ) from error
+    classes = row.classes or tuple(parts[0].classes)
+    train_images_NHWC, test_images_NHWC = (row.build_images(part.data) for part in parts)
+    train_labels_N, test_labels_N = (np.asarray(getattr(part, row.labels), dtype=np.int64) for part in parts)
+    return build_dataset(name, classes, train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N)
+
+
+def _read_parts(row: Download, torchvision_class: Any, folder: Path) -> tuple[Any, ...] | None:
+    """The training part and the test part, None where they cannot be read."""
+    with suppress(*_UNREADABLE):
+        return tuple(torchvision_class(folder, **arguments) for arguments in row.parts)
+    return None
+
+
+def _download_parts(row: Download, torchvision_class: Any, folder: Path) -> tuple[Any, ...]:
+    from torchvision.datasets.utils import check_integrity
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with hold_lock(folder / f".{row.name}.lock"):
+        if parts := _read_parts(row, torchvision_class, folder):
+            return parts  # another process had the lock, and downloaded it
+        archives = row.list_archives(torchvision_class)
+        missing = [each for each in archives if not check_integrity(folder / each.path, each.md5)]
+        if missing:
+            _check_server(missing[0].url)  # all are on the same
+        if row.unpacked:  # torchvision unpacks again what is absent, but not everything that is broken
+            for path in folder.glob(row.unpacked):
+                path.unlink()
+        patience = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(_STALL_SECONDS)  # torchvision's own download would wait for ever
+        try:
+            return tuple(torchvision_class(folder, download=True, **arguments) for arguments in row.parts)
+        finally:
+            socket.setdefaulttimeout(patience)
+
+
+def _check_server(url: str) -> None:
+    """Raises OSError when the server does not answer in time."""
+    request = urllib.request.Request(url, method="HEAD")
+    with urllib.request.urlopen(request, timeout=_CONNECT_SECONDS):
+        pass
+
+
+def _explain(error: Exception) -> str:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return " ".join(str(reason).split()).strip(". ") or type(reason).__name__
+
+
+def _explain_archives(archives: Sequence[Archive], folder: Path) -> str:
+    """What to do by hand in place of the download."""
+    files = ", ".join(f"{Path(each.path).name} (from {each.url})" for each in archives)
+    return f"Put {files} into {(folder / archives[0].path).parent}"
+
+
+def _list_cifar_archives(torchvision_class: Any) -> list[Archive]:
+    return [Archive(torchvision_class.url, torchvision_class.filename, torchvision_class.tgz_md5)]
+
+
+def _list_svhn_archives(torchvision_class: Any) -> list[Archive]:
+    return [Archive(*torchvision_class.split_list[part]) for part in ("train", "test")]
+
+
+def _list_mnist_archives(torchvision_class: Any) -> list[Archive]:
+    server = torchvision_class.mirrors[0]
+    return [Archive(server + name, f"FashionMNIST/raw/{name}", md5) for name, md5 in torchvision_class.resources]
+
+
+def _build_cifar_images(images_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return images_NHWC
+
+
+def _build_svhn_images(images_NCHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return images_NCHW.transpose(0, 2, 3, 1)
+
+
+def _build_grey_images(images_Nhw: Any) -> NDArray[np.uint8]:
+    """Pictures of a torch tensor, in the middle of a black square and the same on all channels."""
+    border = (SIDE_PIXELS - images_Nhw.shape[1]) // 2
+    images_NHW = np.pad(images_Nhw.numpy(), ((0, 0), (border, border), (border, border)))
+    return np.repeat(images_NHW[..., np.newaxis], 3, axis=3)
+
+
+_TRAIN_OR_TEST = ({"train": True}, {"train": False})
+_CIFAR_SOURCE = "Krizhevsky 2009, Learning multiple layers of features, https://www.cs.toronto.edu/~kriz/cifar.html"
+
+_DOWNLOADS = (
+    Download(
+        name="cifar10",
+        title="CIFAR-10",
+        source=_CIFAR_SOURCE,
+        torchvision_class="CIFAR10",
+        parts=_TRAIN_OR_TEST,
+        labels="targets",
+        classes=(),
+        unpacked="cifar-10-batches-py/*",
+        list_archives=_list_cifar_archives,
+        build_images=_build_cifar_images,
+    ),
+    Download(
+        name="cifar100",
+        title="CIFAR-100",
+        source=_CIFAR_SOURCE,
+        torchvision_class="CIFAR100",
+        parts=_TRAIN_OR_TEST,
+        labels="targets",
+        classes=(),
+        unpacked="cifar-100-python/*",
+        list_archives=_list_cifar_archives,
+        build_images=_build_cifar_images,
+    ),
+    Download(
+        name="svhn",
+        title="SVHN",
+        source="Netzer et al. 2011, Reading digits in natural images, http://ufldl.stanford.edu/housenumbers/; "
+        "the cropped digits, without the extra part",
+        torchvision_class="SVHN",
+        parts=({"split": "train"}, {"split": "test"}),
+        labels="labels",
+        classes=tuple("0123456789"),
+        unpacked="",
+        list_archives=_list_svhn_archives,
+        build_images=_build_svhn_images,
+    ),
+    Download(
+        name="fashion_mnist",
+        title="Fashion-MNIST",
+        source="Xiao, Rasul and Vollgraf 2017, https://arxiv.org/abs/1708.07747, "
+        "https://github.com/zalandoresearch/fashion-mnist",
+        torchvision_class="FashionMNIST",
+        parts=_TRAIN_OR_TEST,
+        labels="targets",
+        classes=(),
+        unpacked="FashionMNIST/raw/*-ubyte",
+        list_archives=_list_mnist_archives,
+        build_images=_build_grey_images,
+    ),
+)
+
+DOWNLOADS: Mapping[str, Download] = {row.name: row for row in _DOWNLOADS}

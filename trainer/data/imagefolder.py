@@ -1,0 +1,209 @@
+"""Pictures in folders, one per class, decoded once and cached as arrays.
+
+Shapes: N pictures, H = 32 rows, W = 32 columns, C = 3 channels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import struct
+import tempfile
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.data.load import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
+from trainer.data.lock import hold_lock
+
+_SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+_FORMAT = 2  # rises when pictures are decoded in another way, so that older caches are not taken
+_NUM_SHOWN = 5  # faulty files that an error names; the rest is a count
+_ARRAYS = ("train_images_NHWC", "train_labels_N", "test_images_NHWC", "test_labels_N")
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """The pictures of a folder, without having opened them.
+
+    Attributes:
+        classes: Names of the classes, in the order of the alphabet.
+        train: (path, label) of each training picture, in the order of class and file name.
+        test: The same for the test pictures.
+        key: Changes with every file's name, size and time of change.
+    """
+
+    classes: tuple[str, ...]
+    train: tuple[tuple[str, int], ...]
+    test: tuple[tuple[str, int], ...]
+    key: str
+
+
+def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
+    """Returns the pictures of a folder, resized to 32x32 and in RGB, decoding them unless the cache has them.
+
+    Pictures of another shape are stretched, those turned by an EXIF tag are turned upright. The cache is one folder of
+    arrays under `cache_dir`; it is made anew when a picture is added, removed or changed.
+
+    Args:
+        folder: Has train/<class>/<pictures> and test/<class>/<pictures>, the same classes in both.
+        cache_dir: Where decoded pictures are kept.
+
+    Raises:
+        DataUnavailable: The folder is not made like that, or pictures cannot be read; names them.
+    """
+    folder = folder.resolve()
+    try:
+        listing = _list_folder(folder)
+    except OSError as error:
+        raise DataUnavailable(f"{folder} cannot be read: {error}; make what it names readable or remove it") from error
+    place = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    cached = cache_dir / f"imagefolder-{place}-{_FORMAT}-{listing.key[:16]}"
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with hold_lock(cache_dir / f".imagefolder-{place}.lock"):
+            if not cached.is_dir():
+                dataset = _decode_folder(folder, listing)
+                for outdated in cache_dir.glob(f"imagefolder-{place}-*"):
+                    shutil.rmtree(outdated)
+                _write_cache(dataset, cached)
+                return dataset
+            return _load_cache(cached)
+    except OSError as error:
+        raise DataUnavailable(
+            f"decoded pictures of {folder} cannot be kept in {cache_dir}: {error}; "
+            "set SWEEPS_DATA to a folder that can be written"
+        ) from error
+
+
+def _list_folder(folder: Path) -> _Listing:
+    parts = {}
+    for part in ("train", "test"):
+        if not (folder / part).is_dir():
+            raise DataUnavailable(
+                f"{folder / part} is not a folder; data_dir has to be the folder that has train/<class>/<pictures> "
+                "and test/<class>/<pictures>"
+            )
+        parts[part] = _list_part(folder / part)
+    train_classes, test_classes = set(parts["train"]), set(parts["test"])
+    if train_classes != test_classes:
+        only = {"train": train_classes - test_classes, "test": test_classes - train_classes}
+        found = "; ".join(f"only in {part}: {', '.join(sorted(names))}" for part, names in only.items() if names)
+        raise DataUnavailable(
+            f"train and test of {folder} have different classes ({found}); give both the same class folders"
+        )
+    classes = tuple(sorted(train_classes))
+    if len(classes) < 2:
+        raise DataUnavailable(f"{folder / 'train'} has {len(classes)} class folders; put at least 2 into it")
+    lines = [
+        f"{part}/{name}/{entry.name}\0{entry.stat().st_size}\0{entry.stat().st_mtime_ns}"
+        for part in ("train", "test")
+        for name in classes
+        for entry in parts[part][name]
+    ]
+    train, test = (
+        tuple((entry.path, label) for label, name in enumerate(classes) for entry in parts[part][name])
+        for part in ("train", "test")
+    )
+    return _Listing(classes, train, test, hashlib.sha256("\n".join(lines).encode()).hexdigest())
+
+
+def _list_part(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
+    """Class name to its pictures, by file name; hidden files and folders are passed over."""
+    pictures: dict[str, list[os.DirEntry[str]]] = {}
+    for class_folder in sorted(folder.iterdir()):
+        if class_folder.name.startswith("."):
+            continue
+        if not class_folder.is_dir():
+            raise DataUnavailable(f"{class_folder} is a file; only class folders belong there, move it elsewhere")
+        entries = sorted((e for e in os.scandir(class_folder) if not e.name.startswith(".")), key=lambda e: e.name)
+        if not entries:
+            raise DataUnavailable(f"{class_folder} has no pictures; put some into it or remove the folder")
+        others = [entry.name for entry in entries if Path(entry.name).suffix.lower() not in _SUFFIXES]
+        if others:
+            raise DataUnavailable(
+                f"{class_folder} has {len(others)} files that are no pictures: {_shorten(others)}; remove them "
+                f"(pictures end in {', '.join(sorted(_SUFFIXES))})"
+            )
+        pictures[class_folder.name] = entries
+    return pictures
+
+
+def _decode_folder(folder: Path, listing: _Listing) -> Dataset:
+    images_NHWC, faults = _decode([path for path, _ in (*listing.train, *listing.test)])
+    if faults:
+        names = [f"{Path(path).relative_to(folder)} ({reason})" for path, reason in faults]
+        raise DataUnavailable(
+            f"{len(faults)} pictures of {folder} cannot be read: {_shorten(names)}; replace or remove them"
+        )
+    train_labels_N, test_labels_N = (
+        np.array([label for _, label in part], dtype=np.int64) for part in (listing.train, listing.test)
+    )
+    num_train = len(train_labels_N)
+    return build_dataset(
+        "imagefolder", listing.classes, images_NHWC[:num_train], train_labels_N, images_NHWC[num_train:], test_labels_N
+    )
+
+
+def _decode(paths: Sequence[str]) -> tuple[NDArray[np.uint8], list[tuple[str, str]]]:
+    """The pictures in order, and (path, reason) of those that cannot be read."""
+    from PIL import Image
+
+    # Pillow raises SyntaxError for some broken PNG files and struct.error for some broken EXIF tags.
+    unreadable = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
+    images_NHWC = np.empty((len(paths), SIDE_PIXELS, SIDE_PIXELS, 3), dtype=np.uint8)
+
+    def decode_one(index: int) -> tuple[str, str] | None:
+        try:
+            images_NHWC[index] = _decode_file(paths[index])
+        except unreadable as error:
+            return paths[index], str(error).split(" '/")[0] or type(error).__name__
+        return None
+
+    # Pillow lets go of the interpreter's lock while it decodes and resizes, so threads use all cores.
+    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF tags and palettes, of no use to the reader
+        return images_NHWC, [fault for fault in threads.map(decode_one, range(len(paths)), chunksize=256) if fault]
+
+
+def _decode_file(path: str) -> NDArray[np.uint8]:
+    from PIL import Image, ImageOps
+
+    size = (SIDE_PIXELS, SIDE_PIXELS)
+    with Image.open(path) as file:
+        file.draft("RGB", size)  # lets JPEG skip detail far below the size that is wanted
+        ImageOps.exif_transpose(file, in_place=True)
+        # Pillow's own conversion of 16 bits to 8 makes everything above 255 white.
+        deep = file.mode.startswith("I;16")
+        image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)) if deep else file
+        return np.asarray(image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+
+
+def _write_cache(dataset: Dataset, target: Path) -> None:
+    """Writes a dataset to a new folder that is there completely or not at all."""
+    with tempfile.TemporaryDirectory(prefix=".imagefolder-", dir=target.parent) as folder:
+        unfinished = Path(folder) / "unfinished"
+        unfinished.mkdir()
+        for name in _ARRAYS:
+            np.save(unfinished / f"{name}.npy", getattr(dataset, name))
+        words = {"classes": dataset.classes, "digest": dataset.digest}
+        (unfinished / "dataset.json").write_text(json.dumps(words))
+        unfinished.rename(target)
+
+
+def _load_cache(source: Path) -> Dataset:
+    words = json.loads((source / "dataset.json").read_text())
+    arrays = {name: np.load(source / f"{name}.npy") for name in _ARRAYS}
+    return Dataset(name="imagefolder", classes=tuple(words["classes"]), digest=words["digest"], **arrays)
+
+
+def _shorten(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NUM_SHOWN} more" if len(names) > _NUM_SHOWN else ""
+    return ", ".join(names[:_NUM_SHOWN]) + more
