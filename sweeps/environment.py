@@ -9,7 +9,10 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    pass
 
 PACKAGES = ("sweeps", "ray", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy")
 
@@ -64,3 +67,25 @@ def _read_processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+PINNED = ("ray", "torch")  # must be the same everywhere: objects and checkpoints pass between processes
+
+
+def list_packages() -> list[str]:
+    """The folders of our packages, to be shipped to a cluster that need not have them."""
+    code = Path(__file__).parents[2]
+    return [str(code / name) for name in ("sweeps", "trainer", "tracking")]
+
+
+def describe_versions() -> dict[str, str]:
+    """What has to be the same on every machine of a sweep."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **{name: _find_version(name) for name in PINNED}}
+
+
+def _find_version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trainer.config.config import TrialConfig, Value, build_trial_config
-from trainer.data.load import Dataset, load_dataset
-from trainer.loop.training_run import EpochResult, TrainingRun
-from trainer.networks.feedforward import Network
+from trainer.config import TrialConfig, Value, build_trial_config
+from trainer.data.dataset import Dataset
+from trainer.data.load import load_dataset
+from trainer.loop.checkpoint import load_checkpoint
+from trainer.loop.epoch_result import EpochResult
+from trainer.loop.training_run import TrainingRun
+from trainer.networks.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,3 +76,31 @@ def train_model(
         return TrainedModel(tuple(history), None, None, config, None)
     test_loss, test_accuracy = run.evaluate_test()
     return TrainedModel(tuple(history), test_loss, test_accuracy, config, run.build_best_model())
+
+
+def train(
+    config: TrialConfig,
+    data: Dataset,
+    *,
+    resume_from: Path | None = None,
+    device: str | None = None,
+    num_threads: int | None = None,
+) -> Iterator[EpochResult]:
+    """Yields the result of each epoch of a training, to its end.
+
+    Args:
+        config: Every setting of the run.
+        data: The pictures.
+        resume_from: Folder of a checkpoint to go on from, None to begin anew.
+        device: As for `TrainingRun`.
+        num_threads: As for `TrainingRun`.
+
+    Raises:
+        ConfigError: The configuration does not fit the data.
+        CheckpointError: The checkpoint is none, or one of another configuration or other data.
+    """
+    run = TrainingRun(config, data, device=device, num_threads=num_threads)
+    if resume_from is not None:
+        load_checkpoint(run, resume_from)
+    while run.stop_reason is None:
+        yield run.run_epoch()

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
-from trainer.config.config import build_trial_config
-from trainer.data.load import SIDE_PIXELS
-from trainer.data.pixels import standardize_pictures
+from trainer.config import build_trial_config
+from trainer.data.batches import standardize_pictures
+from trainer.data.dataset import SIDE_PIXELS
 from trainer.loop.checkpoint import load_checkpoint
 from trainer.loop.training_run import TrainingRun
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from trainer.data.load import Dataset
+    from trainer.data.dataset import Dataset
 
 
 class PictureClassifier(nn.Module):

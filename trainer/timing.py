@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from trainer.config.config import Value, build_trial_config
-from trainer.data.load import VALIDATION_FRACTION, Dataset, split_for_training
+from trainer.config import Value, build_trial_config
+from trainer.data.dataset import VALIDATION_FRACTION, Dataset, split_for_training
 from trainer.loop.training_run import TrainingRun
 
 _STEPS = 2  # of each measurement

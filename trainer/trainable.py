@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from ray.tune import Trainable
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
-from trainer.config.config import Value, build_trial_config
+from trainer.config import Value, build_trial_config
 
 if TYPE_CHECKING:
-    from trainer.data.load import Dataset
+    from trainer.data.dataset import Dataset
     from trainer.loop.training_run import TrainingRun
 
 REPORTED_AT_END = "stop_reason"  # key of a trial's last result: epochs | patience | diverged | failed

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from sweeps.cli import remote
+from sweeps.cli.options import File, Json, Measure, Overrides, SweepId
 from sweeps.cli.printing import machine_output, open_console, print_json, print_leaderboard, print_outcome, table_facts
-from sweeps.cli.remote import Json, SweepId
 from sweeps.errors import ExitCode, SweepError
 
 app = typer.Typer(
@@ -20,17 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-File = Annotated[Path, typer.Argument(help="Sweep file; - reads standard input.", show_default=False)]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Overrides one value of the file, e.g. --set budget.trials=8."),
-]
-
-Measure = Annotated[
-    bool,
-    typer.Option("--measure/--no-measure", help="Train a few steps of each kind of trial first, to know how long."),
-]
 
 
 @app.command()
@@ -45,7 +34,7 @@ def run(
     measure: Measure = True,
 ) -> None:
     """Run a sweep to its report."""
-    from sweeps.spec.models import load_spec
+    from sweeps.spec import load_spec
 
     if dry_run:
         plan(file, overrides, measure=measure, as_json=as_json)
@@ -72,10 +61,10 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Say what a sweep will come to, before it starts: trials, epochs, time, money, memory and disk."""
-    from sweeps.spec.models import load_spec
+    from sweeps.spec import load_spec
 
     spec = load_spec(file, overrides or ())
-    from sweeps.cli.printing_plan import plan_facts, print_plan
+    from sweeps.cli.printing import plan_facts, print_plan
     from sweeps.driver.driver import plan_sweep
     from sweeps.home import open_home
 
@@ -90,9 +79,9 @@ def plan(
 @app.command()
 def validate(file: File, overrides: Overrides = None, as_json: Json = False) -> None:
     """Check a sweep file, and show what it would run."""
-    from sweeps.running.budgets import num_confirm_trials, num_search_trials
-    from sweeps.space.arms import build_arms, searched, size
-    from sweeps.spec.models import dump_spec, load_spec
+    from sweeps.space.arms import searched, size
+    from sweeps.spec import dump_spec, load_spec
+    from sweeps.spec.arms import build_arms, num_confirm_trials, num_search_trials
 
     spec = load_spec(file, overrides or ())
     arms = build_arms(spec)
@@ -149,7 +138,7 @@ def report(sweep_id: SweepId = None, as_json: Json = False) -> None:
     from sweeps.home import open_home
     from sweeps.remote.control import find_sweep
     from tracking.recording.recorder import deliver_journal
-    from tracking.report.page import write_report, write_trials_csv
+    from tracking.report.write import write_report, write_trials_csv
     from tracking.store.queries import load_sweep
 
     home = open_home()
@@ -183,7 +172,7 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=6
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a sweep file, for completion and checks in an editor."""
-    from sweeps.spec.models import build_json_schema
+    from sweeps.spec import build_json_schema
 
     print_json(build_json_schema())
 

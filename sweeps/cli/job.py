@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sweeps.driver.cluster import describe_versions
+from sweeps.environment import describe_versions
 from sweeps.errors import ExitCode
 
 

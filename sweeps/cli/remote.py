@@ -9,31 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweeps.cli.options import Address, Follow, Json, Storage, SweepId
 from sweeps.cli.printing import machine_output, open_console, print_json, print_outcome
 
 if TYPE_CHECKING:
-    from sweeps.remote.control import Submission
     from sweeps.remote.jobs import Cluster
+    from sweeps.remote.submission import Submission
     from tracking.store.control_channel import Request
     from tracking.store.queries import SweepStatus
-
-Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
-SweepId = Annotated[
-    str | None, typer.Argument(help="Sweep id, or its beginning; the latest sweep when left out.", show_default=False)
-]
-Address = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URL", help="Jobs API of the cluster, as http://HEAD:8265; RAY_API_SERVER_ADDRESS when left out."
-    ),
-]
-Storage = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH", help="Results folder on the cluster, shared by its nodes; its SWEEPS_HOME if left out."
-    ),
-]
-Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the sweep ends.")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -57,8 +40,8 @@ def submit(
 ) -> None:
     """Hand a sweep to a running Ray cluster."""
     from sweeps.home import open_home
-    from sweeps.remote.control import submit_sweep
     from sweeps.remote.jobs import Cluster
+    from sweeps.remote.submission import submit_sweep
 
     cluster = Cluster(address)
     submission = submit_sweep(open_home(), file, overrides or (), cluster, storage=storage, working_dir=working_dir)
@@ -95,8 +78,9 @@ def logs(sweep_id: SweepId = None, follow: Follow = False, address: Address = No
     """Print what a sweep's driver has said."""
     from sweeps.errors import BadUsage
     from sweeps.home import open_home
-    from sweeps.remote.control import find_sweep, read_logs
+    from sweeps.remote.control import find_sweep
     from sweeps.remote.jobs import has_address
+    from sweeps.remote.logs import read_logs
 
     home = open_home()
     cluster = _open_cluster(address) if has_address(address) else None
@@ -158,7 +142,8 @@ def resume(
 ) -> None:
     """Go on with a sweep that is paused, was stopped or interrupted, or crashed."""
     from sweeps.home import open_home
-    from sweeps.remote.control import Ways, find_sweep, resume_submitted, way_to_resume
+    from sweeps.remote.control import Ways, find_sweep, way_to_resume
+    from sweeps.remote.submission import resume_submitted
     from tracking.store.control_channel import Request
     from tracking.store.queries import load_status
 

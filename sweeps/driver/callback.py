@@ -15,8 +15,10 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from sweeps.driver.cluster import count_slots_now
+from sweeps.running.lifecycle import close_trial, open_trial
 from sweeps.running.sweep import RunningSweep
-from sweeps.space.arms import build_arms, searched
+from sweeps.space.arms import searched
+from sweeps.spec.arms import build_arms
 from sweeps.stopping.rules import RULES
 from sweeps.trials.ledger import TrialEntry
 from tracking.names import (
@@ -35,7 +37,6 @@ from tracking.names import (
     VALIDATION_SECONDS,
     TrialState,
 )
-from tracking.recording.recorder import TrialRecord
 from trainer.trainable import CURVATURE, HEALTH, REPORTED_AT_END, parse_trial
 
 # Recorded once, when the trial ends: metrics, and words as tags.
@@ -169,35 +170,3 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
                 log = self._sweep.folder.trial_log(entry.trial_id)
                 log.parent.mkdir(parents=True, exist_ok=True)
                 log.write_text(entry.error)
-
-
-def open_trial(sweep: RunningSweep, entry: TrialEntry) -> None:
-    """Opens a trial's run under this driver, once."""
-    if not entry.started:
-        entry.started = True
-        sweep.recorder.start_trial(
-            TrialRecord(
-                entry.trial_id,
-                entry.number,
-                entry.arm,
-                entry.stage,
-                entry.seed,
-                entry.first_parameters or entry.parameters,
-            )
-        )
-        sweep.notify(entry, "started")
-
-
-def close_trial(sweep: RunningSweep, entry: TrialEntry) -> None:
-    """Records a trial's end."""
-    assert entry.state is not None
-    sweep.recorder.end_trial(entry.trial_id, entry.state, entry.stop_reason, entry.summary, entry.marks)
-    sweep.notify(entry, "ended")
-
-
-def close_unfinished(sweep: RunningSweep, reason: str) -> None:
-    """Closes what still ran when the sweep ended: Tune ends such trials without telling anyone."""
-    for entry in sweep.ledger.running():
-        sweep.ledger.end(entry.trial_id, TrialState.STOPPED, reason)
-        if entry.started:
-            close_trial(sweep, entry)

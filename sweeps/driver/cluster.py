@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import secrets
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps.environment import describe_versions, list_packages
 from sweeps.errors import BadUsage, Unreachable
 
 if TYPE_CHECKING:
-    from sweeps.spec.models import Resources
+    from sweeps.spec import Resources
 
 _MEBIBYTE = 2**20
 JOB_CONFIG_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entrypoint of a submitted job
 JOIN_SECONDS = 90.0  # how long to wait for the first node that trains, as after the head was restarted
 NODE_SECONDS = 60.0  # how long a node may take to start a process and look at a file
-PINNED = ("ray", "torch")  # must be the same everywhere: objects and checkpoints pass between processes
 
 # Read by Ray when it is imported or by its processes when they start; what the user has set stays.
 _ENVIRONMENT = {
@@ -122,25 +120,6 @@ def _list_resources() -> list[dict[str, float]]:
 def _count_on_node(node: dict[str, float], resources: Resources) -> int:
     by_gpu = node.get("GPU", 0) / resources.gpu if resources.gpu else float("inf")
     return int(min(node.get("CPU", 0) / resources.cpu, by_gpu))
-
-
-def list_packages() -> list[str]:
-    """The folders of our packages, to be shipped to a cluster that need not have them."""
-    code = Path(__file__).parents[2]
-    return [str(code / name) for name in ("sweeps", "trainer", "tracking")]
-
-
-def describe_versions() -> dict[str, str]:
-    """What has to be the same on every machine of a sweep."""
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"python": python, **{name: _find_version(name) for name in PINNED}}
-
-
-def _find_version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def check_nodes(home: Path) -> None:

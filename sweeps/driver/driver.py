@@ -7,57 +7,41 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sweeps.driver.callback import SweepCallback, close_unfinished
+from sweeps.driver.callback import SweepCallback
 from sweeps.driver.cluster import stop_ray
 from sweeps.driver.interrupts import graceful_interrupts, remote_requests
 from sweeps.driver.measuring import plan_prepared
-from sweeps.driver.preflight import Prepared, constant_of, prepare
+from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, _finish
+from sweeps.driver.preflight import Prepared, prepare
 from sweeps.driver.prior import Prior, load_prior
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.environment import build_manifest
-from sweeps.errors import BadUsage, ExitCode
+from sweeps.errors import BadUsage
 from sweeps.home import JOB_VARIABLE, Home, SweepFolder, build_sweep_id
 from sweeps.plan.plan import Plan
-from sweeps.running.budgets import num_search_trials
+from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import log_to
 from sweeps.running.replay import replay
 from sweeps.running.sweep import Listener, RunningSweep
-from sweeps.space.arms import Arm, build_arms, searched
-from sweeps.spec.models import SweepSpec, dump_spec, load_spec
+from sweeps.space.arms import Arm, searched
+from sweeps.spec import SweepSpec, dump_spec, load_spec
+from sweeps.spec.arms import build_arms, constant_of, num_search_trials
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
 from tracking import names
-from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_markdown
 from tracking.names import SweepState
-from tracking.recording.recorder import Recorder, SweepRecord
-from tracking.report.page import write_report, write_trials_csv
-from tracking.store.queries import load_sweep
-from tracking.store.registry import WinnerModel, register_winner
-from trainer.data.load import Dataset, split_for_training
+from tracking.recording.events import SweepRecord
+from tracking.recording.recorder import Recorder
+from trainer.data.dataset import split_for_training
 from trainer.trainable import CifarTrainable
 
 if TYPE_CHECKING:
-    from tracking.table import SweepTable
+    pass
 
-DELIVERY_SECONDS = 60.0  # how long the end of a sweep waits for MLflow
 MAX_LOST_PROCESSES = 3  # restarts of a trial whose process or node was lost
-
-
-@dataclass(frozen=True)
-class SweepOutcome:
-    """How a sweep ended and where its result is."""
-
-    sweep_id: str
-    state: SweepState
-    exit_code: ExitCode
-    folder: SweepFolder
-    table: SweepTable | None  # None when MLflow could not be read at the end
-    problem: str  # one sentence on what went wrong; "" when nothing did
-    failures: tuple[tuple[str, str, str], ...]  # (trial id, reason, log file)
 
 
 def run_sweep(
@@ -256,65 +240,3 @@ def _name_trial(trial: Any) -> str:
     """A name, and a folder for its checkpoints, for each time that a trial goes on after a pause."""
     part = trial.config["part"]
     return f"{trial.config['trial_id']}_{part:03d}" if part else str(trial.config["trial_id"])
-
-
-def _finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
-    """Settles the sweep's state, writes report and table from what MLflow holds, and closes the parent run."""
-    folder, exit_code = sweep.folder, _exit_code(sweep)
-    state = SweepState.COMPLETED
-    if sweep.interrupted:
-        state = SweepState.INTERRUPTED
-    elif exit_code is ExitCode.NOTHING_SUCCEEDED:
-        state = SweepState.FAILED
-    problem, table = sweep.halted, None
-    if sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS):
-        table = replace(load_sweep(sweep.sweep_id, home.tracking_uri), state=str(state))  # closed after its report
-        write_report(table, folder.report)
-        write_trials_csv(table, folder.trials)
-        note = format_markdown(build_leaderboard(table))
-        if not sweep.interrupted:
-            problem = problem or _register_winner(table, prepared.data, home, folder)
-        files = (folder.report, folder.trials, folder.manifest, *sorted(folder.logs.glob("*.log")))
-        sweep.recorder.end_sweep(state, note, files)
-        delivered = sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS)
-    else:
-        sweep.recorder.end_sweep(state, "", ())
-        delivered = False
-    if not delivered:
-        exit_code = ExitCode.UNREACHABLE
-        problem = (
-            f"MLflow is out of reach ({sweep.recorder.problem}); {sweep.recorder.pending} events are kept in "
-            f"{folder.journal}: run `sweeps report {sweep.sweep_id}` when it is back"
-        )
-    failures = tuple(
-        (entry.trial_id, entry.stop_reason, str(log) if (log := folder.trial_log(entry.trial_id)).exists() else "")
-        for entry in sweep.ledger.failed()
-    )
-    return SweepOutcome(sweep.sweep_id, state, exit_code, folder, table, problem, failures)
-
-
-def _register_winner(table: SweepTable, data: Dataset, home: Home, folder: SweepFolder) -> str:
-    """Registers the best retrained network as a model of MLflow; says why where that fails. "" for none to register."""
-    winner = find_winner(table)
-    checkpoints = folder.checkpoints(winner.trial_id) if winner else ()
-    if winner is None or not checkpoints:
-        return ""
-    from trainer.export import build_example, load_classifier
-
-    try:
-        network = load_classifier(checkpoints[0], winner.parameters, data)
-    except Exception as error:  # noqa: BLE001  # what has been found out is not lost with it
-        return f"the winner, {winner.trial_id}, is not registered as a model: {type(error).__name__}: {error}"
-    tags = {names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm, names.SWEEP_DATASET: data.name}
-    tags[names.TEST_ACCURACY] = f"{winner.summary[names.TEST_ACCURACY]:.4f}"
-    facts = {"classes": list(data.classes), "input": "pictures, 3 channels of 0 to 255, 32 rows, 32 columns; float32"}
-    model = WinnerModel(network, build_example(data), facts, tags)
-    return register_winner(home.tracking_uri, table.project, table.sweep_id, model)
-
-
-def _exit_code(sweep: RunningSweep) -> ExitCode:
-    if sweep.interrupted:
-        return ExitCode.INTERRUPTED
-    if sweep.ledger.num_succeeded() == 0:
-        return ExitCode.NOTHING_SUCCEEDED
-    return ExitCode.SOME_TRIALS_FAILED if sweep.ledger.failed() else ExitCode.DONE

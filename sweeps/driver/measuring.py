@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweeps.errors import BadUsage
-from sweeps.plan.build import build_plan, list_measured
-from sweeps.plan.costs import CostKey
+from sweeps.plan.build import build_plan
+from sweeps.plan.costs import CostKey, list_measured
 from sweeps.plan.plan import Plan
-from trainer.config.config import ConfigError, Value
+from trainer.config import ConfigError, Value
 
 if TYPE_CHECKING:
     from sweeps.driver.preflight import Prepared
-    from sweeps.spec.models import Resources
-    from trainer.data.load import Dataset
+    from sweeps.spec import Resources
+    from trainer.data.dataset import Dataset
     from trainer.timing import Cost
 
 logger = logging.getLogger(__name__)

@@ -14,11 +14,13 @@ from sweeps.errors import BadUsage, Unreachable
 from sweeps.home import Home
 from sweeps.space.distributions import Constant
 from sweeps.space.parameters import Choices
-from sweeps.spec.models import SweepSpec
+from sweeps.spec import SweepSpec
+from sweeps.spec.arms import constant_of
 from sweeps.stopping.rules import RULES
 from tracking.store.connection import TrackingUnavailable, check_tracking
-from trainer.config.config import SETTINGS, ConfigError
-from trainer.data.load import Dataset, DataUnavailable, load_dataset, split_for_training
+from trainer.config import SETTINGS, ConfigError
+from trainer.data.dataset import Dataset, DataUnavailable, split_for_training
+from trainer.data.load import load_dataset
 
 MIN_FREE_BYTES = 200 * 2**20
 
@@ -128,9 +130,3 @@ def _values(spec: SweepSpec, name: str) -> list[Any]:
     """The values that a parameter can take, or the ends of its range."""
     parameter = spec.parameters.get(name, Constant(value=SETTINGS[name].default))
     return list(parameter.choices) if isinstance(parameter, Choices) else parameter.ends()
-
-
-def constant_of(spec: SweepSpec, name: str) -> Any:
-    """The value that a parameter has in all trials; its default where the file does not have it or varies it."""
-    parameter = spec.parameters.get(name)
-    return parameter.value if isinstance(parameter, Constant) else SETTINGS[name].default

@@ -11,13 +11,13 @@ from sweeps.errors import BadUsage
 from sweeps.space.arms import Arm, contains, list_branch
 from sweeps.space.distributions import Constant
 from tracking.names import STAGE_SEARCH, TrialState
-from trainer.config.config import ConfigError, Value, build_trial_config
+from trainer.config import ConfigError, Value, build_trial_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from sweeps.spec.models import SweepSpec
+    from sweeps.spec import SweepSpec
     from tracking.table import SweepTable
 
 _OF_ONE_TRIAL = ("seed", "data_dir")  # in which a trial of another sweep may differ

@@ -10,7 +10,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from sweeps.running.budgets import find_shortfall
 from sweeps.running.sweep import RunningSweep
-from sweeps.trials.ledger import TrialEntry, is_better
+from sweeps.trials.ledger import TrialEntry
+from sweeps.trials.objectives import is_better
 from tracking.names import STAGE_SEARCH
 from trainer.trainable import REPORTED_AT_END, parse_trial
 

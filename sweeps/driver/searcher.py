@@ -9,20 +9,20 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from sweeps.driver.callback import close_trial, open_trial
 from sweeps.driver.prior import Prior
 from sweeps.running.budgets import find_halt, is_plateau
-from sweeps.running.lifecycle import go_on
+from sweeps.running.lifecycle import close_trial, go_on, open_trial
 from sweeps.running.sweep import RunningSweep
 from sweeps.search.methods import METHODS
-from sweeps.search.sampling import Proposer, Search
+from sweeps.search.proposer import Proposer, Search
 from sweeps.space.arms import Arm, contains
 from sweeps.space.constraints import parse_constraint
 from sweeps.stopping.rules import RULES
-from sweeps.trials.confirm import build_confirm_trials, derive_seed, trial_seed
+from sweeps.trials.confirm import build_confirm_trials
 from sweeps.trials.ledger import TrialEntry
+from sweeps.trials.seeds import derive_seed, trial_seed
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
-from trainer.config.config import Value
+from trainer.config import Value
 from trainer.trainable import ERROR, REPORTED_AT_END, TrialRequest
 
 
@@ -257,7 +257,9 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 
     def _confirm_requests(self, arm: str) -> list[TrialRequest]:
         spec = self._sweep.spec
-        trials = build_confirm_trials(self._sweep.ledger.ranking(arm), spec.confirm, spec.seed)
+        trials = build_confirm_trials(
+            self._sweep.ledger.ranking(arm), top=spec.confirm.top, seeds=spec.confirm.seeds, sweep_seed=spec.seed
+        )
         return [
             TrialRequest(f"{slug(arm)}-confirm-{number:02d}", arm, STAGE_CONFIRM, number, True, trial.parameters)
             for number, trial in enumerate(trials)

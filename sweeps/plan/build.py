@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import random
 import statistics
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
-from sweeps.plan.costs import CostKey, build_cost_key
+from sweeps.plan.costs import CostKey, _tell_apart, build_cost_key, count_costs, draw_configurations
 from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range, add_ranges
 from sweeps.plan.simulation import KnownTrial, Simulated, simulate
-from sweeps.running.budgets import num_confirm_trials, num_search_trials
 from sweeps.search.methods import METHODS
-from sweeps.search.sampling import RandomProposer, Search
-from sweeps.space.arms import Arm, build_arms, build_grid, size
-from sweeps.space.constraints import parse_constraint
+from sweeps.space.arms import Arm
+from sweeps.spec.arms import build_arms, num_confirm_trials, num_search_trials
 from sweeps.stopping.rules import ArmRules
-from sweeps.trials.confirm import derive_seed
-from trainer.config.config import SETTINGS, Value
+from sweeps.trials.seeds import derive_seed
+from trainer.config import SETTINGS, Value
 
 if TYPE_CHECKING:
-    from sweeps.spec.models import SweepSpec
+    from sweeps.spec import SweepSpec
     from trainer.timing import Cost
 
-NUM_DRAWS = 64  # configurations of each arm whose costs stand for all
-MAX_COSTS = 8  # that are measured
 _NUM_ORDERS = 40
 _MAX_SIMULATED_EPOCHS = 300_000  # of all orders together
 _UNKNOWN_TRIALS = 50  # of each arm, where no count of trials ends the search
@@ -40,30 +34,6 @@ PROCESS_SECONDS = 5.0  # a trial's process starts and imports torch, once per sl
 TRIAL_SECONDS = 0.3  # between two trials in the same process
 EPOCH_BYTES = 15_000  # an epoch in MLflow's SQLite store and in the journal, measured
 SWEEP_BYTES = 12_000_000  # report, as a file and in MLflow, and the rest
-
-
-def draw_configurations(spec: SweepSpec, arm: Arm) -> list[dict[str, Value]]:
-    """Configurations that stand for those of an arm: all of a small grid, else random draws."""
-    constraints = tuple(map(parse_constraint, spec.constraints))
-    num_points = size(arm)
-    if spec.method == "grid" and num_points is not None and num_points <= NUM_DRAWS:
-        return list(build_grid(arm, constraints))
-    proposer = RandomProposer(Search(arm, derive_seed(spec.seed, "plan"), constraints=constraints))
-    draws = (proposer.propose(number) for number in range(NUM_DRAWS))
-    return [each for each in draws if each is not None]
-
-
-def count_costs(spec: SweepSpec) -> dict[CostKey, tuple[int, dict[str, Value]]]:
-    """Each cost that trials of a sweep may have: how often it was drawn and, to be measured, who has it; often first.
-
-    Of those that have it, the one with the lowest learning rate stands for it, as the least likely to diverge.
-    """
-    drawn = [each for arm in build_arms(spec) for each in draw_configurations(spec, arm)]
-    counts = Counter(build_cost_key(each) for each in drawn)
-    examples: dict[CostKey, dict[str, Value]] = {}
-    for each in sorted(drawn, key=lambda parameters: -_read_number(parameters.get("lr"))):
-        examples[build_cost_key(each)] = each
-    return {key: (count, examples[key]) for key, count in counts.most_common()}
 
 
 def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_bytes: int) -> Plan:
@@ -262,16 +232,6 @@ def _find_disk(arms: Sequence[ArmPlan], costs: Sequence[Cost]) -> Range:
     return add_ranges([logged, Range(low, (low + high) / 2, high)])
 
 
-def _tell_apart(key: CostKey, others: Mapping[CostKey, object]) -> dict[str, Value]:
-    """The settings of a cost in which the others differ; those that not all have follow from one that all have."""
-    others_by_name = [dict(other) for other in others]
-    return {
-        name: value
-        for name, value in key
-        if all(name in other for other in others_by_name) and any(other[name] != value for other in others_by_name)
-    }
-
-
 def _spread(values: Sequence[float], factors: Range) -> Range:
     ordered = sorted(values)
     tenth = round(0.1 * (len(ordered) - 1))
@@ -281,12 +241,3 @@ def _spread(values: Sequence[float], factors: Range) -> Range:
 
 def _cap(found: Range, most: float) -> Range:
     return Range(min(found.low, most), min(found.mid, most), min(found.high, most))
-
-
-def _read_number(value: Value) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
-
-
-def list_measured(spec: SweepSpec) -> dict[CostKey, dict[str, Value]]:
-    """The costs that are measured: the most frequent ones, with a configuration that has each."""
-    return {key: example for key, (_, example) in islice(count_costs(spec).items(), MAX_COSTS)}

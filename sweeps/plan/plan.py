@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainer.config.config import Value
+from trainer.config import Value
 
 if TYPE_CHECKING:
     from trainer.timing import Cost

@@ -2,29 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
 from sweeps.errors import SpecFault
+from sweeps.reader.model import M, validate
 from sweeps.reader.tree import Entry, Items, KeyPath, Node, Scalar, Section, describe
-from trainer.config.config import Setting, Value
+from trainer.config import Setting, Value
 from trainer.tables.settings import suggest
-
-M = TypeVar("M", bound=BaseModel)
-
-# Keys of other sweep files that mean something elsewhere, with what to do here.
-REFUSED: Mapping[str, Mapping[str, str]] = {
-    "": {
-        "program": "this project trains its own models: name one as parameters.model",
-        "command": "this project trains its own models: name one as parameters.model",
-        "entity": "name the MLflow server in MLFLOW_TRACKING_URI",
-    },
-    "parameter": {},
-}
 
 
 def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[SpecFault]) -> M | None:
@@ -38,7 +26,7 @@ def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[Spec
     if not isinstance(node, Section):
         faults.append(node.place.fault(path, f"found {describe(node)}; allowed: a mapping with some of {keys}"))
         return None
-    bad = refuse_unknown(node, tuple(model.model_fields), path, faults, REFUSED.get(path[-1], {}))
+    bad = refuse_unknown(node, tuple(model.model_fields), path, faults)
     data: dict[str, Any] = {}
     num_faults = len(faults)
     for key, inner in list_known(node, model.model_fields):
@@ -47,51 +35,12 @@ def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[Spec
     return made if len(faults) == num_faults and not bad else None
 
 
-def validate(
-    model: type[M], data: dict[str, Any], node: Section, path: KeyPath, bad: set[str], faults: list[SpecFault]
-) -> M | None:
-    """The model of the data, or None and faults; a key at fault is taken out and the rest is looked at again.
-
-    Args:
-        model: What to make.
-        data: Loses the keys at fault.
-        node: Where the data was written.
-        path: Key path of the node.
-        bad: Keys that are at fault already, about which nothing more is said; gains those found here.
-        faults: Gains what is wrong.
-    """
-    while True:
-        try:
-            return model.model_validate(data)
-        except ValidationError as error:
-            found = False
-            for detail in error.errors(include_url=False):
-                location = tuple(str(part) for part in detail["loc"][:1])
-                keys = tuple(key for key in detail.get("ctx", {}).get("keys", location) if key) or location
-                if bad.intersection(keys):
-                    continue
-                found = True
-                bad.add(keys[0])
-                data.pop(keys[0], None)
-                written = node.entries.get(keys[0])
-                place = written.node.place if written else node.place
-                faults.append(place.fault((*path, keys[0]), _translate(detail)))
-            if not found:
-                return None
-
-
-def _translate(detail: ErrorDetails) -> str:
-    """Pydantic's finding in our words; what a `Setting` can check never comes here."""
-    match detail["type"]:
-        case "missing":
-            return "missing; give it"
-        case "string_too_long":
-            return f"found {len(detail['input'])} characters; allowed: at most {detail['ctx']['max_length']}"
-    return detail["msg"]
-
-
 def refuse_unknown(
-    node: Section, allowed: tuple[str, ...], path: KeyPath, faults: list[SpecFault], refused: Mapping[str, str]
+    node: Section,
+    allowed: tuple[str, ...],
+    path: KeyPath,
+    faults: list[SpecFault],
+    refused: Mapping[str, str] | None = None,
 ) -> set[str]:
     """Adds a fault for every key that is not allowed; returns the allowed keys that were probably meant."""
     meant: set[str] = set()
@@ -99,9 +48,8 @@ def refuse_unknown(
         if key in allowed:
             continue
         hint = suggest(key, [each for each in allowed if each not in node.entries]) or suggest(key, allowed)
-        if key in refused:
-            remedy = f"; {refused[key]}" if refused[key] else "; remove it"
-            faults.append(entry.key_place.fault((*path, key), f"not supported{remedy}"))
+        if refused is not None and key in refused:
+            faults.append(entry.key_place.fault((*path, key), f"not supported; {refused[key]}"))
             continue
         if hint:
             meant.add(hint.split("'")[1])

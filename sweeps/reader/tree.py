@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sweeps.errors import SpecFault
-from trainer.config.config import Value
+from trainer.config import Value
 
 KeyPath: TypeAlias = tuple[str, ...]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeps.driver.cluster import describe_versions, list_packages
+from sweeps.environment import describe_versions, list_packages
 from sweeps.errors import BadUsage, ExitCode, Unreachable
 from sweeps.home import JOB_VARIABLE
 

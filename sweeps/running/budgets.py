@@ -4,30 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sweeps.space.arms import Arm, build_grid, size, trials_per_arm
-from sweeps.space.constraints import parse_constraint
-
 if TYPE_CHECKING:
-    from sweeps.spec.models import SweepSpec
+    from sweeps.spec import SweepSpec
     from sweeps.trials.ledger import Ledger
-
-
-def num_search_trials(spec: SweepSpec, arms: tuple[Arm, ...]) -> dict[str, int | None]:
-    """How many search trials each arm gets at most; None where only time ends the search. A grid ends with itself."""
-    limit = trials_per_arm(spec)
-    sizes = {arm.name: _count_grid(spec, arm) if spec.method == "grid" else None for arm in arms}
-    return {arm: min(filter(None, (limit, size)), default=None) for arm, size in sizes.items()}
-
-
-def _count_grid(spec: SweepSpec, arm: Arm) -> int | None:
-    if not spec.constraints:
-        return size(arm)
-    return len(build_grid(arm, tuple(map(parse_constraint, spec.constraints))))
-
-
-def num_confirm_trials(spec: SweepSpec) -> int:
-    """How many retrainings each arm gets at most."""
-    return spec.confirm.top * spec.confirm.seeds
 
 
 _MIN_TRIALS = 10  # before a share of failures is one

@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from sweeps.space.arms import build_arms
 from sweeps.space.constraints import fulfils, parse_constraint
 from sweeps.space.distributions import Distribution
 from sweeps.space.parameters import Choices, Parameter
+from sweeps.spec.arms import build_arms
 from sweeps.stopping.pbt import Pbt, mutate
-from sweeps.trials.confirm import derive_seed
+from sweeps.trials.seeds import derive_seed
 from tracking.names import STAGE_SEARCH, TRIAL_LINEAGE
-from trainer.config.config import ConfigError, Value, build_trial_config
+from trainer.config import ConfigError, Value, build_trial_config
 
 if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
     from sweeps.trials.ledger import TrialEntry
+
+
+from sweeps.running.sweep import RunningSweep
+from sweeps.trials.ledger import TrialEntry
+from tracking.names import (
+    TrialState,
+)
+from tracking.recording.events import TrialRecord
 
 
 def go_on(sweep: RunningSweep, entry: TrialEntry) -> None:
@@ -75,3 +83,35 @@ def _list_chosen(space: Mapping[str, Parameter], values: Mapping[str, Value]) ->
             yield from _list_chosen(parameter.choices.get(str(values.get(name)), {}), values)
         else:
             yield name, parameter
+
+
+def open_trial(sweep: RunningSweep, entry: TrialEntry) -> None:
+    """Opens a trial's run under this driver, once."""
+    if not entry.started:
+        entry.started = True
+        sweep.recorder.start_trial(
+            TrialRecord(
+                entry.trial_id,
+                entry.number,
+                entry.arm,
+                entry.stage,
+                entry.seed,
+                entry.first_parameters or entry.parameters,
+            )
+        )
+        sweep.notify(entry, "started")
+
+
+def close_trial(sweep: RunningSweep, entry: TrialEntry) -> None:
+    """Records a trial's end."""
+    assert entry.state is not None
+    sweep.recorder.end_trial(entry.trial_id, entry.state, entry.stop_reason, entry.summary, entry.marks)
+    sweep.notify(entry, "ended")
+
+
+def close_unfinished(sweep: RunningSweep, reason: str) -> None:
+    """Closes what still ran when the sweep ended: Tune ends such trials without telling anyone."""
+    for entry in sweep.ledger.running():
+        sweep.ledger.end(entry.trial_id, TrialState.STOPPED, reason)
+        if entry.started:
+            close_trial(sweep, entry)

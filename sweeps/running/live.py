@@ -20,8 +20,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.running.budgets import num_confirm_trials
 from sweeps.running.sweep import Listener, RunningSweep
+from sweeps.spec.arms import num_confirm_trials
 from sweeps.stopping.rules import RULES
 from sweeps.trials.ledger import TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState

@@ -18,7 +18,7 @@ from tracking.names import STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, Tria
 
 if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
-    from tracking.recording.journal import Event
+    from tracking.recording.events import Event
 
 
 def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:

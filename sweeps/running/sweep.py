@@ -11,7 +11,7 @@ from sweeps.running.budgets import find_search_end
 
 if TYPE_CHECKING:
     from sweeps.home import SweepFolder
-    from sweeps.spec.models import SweepSpec
+    from sweeps.spec import SweepSpec
     from sweeps.stopping.rules import ArmRules
     from sweeps.trials.ledger import Ledger, TrialEntry
     from tracking.recording.recorder import Recorder

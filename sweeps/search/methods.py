@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeps.search.sampling import GridProposer, Proposer, RandomProposer, Search, SobolProposer
+from sweeps.search.proposer import Proposer, Search
+from sweeps.search.sampling import GridProposer, RandomProposer, SobolProposer
 from sweeps.search.study import StudyProposer
 
 if TYPE_CHECKING:

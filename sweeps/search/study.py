@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sweeps.search.sampling import MAX_DRAWS, Proposer, Search
+from sweeps.search.proposer import MAX_DRAWS, Proposer, Search
 from sweeps.space.arms import sample, to_suggestions
 from sweeps.space.constraints import fulfils
-from sweeps.trials.confirm import derive_seed
-from sweeps.trials.ledger import is_better
+from sweeps.trials.objectives import is_better
+from sweeps.trials.seeds import derive_seed
 from tracking.names import TrialState
-from trainer.config.config import Value
+from trainer.config import Value
 
 if TYPE_CHECKING:
     import optuna

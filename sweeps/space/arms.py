@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 from sweeps.space.constraints import Constraint, fulfils
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter
-from trainer.config.config import Value
+from trainer.config import Value
 
 if TYPE_CHECKING:
     import numpy as np
     from optuna.trial import BaseTrial
-
-    from sweeps.spec.models import SweepSpec
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,6 @@ class Arm:
 
     name: str
     parameters: Mapping[str, Parameter]
-
-
-def build_arms(spec: SweepSpec) -> tuple[Arm, ...]:
-    """The arms of a sweep, in the order of the file; one arm named "all" without `compare`."""
-    return split_arms(spec.parameters, spec.compare) if spec.compare else (Arm("all", spec.parameters),)
 
 
 def split_arms(parameters: Mapping[str, Parameter], compare: tuple[str, ...]) -> tuple[Arm, ...]:
@@ -264,10 +257,3 @@ def _count_one(parameter: Parameter) -> int | None:
         return parameter.count
     counts = [count_configurations(settings) for settings in parameter.choices.values()]
     return None if None in counts else sum(count for count in counts if count is not None)
-
-
-def trials_per_arm(spec: SweepSpec) -> int | None:
-    """Trials that the budget allows each arm; None when the budget does not count trials."""
-    if spec.budget.trials_per_arm is not None:
-        return spec.budget.trials_per_arm
-    return None if spec.num_trials is None else spec.num_trials // len(build_arms(spec))

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
-from trainer.config.config import Value
+from sweeps.reader.model import Frozen, fault_at
+from trainer.config import Value
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
@@ -22,24 +22,6 @@ if TYPE_CHECKING:
 LARGEST_INT = 2**53  # above it a float no longer holds every whole number, and searchers compute in floats
 LARGEST_EXPONENT = 700.0  # of e, in a float
 QUANTILES = 2**30  # steps in which Optuna counts the quantiles of what it has no distribution for
-
-
-class Frozen(BaseModel):
-    """Base of all models of the sweep file: immutable, no unknown keys, no conversion between types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-def fault_at(key: str, message: str, *compared: str) -> PydanticCustomError:
-    """A fault of one key of a model.
-
-    Args:
-        key: Whose line the fault is reported at.
-        message: What was found, what is allowed, what to do.
-        compared: Other keys that the fault is about; where one of them is at fault itself, this fault is not reported.
-    """
-    # pydantic fills in the template, so braces in the message must not be part of it
-    return PydanticCustomError("sweep_fault", "{message}", {"message": message, "keys": (key, *compared)})
 
 
 class Distribution(Frozen):
@@ -222,119 +204,6 @@ class Categorical(Distribution):
     def to_suggestion(self, value: Value) -> Value:
         """The value itself."""
         return value
-
-
-class Range(Distribution):
-    """Base of the distributions between two ends."""
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Any:
-        low, high = self.min, self.max  # type: ignore[attr-defined]
-        if low > high:
-            raise fault_at("min", f"{low!r} is above max, which is {high!r}; swap the two", "max")
-        if low == high:
-            single = self.at(0.0)
-            message = f"equals max, {high!r}, so there is nothing to search; write `value: {single!r}`"
-            raise fault_at("min", message, "max")
-        return self
-
-    def to_suggestion(self, value: Value) -> Value:
-        """The value itself, which Optuna draws from the range."""
-        return value
-
-
-class Uniform(Range):
-    """A real number, evenly spread from min to max."""
-
-    distribution: Literal["uniform"] = "uniform"
-    min: float
-    max: float
-
-    @model_validator(mode="after")
-    def _check_width(self) -> Uniform:
-        if not math.isfinite(self.max - self.min):
-            raise fault_at("max", "the range is too wide to compute in", "min")
-        return self
-
-    def at(self, coordinate: float) -> float:
-        """Linear between the ends."""
-        return min(max(self.min + coordinate * (self.max - self.min), self.min), self.max)
-
-    def suggest(self, trial: BaseTrial, name: str) -> float:
-        """Any number of the range."""
-        return float(trial.suggest_float(name, self.min, self.max))
-
-
-class IntUniform(Range):
-    """A whole number from min to max, both included, all equally likely."""
-
-    kind: ClassVar[str] = "int"
-    distribution: Literal["int_uniform"] = "int_uniform"
-    min: int = Field(ge=-LARGEST_INT, le=LARGEST_INT)
-    max: int = Field(ge=-LARGEST_INT, le=LARGEST_INT)
-
-    @property
-    def count(self) -> int:
-        """The whole numbers of the range."""
-        return self.max - self.min + 1
-
-    @property
-    def gives_whole_numbers(self) -> bool:
-        """Always."""
-        return True
-
-    def at(self, coordinate: float) -> int:
-        """The number whose share of the way from 0 to 1 holds the coordinate."""
-        return self.min + _index(self.count, coordinate)
-
-    def list_values(self) -> Iterator[Value]:
-        """Yields the numbers upwards."""
-        yield from range(self.min, self.max + 1)
-
-    def suggest(self, trial: BaseTrial, name: str) -> int:
-        """One of the numbers."""
-        return int(trial.suggest_int(name, self.min, self.max))
-
-
-class LogUniformValues(Range):
-    """A real number whose logarithm is evenly spread; min and max are the values themselves."""
-
-    distribution: Literal["log_uniform_values"] = "log_uniform_values"
-    min: float = Field(gt=0)
-    max: float = Field(gt=0)
-
-    def at(self, coordinate: float) -> float:
-        """Linear in the logarithm."""
-        # this form is exact at both ends
-        value: float = self.min ** (1 - coordinate) * self.max**coordinate
-        return min(max(value, self.min), self.max)
-
-    def suggest(self, trial: BaseTrial, name: str) -> float:
-        """Any number of the range, on the logarithmic scale."""
-        return float(trial.suggest_float(name, self.min, self.max, log=True))
-
-
-class InvLogUniformValues(LogUniformValues):
-    """A real number the logarithm of whose inverse is evenly spread, which is log_uniform_values by another name."""
-
-    distribution: Literal["inv_log_uniform_values"] = "inv_log_uniform_values"  # type: ignore[assignment]
-
-
-class LogUniform(Range):
-    """A real number whose natural logarithm is evenly spread; min and max are exponents of e."""
-
-    distribution: Literal["log_uniform"] = "log_uniform"
-    min: float = Field(ge=-LARGEST_EXPONENT, le=LARGEST_EXPONENT)
-    max: float = Field(ge=-LARGEST_EXPONENT, le=LARGEST_EXPONENT)
-
-    def at(self, coordinate: float) -> float:
-        """Linear in the exponent."""
-        exponent = self.min + coordinate * (self.max - self.min)
-        return math.exp(min(max(exponent, self.min), self.max))
-
-    def suggest(self, trial: BaseTrial, name: str) -> float:
-        """Any number of the range, on the logarithmic scale."""
-        return float(trial.suggest_float(name, math.exp(self.min), math.exp(self.max), log=True))
 
 
 def _index(count: int, coordinate: float) -> int:

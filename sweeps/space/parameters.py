@@ -7,16 +7,16 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from sweeps.space.bells import Beta, LogNormal, Normal
-from sweeps.space.distributions import (
-    Categorical,
-    Constant,
-    Distribution,
-    Frozen,
+from sweeps.reader.model import Frozen
+from sweeps.space.distributions import Categorical, Constant, Distribution
+from sweeps.space.numeric import (
+    Beta,
     IntUniform,
     InvLogUniformValues,
+    LogNormal,
     LogUniform,
     LogUniformValues,
+    Normal,
     Uniform,
 )
 from sweeps.space.quantized import QBeta, QLogNormal, QLogUniform, QLogUniformValues, QNormal, QUniform

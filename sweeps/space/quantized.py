@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from sweeps.space.bells import Beta, LogNormal, Normal
-from sweeps.space.distributions import LARGEST_INT, ByQuantile, LogUniform, LogUniformValues, Range, fault_at
-from trainer.config.config import Value
+from sweeps.reader.model import fault_at
+from sweeps.space.distributions import LARGEST_INT, ByQuantile
+from sweeps.space.numeric import Beta, LogNormal, LogUniform, LogUniformValues, Normal, Range
+from trainer.config import Value
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

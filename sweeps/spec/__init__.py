@@ -2,3 +2,19 @@
 
 Imports `search`, `stopping` and what lies below them. A new section is a model in `models.py`.
 """
+
+from sweeps.spec.file import dump_spec, load_spec
+from sweeps.spec.models import Budget, Confirm, Floor, Metric, Resources, SweepSpec
+from sweeps.spec.schema import build_json_schema
+
+__all__ = [
+    "Budget",
+    "Confirm",
+    "Floor",
+    "Metric",
+    "Resources",
+    "SweepSpec",
+    "build_json_schema",
+    "dump_spec",
+    "load_spec",
+]

@@ -9,7 +9,7 @@ from sweeps.errors import SpecFault
 from sweeps.reader.tree import KeyPath, Section, key_place, list_place
 from sweeps.space.constraints import Constraint, ConstraintError, fulfils
 from sweeps.space.parameters import Choices, Parameter
-from trainer.config.config import ConfigError, Value, build_trial_config
+from trainer.config import ConfigError, Value, build_trial_config
 
 MAX_SAMPLES = 600  # configurations tried per file; one takes about 30 microseconds
 

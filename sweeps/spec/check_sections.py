@@ -14,7 +14,7 @@ from sweeps.space.parameters import Choices, Parameter
 from sweeps.stopping.median import Median
 from sweeps.stopping.pbt import Pbt
 from sweeps.trials.objectives import Objective
-from trainer.config.config import SETTINGS, Value, known_names
+from trainer.config import SETTINGS, Value, known_names
 
 MAX_GRID_TRIALS = 100_000
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")

@@ -7,11 +7,12 @@ from sweeps.errors import SpecFault
 from sweeps.reader.sections import check_scalar
 from sweeps.reader.tree import Items, KeyPath, Place, Scalar, Section, find_entry, key_place, value_place
 from sweeps.space.constraints import parse_constraint
-from sweeps.space.distributions import Categorical, Constant, IntUniform
+from sweeps.space.distributions import Categorical, Constant
+from sweeps.space.numeric import IntUniform
 from sweeps.space.parameters import Choices, Parameter
 from sweeps.space.quantized import Quantized, QUniform
 from sweeps.spec.check_configurations import Leaf, check_configurations
-from trainer.config.config import DEFAULT_ROWS, TABLES, Setting, Value, find_row, find_setting, known_names, rows_with
+from trainer.config import DEFAULT_ROWS, TABLES, Setting, Value, find_row, find_setting, known_names, rows_with
 
 # What the same thing is called elsewhere, where the spelling gives no hint.
 SYNONYMS: Mapping[str, str] = {

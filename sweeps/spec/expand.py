@@ -1,4 +1,10 @@
-"""`space: default` inside a choice: the search space that the trainer's table has for that optimizer."""
+"""Rewrites the tree of a sweep file before it is parsed: W&B's nested parameters, and `space: default`.
+
+A nested group of parameters is lifted to where the group stands. `space: default` inside a choice becomes the search
+space that the trainer's table has for that optimizer.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -6,10 +12,11 @@ from typing import Any
 
 from sweeps.errors import SpecFault
 from sweeps.reader.tree import Entry, Items, KeyPath, Node, Place, Scalar, Section, describe
-from trainer.config.config import find_row
+from trainer.config import find_row
 from trainer.tables.default_spaces import DEFAULT_SPACES
 
-KEY = "space"
+_SPACE = "space"
+_PARAMETERS = "parameters"
 TABLE = "optimizer"
 
 
@@ -36,14 +43,14 @@ def _replace(node: Section, path: KeyPath, change: Callable[[Section], Section])
 def _expand_choices(choices: Section, path: KeyPath, faults: list[SpecFault]) -> Section:
     entries = dict(choices.entries)
     for name, entry in choices.entries.items():
-        if isinstance(entry.node, Section) and KEY in entry.node.entries:
-            entries[name] = replace(entry, node=_expand(name, entry.node, (*path, name, KEY), faults))
+        if isinstance(entry.node, Section) and _SPACE in entry.node.entries:
+            entries[name] = replace(entry, node=_expand(name, entry.node, (*path, name, _SPACE), faults))
     return replace(choices, entries=entries)
 
 
 def _expand(name: str, settings: Section, path: KeyPath, faults: list[SpecFault]) -> Section:
-    given = {key: entry for key, entry in settings.entries.items() if key != KEY}
-    node, place = settings.entries[KEY].node, settings.entries[KEY].key_place
+    given = {key: entry for key, entry in settings.entries.items() if key != _SPACE}
+    node, place = settings.entries[_SPACE].node, settings.entries[_SPACE].key_place
     row = find_row(TABLE, name)
     if not isinstance(node, Scalar) or node.value != "default":
         faults.append(node.place.fault(path, f"found {describe(node)}; allowed: default"))
@@ -67,3 +74,45 @@ def _to_node(value: Any, place: Place) -> Node:
     if isinstance(value, list):
         return Items(place, tuple(_to_node(each, place) for each in value))
     return Scalar(place, value)
+
+
+def lift_groups(tree: Section, faults: list[SpecFault]) -> Section:
+    """The tree with the parameters of every group beside those around it, whatever the group is called.
+
+    Our parameters have flat names, so that a group says nothing but what belongs together.
+    """
+    entry = tree.entries.get(_PARAMETERS)
+    if entry is None or not isinstance(entry.node, Section):
+        return tree
+    lifted = _lift(entry.node, (_PARAMETERS,), faults)
+    return replace(tree, entries={**tree.entries, _PARAMETERS: replace(entry, node=lifted)})
+
+
+def _lift(section: Section, path: KeyPath, faults: list[SpecFault]) -> Section:
+    entries: dict[str, Entry] = {}
+    for name, entry in section.entries.items():
+        here = (*path, name)
+        for inner_name, inner in _members(name, entry, here, faults).items():
+            first = entries.setdefault(inner_name, inner)
+            if first is not inner:
+                where = f" in line {first.key_place.line}" if first.key_place.line is not None else ""
+                message = f"{inner_name} is given already{where}; keep one of the two"
+                faults.append(inner.key_place.fault(here, message))
+    return replace(section, entries=entries)
+
+
+def _members(name: str, entry: Entry, path: KeyPath, faults: list[SpecFault]) -> Mapping[str, Entry]:
+    """What a parameter contributes: itself, or the members of the group that it is."""
+    node = entry.node
+    if not isinstance(node, Section) or _PARAMETERS not in node.entries:
+        return {name: entry}
+    for key, other in node.entries.items():
+        if key != _PARAMETERS:
+            message = "stands beside `parameters:`, which makes a group; a group has nothing else; remove it"
+            faults.append(other.key_place.fault((*path, key), message))
+    group = node.entries[_PARAMETERS].node
+    if not isinstance(group, Section):
+        place = node.entries[_PARAMETERS].key_place
+        faults.append(place.fault((*path, _PARAMETERS), "allowed: a mapping of parameters, for example `lr: 0.001`"))
+        return {}
+    return _lift(group, (*path, _PARAMETERS), faults).entries

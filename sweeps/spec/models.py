@@ -1,44 +1,18 @@
-"""The sweep file as frozen models; `load_spec` is the only reader of YAML."""
+"""The sweep file as frozen models."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sweeps.errors import SpecError, SpecFault
-from sweeps.space.distributions import Categorical, Constant, Frozen, IntUniform, LogUniformValues, Uniform, fault_at
-from sweeps.space.parameters import Choices, Parameter
-from sweeps.space.quantized import QUniform
-from sweeps.stopping.asha import Asha
+from sweeps.reader.model import Frozen, fault_at
+from sweeps.space.parameters import Parameter
 from sweeps.stopping.rules import EarlyTerminate
 from sweeps.trials.objectives import GOALS, Goal, Objective
-from trainer.config.config import Value
-
-__all__ = [
-    "Asha",
-    "Budget",
-    "Categorical",
-    "Choices",
-    "Confirm",
-    "Constant",
-    "Floor",
-    "IntUniform",
-    "LogUniformValues",
-    "Metric",
-    "Parameter",
-    "QUniform",
-    "Resources",
-    "SweepSpec",
-    "Uniform",
-    "Value",
-    "build_json_schema",
-    "dump_spec",
-    "load_spec",
-]
+from trainer.config import Value
 
 
 class Metric(Frozen):
@@ -224,72 +198,3 @@ class SweepSpec(Frozen):
     def num_trials(self) -> int | None:
         """Trials of the whole sweep, whether written as budget.trials or run_cap; None when not limited so."""
         return self.budget.trials if self.run_cap is None else self.run_cap
-
-
-def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
-    """The sweep that a file and overrides describe.
-
-    Args:
-        path: A YAML 1.2 file; "-" reads standard input.
-        overrides: Each `key.path=value`, the value in YAML 1.2, laid over the file in order.
-
-    Raises:
-        SpecError: With every fault of the file and of the overrides.
-    """
-    from sweeps.reader.file import read_tree
-    from sweeps.spec.check_sections import check_sections
-    from sweeps.spec.check_space import check_space
-    from sweeps.spec.expand import expand_default_spaces
-    from sweeps.spec.groups import lift_groups
-    from sweeps.spec.parse_tree import parse_tree
-
-    faults: list[SpecFault] = []
-    tree = expand_default_spaces(lift_groups(read_tree(path, overrides, faults), faults), faults)
-    draft = parse_tree(tree, SweepSpec, faults)
-    check_sections(draft, tree, faults)
-    check_space(draft.get("parameters", {}), draft.get("constraints", ()), tree, faults)
-    if faults:
-        raise SpecError(faults)
-    if "name" not in tree.entries and str(path) != "-":
-        stem = "".join(letter if letter.isprintable() else "-" for letter in Path(path).stem).strip()
-        draft["name"] = stem[:100] or "sweep"
-    return SweepSpec.model_validate(draft)
-
-
-_LISTS = ("compare", "constraints", "prior", "points", "metrics")  # left out where they are empty
-
-
-def dump_spec(spec: SweepSpec) -> str:
-    """The text of a sweep file that loads as the same spec, with every default written out."""
-    from sweeps.reader.text import write_text
-
-    data = spec.model_dump(exclude={"parameters", *_LISTS}, exclude_none=True)
-    lists = {key: list(getattr(spec, key)) for key in _LISTS}
-    lists["metrics"] = [metric.model_dump(exclude_none=True) for metric in spec.metrics]
-    if spec.metrics:
-        del data["metric"]
-    data |= {key: items[0] if len(items) == 1 and key == "compare" else items for key, items in lists.items() if items}
-    return write_text({**data, "parameters": _dump_parameters(spec.parameters)})
-
-
-def _dump_parameters(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
-    return {name: _dump_parameter(parameter) for name, parameter in parameters.items()}
-
-
-def _dump_parameter(parameter: Parameter) -> Any:
-    """What stands after the parameter's name in the file."""
-    match parameter:
-        case Constant(value=value):
-            return value
-        case Categorical(values=values, probabilities=probabilities):
-            return {"values": list(values), **({"probabilities": list(probabilities)} if probabilities else {})}
-        case Choices(choices=choices):
-            return {"choices": {name: _dump_parameters(settings) for name, settings in choices.items()}}
-    return parameter.model_dump()
-
-
-def build_json_schema() -> dict[str, Any]:
-    """The JSON Schema of the sweep file, for editors."""
-    from sweeps.spec.schema import build_schema
-
-    return build_schema(SweepSpec)

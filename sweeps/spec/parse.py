@@ -1,15 +1,38 @@
 """From what the file says of parameters to their models, with a fault for everything that does not fit."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 from sweeps.errors import SpecFault
-from sweeps.reader.sections import REFUSED, build_setting, check_scalar, is_null, refuse_unknown, take_value, validate
+from sweeps.reader.model import validate
+from sweeps.reader.sections import (
+    build_setting,
+    check_scalar,
+    choose_model,
+    find_models,
+    is_list,
+    is_null,
+    is_optional,
+    list_known,
+    parse_section,
+    refuse_unknown,
+    take_mappings,
+    take_scalar,
+    take_sections,
+    take_strings,
+    take_value,
+)
 from sweeps.reader.tree import Entry, Items, KeyPath, Place, Scalar, Section, describe
-from sweeps.space.distributions import Categorical, Constant, Distribution, IntUniform, Uniform
+from sweeps.space.distributions import Categorical, Constant, Distribution
+from sweeps.space.numeric import IntUniform, Uniform
 from sweeps.space.parameters import DISTRIBUTIONS, Choices, Parameter
-from trainer.config.config import TABLES, Setting, Value, find_row
+from sweeps.trials.objectives import Objective
+from trainer.config import TABLES, Setting, Value, find_row
 
 AnyParameter = Distribution | Choices
 
@@ -89,7 +112,7 @@ def _refuse_parameter_keys(node: Section, path: KeyPath, faults: list[SpecFault]
     if path[-1] in TABLES and node.entries and all(find_row(path[-1], key) for key in node.entries):
         faults.append(node.place.fault(path, "found choices without the key `choices:` above them; add it"))
         return {"choices"}
-    meant = refuse_unknown(node, PARAMETER_KEYS, path, faults, REFUSED["parameter"])
+    meant = refuse_unknown(node, PARAMETER_KEYS, path, faults)
     if not node.entries:
         faults.append(node.place.fault(path, "says nothing; give value, values, min and max, or choices"))
     return meant
@@ -229,3 +252,59 @@ def _refuse_second_names(places: Mapping[Any, Place], path: KeyPath, faults: lis
         row = find_row(table, name) if table in TABLES and isinstance(name, str) else None
         if row and first.setdefault(row.name, name) != name:
             faults.append(place.fault(path, f"{name} is the same {table} as {first[row.name]}; keep one of the two"))
+
+
+# Keys of other sweep files that mean something elsewhere, with what to do here.
+REFUSED_KEYS: Mapping[str, str] = {
+    "program": "this project trains its own models: name one as parameters.model",
+    "command": "this project trains its own models: name one as parameters.model",
+    "entity": "name the MLflow server in MLFLOW_TRACKING_URI",
+}
+
+
+def parse_tree(tree: Section, model: type[BaseModel], faults: list[SpecFault]) -> dict[str, Any]:
+    """The value of every key that is without fault, defaults included; `parameters` holds those that are.
+
+    Args:
+        tree: The whole file.
+        model: SweepSpec.
+        faults: Gains what is wrong.
+    """
+    fields = model.model_fields
+    data: dict[str, Any] = {}
+    bad = refuse_unknown(tree, tuple(fields), (), faults, REFUSED_KEYS)
+    parameters = {}
+    if "parameters" in tree.entries:
+        parameters = parse_parameters(tree.entries["parameters"], ("parameters",), faults)
+    elif "parameters" not in bad:
+        faults.append(tree.place.fault(("parameters",), "missing; say here what each trial is trained with"))
+    for key, entry in list_known(tree, fields):
+        models = find_models(fields[key])
+        if key == "parameters":
+            continue
+        if key == "metrics":
+            take_sections(entry, Objective, (key,), data, bad, faults)
+            continue
+        if key == "points":
+            take_mappings(entry, (key,), data, bad, faults)
+            continue
+        if is_list(fields[key]):
+            take_strings(entry, (key,), data, bad, faults)
+            continue
+        if not models or (is_null(entry.node) and is_optional(fields[key])):
+            take_scalar(entry, fields[key], (key,), data, bad, faults)
+            continue
+        section_model = choose_model(entry, models, (key,), faults)
+        section = None if section_model is None else parse_section(entry, section_model, (key,), faults)
+        if section is None:
+            bad.add(key)
+        else:
+            data[key] = section
+    first = data["metrics"][0].name if data.get("metrics") else ""
+    if first.startswith("val_") and "metric" not in tree.entries:
+        (metric,) = find_models(fields["metric"])
+        data["metric"] = metric.model_validate({"name": first})
+    # a stand-in for the parameters, so that faults of the rest do not wait until theirs are mended
+    validate(model, data | {"parameters": {"epochs": Constant(value=1)}}, tree, (), bad, faults)
+    defaults = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
+    return {key: data.get(key, defaults[key]) for key in defaults if key not in bad} | {"parameters": parameters}

@@ -1,15 +1,19 @@
 """The JSON Schema of the sweep file, generated from the models and from the trainer's tables."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
 
-from sweeps.space.distributions import Categorical, Constant, IntUniform, Uniform
+from sweeps.space.distributions import Categorical, Constant
+from sweeps.space.numeric import IntUniform, Uniform
 from sweeps.space.parameters import DISTRIBUTIONS
 from sweeps.space.quantized import Quantized
+from sweeps.spec.models import SweepSpec
 from sweeps.stopping.rules import RULES
-from trainer.config.config import SETTINGS, TABLES, Setting
+from trainer.config import SETTINGS, TABLES, Setting
 
 RANGES: tuple[type[BaseModel], ...] = tuple(
     model for model in DISTRIBUTIONS.values() if model not in (Constant, Categorical)
@@ -161,3 +165,8 @@ def _build_object(
 ) -> dict[str, Any]:
     schema = {"type": "object", "additionalProperties": False, "required": list(required), "properties": properties}
     return {"description": description.splitlines()[0], **schema} if description else schema
+
+
+def build_json_schema() -> dict[str, Any]:
+    """The JSON Schema of the sweep file, for editors."""
+    return build_schema(SweepSpec)

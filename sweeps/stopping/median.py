@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from sweeps.space.distributions import Frozen
+from sweeps.reader.model import Frozen
 from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
 
 

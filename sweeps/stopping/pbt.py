@@ -10,10 +10,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from sweeps.space.distributions import Categorical, Distribution, Frozen
+from sweeps.reader.model import Frozen
+from sweeps.space.distributions import Categorical, Distribution
 from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
-from sweeps.trials.confirm import derive_seed
-from trainer.config.config import TABLES, Value
+from sweeps.trials.seeds import derive_seed
+from trainer.config import TABLES, Value
 
 _MAX_DRAWS = 100  # of which one has to fulfil the constraints
 

@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweeps.stopping.asha import Asha, AshaPromotion, Brackets, Hyperband, PromotionRungs, Rungs
+from sweeps.stopping.asha import Asha, Rungs
+from sweeps.stopping.hyperband import Brackets, Hyperband
 from sweeps.stopping.median import Median, MedianRule
 from sweeps.stopping.pbt import Pbt, PbtRule
+from sweeps.stopping.promotion import AshaPromotion, PromotionRungs
 from sweeps.stopping.rule import NoRule, Rule
-from sweeps.trials.confirm import derive_seed
+from sweeps.trials.seeds import derive_seed
 
 if TYPE_CHECKING:
-    from sweeps.space.distributions import Frozen
+    from sweeps.reader.model import Frozen
 
 EarlyTerminate = Asha | AshaPromotion | Hyperband | Median | Pbt
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from trainer.config.config import Value
+from sweeps.trials.seeds import derive_seed
+from trainer.config import Value
 
 if TYPE_CHECKING:
-    from sweeps.spec.models import Confirm
     from sweeps.trials.ledger import TrialEntry
 
 
@@ -24,23 +23,15 @@ class ConfirmTrial:
     parameters: Mapping[str, Value]
 
 
-def derive_seed(sweep_seed: int, *purpose: str | int) -> int:
-    """A seed in 0..2**31-1 for one purpose within a sweep: independent of the order in which seeds are asked for."""
-    text = "/".join(str(part) for part in (sweep_seed, *purpose))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-
-
-def trial_seed(sweep_seed: int, number: int) -> int:
-    """The seed of an arm's search trial `number`: the same for every arm, so that arms meet the same luck."""
-    return derive_seed(sweep_seed, "search", number)
-
-
-def build_confirm_trials(ranking: Sequence[TrialEntry], confirm: Confirm, sweep_seed: int) -> tuple[ConfirmTrial, ...]:
+def build_confirm_trials(
+    ranking: Sequence[TrialEntry], *, top: int, seeds: int, sweep_seed: int
+) -> tuple[ConfirmTrial, ...]:
     """Retrainings of the best `top` configurations with `seeds` fresh seeds, which are the same for all arms (paired).
 
     Args:
         ranking: An arm's search trials, best first (`Ledger.ranking`); two with the same parameters count once.
-        confirm: How many configurations and seeds.
+        top: How many configurations.
+        seeds: How often each of them is trained again.
         sweep_seed: The seed of the sweep file.
     """
     distinct: list[dict[str, Value]] = []
@@ -50,7 +41,7 @@ def build_confirm_trials(ranking: Sequence[TrialEntry], confirm: Confirm, sweep_
             distinct.append(parameters)
     return tuple(
         ConfirmTrial(rank, repeat, seed, {**parameters, "seed": seed})
-        for rank, parameters in enumerate(distinct[: confirm.top])
-        for repeat in range(confirm.seeds)
+        for rank, parameters in enumerate(distinct[:top])
+        for repeat in range(seeds)
         for seed in (derive_seed(sweep_seed, "confirm", repeat),)
     )

@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sweeps.trials.objectives import Goal, take_in
+from sweeps.trials.objectives import Goal, is_better, take_in
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
-from trainer.config.config import Value
+from trainer.config import Value
 
 
 @dataclass
@@ -54,15 +54,6 @@ class TrialEntry:
     def active(self) -> bool:
         """Whether the trial runs, or waits for nothing but its process."""
         return self.state is None and not self.paused
-
-
-def is_better(score: float, than: float, goal: Goal) -> bool:
-    """Whether `score` beats `than` under `goal`; anything finite beats NaN and infinity, NaN beats nothing."""
-    if not math.isfinite(score):
-        return False
-    if not math.isfinite(than):
-        return True
-    return score > than if goal == "maximize" else score < than
 
 
 @dataclass

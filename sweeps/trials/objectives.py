@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sweeps.space.distributions import Frozen, fault_at
+from sweeps.reader.model import Frozen, fault_at
 
 Goal = Literal["maximize", "minimize"]
 
@@ -54,3 +54,12 @@ def take_in(values: dict[str, float], metrics: Mapping[str, float]) -> None:
             values[name] += new
         else:
             values[name] = max(values[name], new) if goal == "maximize" else min(values[name], new)
+
+
+def is_better(score: float, than: float, goal: Goal) -> bool:
+    """Whether `score` beats `than` under `goal`; anything finite beats NaN and infinity, NaN beats nothing."""
+    if not math.isfinite(score):
+        return False
+    if not math.isfinite(than):
+        return True
+    return score > than if goal == "maximize" else score < than

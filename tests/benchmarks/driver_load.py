@@ -22,7 +22,7 @@ import sweeps.driver.driver
 from sweeps.driver.cluster import _ENVIRONMENT
 from sweeps.home import Home
 from sweeps.running.sweep import RunningSweep
-from sweeps.spec.models import load_spec
+from sweeps.spec import load_spec
 from sweeps.trials.ledger import TrialEntry
 from tracking.names import EPOCH_METRICS
 from trainer.trainable import CifarTrainable

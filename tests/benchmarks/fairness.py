@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeps.plan.simulation import KnownTrial, simulate
-from sweeps.stopping.asha import PromotionRungs, Rungs, rung_epochs
+from sweeps.stopping.asha import Rungs, rung_epochs
+from sweeps.stopping.promotion import PromotionRungs
 from sweeps.stopping.rule import Rule
 
 HERE = Path(__file__).parent

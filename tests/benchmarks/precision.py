@@ -16,8 +16,8 @@ import sys
 from real_pictures import load_real_pictures
 from scipy import stats
 
-from trainer.config.config import build_trial_config
-from trainer.data.load import Dataset
+from trainer.config import build_trial_config
+from trainer.data.dataset import Dataset
 from trainer.loop.training_run import TrainingRun
 
 OPTIMIZERS = {"nesterov": 0.1, "adam": 3e-3, "rmsprop": 1e-3}

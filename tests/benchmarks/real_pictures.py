@@ -4,7 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from trainer.data.load import Dataset, load_dataset
+from trainer.data.dataset import Dataset
+from trainer.data.load import load_dataset
 
 UNPACK = Path(__file__).parents[3] / "shared" / "tools" / "real-cifar10.sh"
 

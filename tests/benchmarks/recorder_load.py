@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 from tracking.names import EPOCH_METRICS, STAGE_SEARCH, TrialState
-from tracking.recording.recorder import Recorder, SweepRecord, TrialRecord
+from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.recorder import Recorder
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from statistics import median
 
 from real_pictures import load_real_pictures
 
-from trainer.config.config import build_trial_config
+from trainer.config import build_trial_config
 from trainer.loop.training_run import TrainingRun
 
 

@@ -22,8 +22,8 @@ from real_pictures import load_real_pictures
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from trainer.config.config import build_trial_config
-from trainer.data.load import Dataset
+from trainer.config import build_trial_config
+from trainer.data.dataset import Dataset
 from trainer.loop.training_run import TrainingRun
 
 BATCH = 128
@@ -150,7 +150,7 @@ def profile_step(data: Dataset, device: str) -> dict[str, float]:
         if any(name in key for name in names) and not any(name in key.lower() for name in others)
     )
     order_N = run._pictures.train_indices_N
-    from trainer.data.batches import draw_augmentation
+    from trainer.data.augmentation import draw_augmentation
 
     drawn = draw_augmentation(run.config, 1, len(order_N), torch.Generator(), run.device)
     wait = torch.cuda.synchronize if is_cuda else int

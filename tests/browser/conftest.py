@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tracking.analysis.leaderboard import build_leaderboard, format_markdown
-from tracking.recording.recorder import Recorder, SweepRecord, TrialRecord
-from tracking.report.page import write_report
+from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.recorder import Recorder
+from tracking.report.write import write_report
 from tracking.store.ui import build_ui_command, build_ui_environment
 from tracking.table import SweepTable
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tracking.report.page import write_report
+from tracking.report.write import write_report
 from tracking.table import SweepTable
 
 if TYPE_CHECKING:

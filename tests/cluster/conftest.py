@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.home import Home
-from sweeps.spec.models import SweepSpec, load_spec
+from sweeps.spec import SweepSpec, load_spec
 
 SMALL = """
 name: small

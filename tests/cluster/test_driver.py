@@ -20,7 +20,7 @@ from sweeps.driver.driver import run_sweep
 from sweeps.errors import BadUsage, ExitCode, Unreachable
 from sweeps.home import Home
 from sweeps.running.sweep import RunningSweep
-from sweeps.spec.models import SweepSpec
+from sweeps.spec import SweepSpec
 from sweeps.trials.ledger import TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.store.queries import load_sweep

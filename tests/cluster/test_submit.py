@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.spec.models import SweepSpec
+from sweeps.spec import SweepSpec
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from sweeps.home import Home
-from sweeps.spec.models import SweepSpec
+from sweeps.spec import SweepSpec
 from tracking.names import TrialState
 from tracking.store.queries import load_sweep
 

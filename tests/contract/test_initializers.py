@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.config.config import ConfigError, build_trial_config
+from trainer.config import ConfigError, build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun
 from trainer.tables.initializers import INITIALIZERS, initialize

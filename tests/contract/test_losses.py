@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config.config import ConfigError, build_trial_config
+from trainer.config import ConfigError, build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun
 from trainer.tables.losses import LOSSES

@@ -11,7 +11,7 @@ import pytorch_optimizer
 import torch
 from optimizer_equations import EQUATIONS
 
-from trainer.config.config import ConfigError, build_trial_config
+from trainer.config import ConfigError, build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun
 from trainer.tables.muon import Muon

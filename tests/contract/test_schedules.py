@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from trainer.config.config import ConfigError, build_trial_config
+from trainer.config import ConfigError, build_trial_config
 from trainer.tables.schedules import SCHEDULES, Plan
 
 REQUIRED = {"step": {"step_epochs": 2}, "cosine_restarts": {"first_cycle_epochs": 2}}

@@ -18,19 +18,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.driver.callback import SweepCallback, close_unfinished
+from sweeps.driver.callback import SweepCallback
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.home import SweepFolder
-from sweeps.running.budgets import num_search_trials
+from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.replay import replay
 from sweeps.running.sweep import RunningSweep
-from sweeps.space.arms import build_arms
-from sweeps.spec.models import SweepSpec, load_spec
+from sweeps.spec import SweepSpec, load_spec
+from sweeps.spec.arms import build_arms, num_search_trials
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
 from tracking.names import EPOCH_METRICS, TrialState
-from tracking.recording.journal import Event
+from tracking.recording.events import Event
 from trainer.trainable import parse_trial
 
 SWEEP = """

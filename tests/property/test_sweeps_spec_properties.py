@@ -12,33 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeps.errors import SpecError, SpecFault
-from sweeps.space.arms import Arm, build_arms, build_grid, from_unit_cube, num_dimensions, sample, searched, size
-from sweeps.space.distributions import InvLogUniformValues, LogUniform
-from sweeps.space.quantized import QLogUniform, QLogUniformValues
-from sweeps.spec.models import (
-    Asha,
-    Budget,
-    Categorical,
-    Choices,
-    Confirm,
-    Constant,
-    IntUniform,
-    LogUniformValues,
-    Metric,
-    Objective,
-    Parameter,
-    QUniform,
-    Resources,
-    SweepSpec,
-    Uniform,
-    dump_spec,
-    load_spec,
-)
-from sweeps.stopping.asha import AshaPromotion, Hyperband
+from sweeps.space.arms import Arm, build_grid, from_unit_cube, num_dimensions, sample, searched, size
+from sweeps.space.distributions import Categorical, Constant
+from sweeps.space.numeric import IntUniform, InvLogUniformValues, LogUniform, LogUniformValues, Uniform
+from sweeps.space.parameters import Choices, Parameter
+from sweeps.space.quantized import QLogUniform, QLogUniformValues, QUniform
+from sweeps.spec import Budget, Confirm, Metric, Resources, SweepSpec, dump_spec, load_spec
+from sweeps.spec.arms import build_arms
+from sweeps.stopping.asha import Asha
+from sweeps.stopping.hyperband import Hyperband
 from sweeps.stopping.median import Median
 from sweeps.stopping.pbt import Pbt
-from sweeps.trials.objectives import GOALS
-from trainer.config.config import SETTINGS, TABLES, Row, Setting, Value
+from sweeps.stopping.promotion import AshaPromotion
+from sweeps.trials.objectives import GOALS, Objective
+from trainer.config import SETTINGS, TABLES, Row, Setting, Value
 from trainer.tables.optimizer_row import OptimizerRow
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

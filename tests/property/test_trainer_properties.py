@@ -9,11 +9,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trainer.config.config import TABLES, Row, TrialConfig, Value, build_trial_config
-from trainer.data.load import Dataset
+from trainer.config import TABLES, Row, TrialConfig, Value, build_trial_config
+from trainer.data.dataset import Dataset
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.checkpoint import load_checkpoint, write_checkpoint
-from trainer.loop.training_run import EpochResult, TrainingRun
+from trainer.loop.epoch_result import EpochResult
+from trainer.loop.training_run import TrainingRun
 from trainer.tables.optimizers import OPTIMIZERS
 from trainer.tables.schedules import SCHEDULES
 from trainer.tables.settings import Setting

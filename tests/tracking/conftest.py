@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 
-from tracking.recording.recorder import Recorder, SweepRecord, TrialRecord, check_tracking
+from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.recorder import Recorder
+from tracking.store.connection import check_tracking
 
 PASSWORD = "s3cret-Pa55"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tracking.recording.recorder import Recorder, SweepRecord, TrialRecord
+from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.recorder import Recorder
 
 NUM_TRIALS = 3
 NUM_EPOCHS = 40

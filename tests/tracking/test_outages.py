@@ -13,14 +13,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from tracking.names import TrialState
-from tracking.recording.recorder import (
-    Recorder,
-    SweepRecord,
-    TrackingUnavailable,
-    TrialRecord,
-    check_tracking,
-    deliver_journal,
-)
+from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.recorder import Recorder, deliver_journal
+from tracking.store.connection import TrackingUnavailable, check_tracking
 from tracking.store.queries import list_sweeps, load_sweep
 
 SECONDS = 90.0

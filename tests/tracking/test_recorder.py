@@ -13,8 +13,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from tracking.names import TrialState
-from tracking.recording.journal import Journal
-from tracking.recording.recorder import JournalBusy, Recorder, SweepRecord, TrialRecord, deliver_journal
+from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.journal import Journal, JournalBusy
+from tracking.recording.recorder import Recorder, deliver_journal
 from tracking.store.queries import SweepNotFound, list_sweeps, load_sweep
 from tracking.table import SweepTable
 

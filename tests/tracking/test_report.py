@@ -13,9 +13,10 @@ from build_table import ARMS, BEST_LR, build_table
 
 from tracking.names import STAGE_SEARCH, TrialState
 from tracking.plots.effects import build_effect
-from tracking.plots.plots import Plot, build_plots
-from tracking.plots.style import COLORS, arm_color, arm_dash, build_log_ticks
-from tracking.report.page import build_page, write_report, write_trials_csv
+from tracking.plots.plots import build_plots
+from tracking.plots.style import COLORS, Plot, arm_color, arm_dash, build_log_ticks
+from tracking.report.page import build_page
+from tracking.report.write import write_report, write_trials_csv
 from tracking.table import SweepTable, parse_value
 
 

@@ -14,13 +14,13 @@ from mlflow.store.tracking.dbmodels.initial_models import Base
 from sweeps.home import SweepFolder
 from sweeps.running.replay import replay
 from sweeps.running.sweep import RunningSweep
-from sweeps.spec.models import load_spec
+from sweeps.spec import load_spec
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
 from tracking.analysis.leaderboard import build_leaderboard
 from tracking.names import TrialState
 from tracking.recording.recorder import Recorder, deliver_journal
-from tracking.report.page import write_report
+from tracking.report.write import write_report
 from tracking.store.queries import load_sweep
 
 # Written by the version of November 2026 (its manifest shortened): a change of this file is a change of the format.

@@ -9,9 +9,9 @@ import pytest
 from typer.main import get_command
 
 from sweeps.cli.app import app
-from sweeps.spec.models import load_spec
+from sweeps.spec import load_spec
 from sweeps.stopping.rules import RULES
-from trainer.config.config import SETTINGS, TABLES
+from trainer.config import SETTINGS, TABLES
 from trainer.tables.optimizer_row import OptimizerRow
 from trainer.tables.settings import Row, Setting
 

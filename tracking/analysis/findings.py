@@ -6,13 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tracking.analysis.leaderboard import (
-    LeaderboardRow,
-    format_number,
-    format_parameters,
-    format_percent,
-    ranked_by_test,
-)
+from tracking.analysis.labels import format_number, format_parameters, format_percent
+from tracking.analysis.leaderboard import LeaderboardRow, ranked_by_test
 from tracking.names import BEST_VAL_ACCURACY, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY, SweepState, TrialState
 from tracking.table import SweepTable
 

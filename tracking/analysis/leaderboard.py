@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tracking.analysis.labels import format_duration, format_parameters, format_percent, format_states
 from tracking.names import BEST_VAL_ACCURACY, TEST_ACCURACY, VAL_ACCURACY, TrialState
 from tracking.table import SweepTable, TrialRow, Value
 
@@ -119,36 +120,6 @@ def searched_parameters(table: SweepTable, trial: TrialRow) -> dict[str, Value]:
         for name in table.searched
         if name in trial.parameters and name not in table.compared
     }
-
-
-def format_number(value: Value) -> str:
-    """A parameter's value for people: at most four significant digits."""
-    if isinstance(value, bool) or not isinstance(value, float):
-        return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return f"{value:.4g}"
-
-
-def format_percent(fraction: float | None) -> str:
-    """A fraction as percent with two decimals, a dash for None."""
-    return "–" if fraction is None else f"{100 * fraction:.2f} %"
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds as the largest two units."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def format_states(num_by_state: Mapping[str, int]) -> str:
-    """`3 completed, 2 early stopped`."""
-    return ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in num_by_state.items()) or "–"
-
-
-def format_parameters(parameters: Mapping[str, Value]) -> str:
-    """`lr 0.003, batch_size 64`."""
-    return ", ".join(f"{name} {format_number(value)}" for name, value in parameters.items()) or "–"
 
 
 def format_cells(rows: Sequence[LeaderboardRow]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

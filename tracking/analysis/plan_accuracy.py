@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from tracking.analysis.leaderboard import format_duration
+from tracking.analysis.labels import format_duration
 from tracking.table import SweepTable
 
 

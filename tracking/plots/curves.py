@@ -7,6 +7,7 @@ from html import escape
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
+from tracking.analysis.labels import is_fraction, title_of
 from tracking.names import TrialState
 from tracking.plots.style import (
     INK,
@@ -17,9 +18,7 @@ from tracking.plots.style import (
     describe_trial,
     fade,
     hover_text,
-    is_fraction,
     style_figure,
-    title_of,
     trial_symbol,
 )
 from tracking.table import Points, SweepTable, TrialRow

@@ -8,7 +8,7 @@ from html import escape
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tracking.analysis.leaderboard import format_number
+from tracking.analysis.labels import format_number, title_of
 from tracking.names import TrialState
 from tracking.plots.style import (
     Plot,
@@ -19,7 +19,6 @@ from tracking.plots.style import (
     describe_trial,
     fade,
     style_figure,
-    title_of,
     trial_symbol,
     value_format,
 )

@@ -6,10 +6,10 @@ reached and an open symbol. A parameter that was not searched has no plot.
 
 from __future__ import annotations
 
-from tracking.analysis.pareto import build_front_plot
 from tracking.names import VAL_ACCURACY, VAL_LOSS
 from tracking.plots.curves import build_best_curves, build_median_curves, build_trial_curves
 from tracking.plots.effects import build_effect
+from tracking.plots.front import build_front_plot
 from tracking.plots.style import Plot
 from tracking.table import SweepTable
 

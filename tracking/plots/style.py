@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from tracking.analysis.leaderboard import format_parameters, searched_parameters
+from tracking.analysis.labels import format_parameters, is_fraction, title_of
+from tracking.analysis.leaderboard import searched_parameters
 from tracking.names import TrialState
 from tracking.table import SweepTable, TrialRow
 
@@ -23,22 +24,6 @@ DASHES = ("solid", "dash", "dot", "dashdot")  # when there are more arms than co
 INK, MUTED, GRID = "#1c2330", "#5b6675", "#e4e8ed"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 HEIGHT = 400
-
-METRIC_TITLES = {
-    "val_accuracy": "validation accuracy",
-    "val_loss": "validation loss",
-    "train_accuracy": "training accuracy",
-    "train_loss": "training loss",
-}
-PARAMETER_TITLES = {
-    "lr": "learning rate",
-    "batch_size": "batch size (pictures)",
-    "initializer": "initialiser",
-    "weight_decay": "weight decay",
-    "label_smoothing": "label smoothing",
-    "epochs": "length of training (epochs)",
-    "train_size": "training pictures",
-}
 
 
 @dataclass(frozen=True)
@@ -77,16 +62,6 @@ def fade(color: str, opacity: float) -> str:
     """`#rrggbb` as `rgba(...)`."""
     red, green, blue = (int(color[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{opacity:g})"
-
-
-def title_of(name: str) -> str:
-    """What an axis is called in words; escaped, since plotly reads a little HTML."""
-    return METRIC_TITLES.get(name) or PARAMETER_TITLES.get(name) or escape(name.replace("_", " "))
-
-
-def is_fraction(metric: str) -> bool:
-    """Whether the metric is shown in percent."""
-    return metric.endswith("accuracy")
 
 
 def style_figure(figure: go.Figure, metric: str, *, height: int = HEIGHT) -> go.Figure:

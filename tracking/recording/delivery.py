@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracking import names
 from tracking.names import SweepState, TrialState
-from tracking.recording.journal import Event
+from tracking.recording.events import Event
 from tracking.store.connection import describe, open_client
 from tracking.store.runs import (
     build_sweep_tags,

@@ -12,36 +12,14 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tracking.recording.events import Event
 
 
 class JournalBusy(RuntimeError):
     """Another process writes this sweep's journal: the sweep is running."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """One thing that happened.
-
-    Attributes:
-        sequence: Counts from 1 within a journal.
-        kind: start_sweep | start_trial | epoch | pause | go_on | end_trial | phase | end_sweep.
-        time_ms: Milliseconds since 1970 when it happened, which is not when it was sent.
-        trial_id: "" for what concerns the whole sweep.
-    """
-
-    sequence: int
-    kind: str
-    time_ms: int
-    trial_id: str
-    content: Mapping[str, Any]
-
-    def to_line(self) -> bytes:
-        """The event as a line of the journal."""
-        fields = {"sequence": self.sequence, "kind": self.kind, "time_ms": self.time_ms, "trial_id": self.trial_id}
-        return json.dumps({**fields, "content": self.content}, default=str).encode() + b"\n"
 
 
 class Journal:

@@ -17,8 +17,8 @@ from typing import Any
 
 from tracking.names import SweepState, TrialState
 from tracking.recording.delivery import Delivery
-from tracking.recording.events import SweepRecord, TrialRecord
-from tracking.recording.journal import Event, Journal, JournalBusy
+from tracking.recording.events import Event, SweepRecord, TrialRecord
+from tracking.recording.journal import Journal, JournalBusy
 from tracking.store.connection import TrackingUnavailable, check_tracking, describe, hide_password, short_retries
 from tracking.store.runs import default_artifact_root
 

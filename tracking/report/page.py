@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
-from pathlib import Path
-from typing import TextIO
 
 from tracking.analysis.findings import build_cautions, build_facts, build_failures, build_headline, build_verdict
-from tracking.analysis.leaderboard import (
-    LeaderboardRow,
-    build_leaderboard,
-    format_cells,
-    format_duration,
-    format_number,
-    format_percent,
-    searched_parameters,
-)
+from tracking.analysis.labels import format_duration, format_number, format_percent, title_of
+from tracking.analysis.leaderboard import LeaderboardRow, build_leaderboard, format_cells, searched_parameters
 from tracking.analysis.pareto import format_front
 from tracking.analysis.plan_accuracy import build_forecast
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TEST_ACCURACY, VAL_ACCURACY
-from tracking.plots.plots import Plot, build_plots
-from tracking.plots.style import arm_color, title_of
-from tracking.table import SweepTable, TrialRow, format_value
+from tracking.plots.plots import build_plots
+from tracking.plots.style import Plot, arm_color
+from tracking.table import SweepTable, TrialRow
 
 # The page loads nothing: whatever a trial's name or a sweep file contains, it cannot reach the network.
 CONTENT_POLICY = (
@@ -37,15 +25,6 @@ CONTENT_POLICY = (
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtons": [["toImage"]]}
 MINOR_COLUMNS = ("best settings", "trials")
 EMPTY = "–"
-
-
-def write_report(table: SweepTable, path: Path) -> None:
-    """Writes the report; an older one at `path` is replaced at once, never left half written."""
-    from plotly.offline import get_plotlyjs
-
-    page = build_page(table, get_plotlyjs())
-    with _replace(path) as file:
-        file.write(page)
 
 
 def build_page(table: SweepTable, plotly_js: str) -> str:
@@ -73,27 +52,6 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
         f"<title>{escape(table.name)} – sweep report</title>\n<style>\n{css}</style>\n"
         f"<script>{plotly_js}</script>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
-
-
-def write_trials_csv(table: SweepTable, path: Path) -> None:
-    """Writes one line per trial: what it was, how it ended, every setting (`param.`) and last metric (`metric.`)."""
-    parameters = sorted({name for trial in table.trials for name in trial.parameters})
-    metrics = sorted({name for trial in table.trials for name in trial.summary})
-    fixed = ["trial_id", "arm", "stage", "number", "seed", "state", "stop_reason", "epochs", "start_time", "end_time"]
-    header = [*fixed, *(f"param.{name}" for name in parameters), *(f"metric.{name}" for name in metrics)]
-    with _replace(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        for trial in table.trials:
-            writer.writerow(
-                [
-                    *(trial.trial_id, trial.arm, trial.stage, trial.number, trial.seed),
-                    *(trial.state or "running", trial.stop_reason, trial.num_epochs),
-                    *(_format_time(trial.start_time), _format_time(trial.end_time)),
-                    *(format_value(trial.parameters[key]) if key in trial.parameters else "" for key in parameters),
-                    *(trial.summary.get(name, "") for name in metrics),
-                ]
-            )
 
 
 # Sections
@@ -283,20 +241,3 @@ def _flatten(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[st
             yield from _flatten(inner, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", ", ".join(map(str, inner)) if isinstance(inner, list | tuple) else inner
-
-
-def _format_time(seconds: float | None) -> str:
-    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-@contextmanager
-def _replace(path: Path) -> Iterator[TextIO]:
-    """A new file that takes the place of `path` when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

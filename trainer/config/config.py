@@ -18,25 +18,7 @@ from trainer.tables.losses import LOSSES
 from trainer.tables.models import MODELS
 from trainer.tables.optimizers import OPTIMIZERS
 from trainer.tables.schedules import SCHEDULES
-from trainer.tables.settings import ConfigError, Fault, FrozenSettings, Row, Setting, Value, suggest
-
-__all__ = [
-    "DEFAULT_ROWS",
-    "SETTINGS",
-    "TABLES",
-    "Choice",
-    "ConfigError",
-    "Fault",
-    "Row",
-    "Setting",
-    "TrialConfig",
-    "Value",
-    "build_trial_config",
-    "find_row",
-    "find_setting",
-    "known_names",
-    "rows_with",
-]
+from trainer.tables.settings import Choice, ConfigError, Fault, FrozenSettings, Row, Setting, Value, suggest
 
 TABLES: Mapping[str, Mapping[str, Row]] = {
     "optimizer": OPTIMIZERS,
@@ -85,19 +67,6 @@ _TABLE_SETTINGS: Mapping[str, Setting] = {
     )
     for table, rows in TABLES.items()
 }
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A chosen row of a table with its settings.
-
-    Attributes:
-        name: The row's own name, whichever of its names was given.
-        settings: Every setting of the row by name, defaults included, alternative spellings resolved.
-    """
-
-    name: str
-    settings: Mapping[str, Value]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from trainer.tables.schedules import SCHEDULES
 from trainer.tables.settings import Fault, Value
 
 if TYPE_CHECKING:
-    from trainer.config.config import Choice
+    from trainer.tables.settings import Choice
 
 _DIFFERENTIABLE_ONCE = ("multi_margin",)  # losses whose gradient torch cannot differentiate
 

@@ -159,7 +159,7 @@ def _build_initializer(path: str, description: str, settings: tuple[Setting, ...
 
 def _build_model(path: str, description: str, settings: tuple[Setting, ...], found: Callable[..., Any]) -> Row:
     def build(values: Mapping[str, Value], num_classes: int) -> Any:
-        from trainer.networks.feedforward import Wrapped
+        from trainer.networks.network import Wrapped
 
         return Wrapped(found(num_classes, **values))
 

@@ -5,98 +5,17 @@ Shapes: N pictures, B pictures of a batch, H = 32 rows, W = 32 columns, C = 3 ch
 
 from __future__ import annotations
 
-import hashlib
 import warnings
-from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.config.config import TrialConfig
-from trainer.data.load import SIDE_PIXELS
-from trainer.data.pixels import change_colours, draw_colours, standardize_pictures
-from trainer.randomness import build_generator
+from trainer.data.augmentation import Augmentation, change_colours
+from trainer.data.dataset import SIDE_PIXELS
 
 _CHUNK = 250  # pictures whose channels are added up at once: 250 * 255^2 is below 2^24
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How each picture of an epoch is changed before it is trained on.
-
-    Attributes:
-        shifts_N2: int64, rows and columns by which the crop lies off the picture's centre.
-        flips_N: bool, whether the crop is mirrored left to right.
-        holes_N2: int64, row and column of the centre of the square that is blanked out; None for none.
-        hole_size: Its side, in pixels.
-        colours_N3: What is done to the colours, as `change_colours` takes it; None for nothing.
-        black_beyond: Whether the crop is black beyond the picture's edge instead of its mirror image.
-    """
-
-    shifts_N2: Tensor
-    flips_N: Tensor
-    holes_N2: Tensor | None = None
-    hole_size: int = 0
-    colours_N3: Tensor | None = None
-    black_beyond: bool = False
-
-    def __getitem__(self, chosen: slice) -> Augmentation:
-        """The part of it for some of the pictures."""
-        holes_N2 = None if self.holes_N2 is None else self.holes_N2[chosen]
-        colours_N3 = None if self.colours_N3 is None else self.colours_N3[chosen]
-        return replace(
-            self,
-            shifts_N2=self.shifts_N2[chosen],
-            flips_N=self.flips_N[chosen],
-            holes_N2=holes_N2,
-            colours_N3=colours_N3,
-        )
-
-
-def draw_augmentation(
-    config: TrialConfig, epoch: int, num_pictures: int, generator: torch.Generator, device: torch.device
-) -> Augmentation:
-    """Draws the augmentation of an epoch on the CPU, the same for every device and batch size.
-
-    Args:
-        config: Says what is done, and the seed.
-        epoch: Counts from 1; holes and colours have a stream of their own for each, so that they change nothing else.
-        num_pictures: N.
-        generator: Of shifts and mirrorings, which are drawn whether they are wanted or not.
-        device: Where the batches are made.
-    """
-    padding = config.crop_padding
-    shifts_N2 = torch.randint(-padding, padding + 1, (num_pictures, 2), generator=generator)
-    flips_N = torch.randint(2, (num_pictures,), generator=generator, dtype=torch.bool)
-    flips_N &= config.flip
-    holes_N2 = colours_N3 = None
-    if config.cutout_size:
-        own = build_generator(config.seed, f"cutout/{epoch}")
-        holes_N2 = torch.randint(SIDE_PIXELS, (num_pictures, 2), generator=own).to(device)
-    if config.brightness_jitter or config.saturation_jitter or config.contrast_jitter:
-        colours_N3 = draw_colours(
-            num_pictures,
-            brightness=config.brightness_jitter,
-            saturation=config.saturation_jitter,
-            contrast=config.contrast_jitter,
-            generator=build_generator(config.seed, f"colours/{epoch}"),
-        ).to(device)
-    black_beyond = config.crop_padding_mode == "constant"
-    return Augmentation(
-        shifts_N2.to(device), flips_N.to(device), holes_N2, config.cutout_size, colours_N3, black_beyond
-    )
-
-
-def draw_mixing(config: TrialConfig, epoch: int, num_steps: int) -> list[float] | list[None]:
-    """For each step of an epoch the share of each picture that is its own under mixup; None where that is off."""
-    if not config.mixup_alpha:
-        return [None] * num_steps
-    digest = hashlib.sha256(f"{config.seed}/mixup/{epoch}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
-    shares_S: list[float] = rng.beta(config.mixup_alpha, config.mixup_alpha, num_steps).tolist()
-    return shares_S
 
 
 class PictureStore:
@@ -199,3 +118,13 @@ def _to_tensor(array: NDArray[np.generic]) -> Tensor:
         # Arrays in Ray's object store are read-only, which torch remarks on; nothing here writes to them.
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return torch.from_numpy(array)
+
+
+def standardize_pictures(values_BP: Tensor) -> Tensor:
+    """Every picture less its mean, divided by its standard deviation, all channels together.
+
+    Source: TensorFlow's `per_image_standardization`, with its lower bound, one over the root of P, for plain pictures.
+    """
+    centred_BP = values_BP - values_BP.mean(1, keepdim=True)
+    std_B1 = centred_BP.square().mean(1, keepdim=True).sqrt()
+    return centred_BP / std_B1.clamp(min=values_BP.shape[1] ** -0.5)

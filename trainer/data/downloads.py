@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.load import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
+from trainer.data.dataset import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
 from trainer.data.lock import hold_lock
 
 _CONNECT_SECONDS = 5.0  # for the first answer of the server, so that a machine without a network is told at once

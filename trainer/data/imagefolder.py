@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.load import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
+from trainer.data.dataset import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
 from trainer.data.lock import hold_lock
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))

@@ -11,9 +11,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from trainer.config.config import TrialConfig
+from trainer.config import TrialConfig
 from trainer.data.batches import PictureStore
-from trainer.data.load import Dataset, split_for_training
+from trainer.data.dataset import Dataset, split_for_training
 from trainer.randomness import build_generator
 
 _STATISTICS_PICTURES = 5_000  # from which batch normalisation takes its statistics for averaged weights

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.data.load import SIDE_PIXELS, Dataset, build_dataset
+from trainer.data.dataset import SIDE_PIXELS, Dataset, build_dataset
 
 NUM_TRAIN = 20_000
 NUM_TEST = 4_000

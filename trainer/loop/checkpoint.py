@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from trainer.config.config import ConfigError, build_trial_config
+from trainer.config import ConfigError, build_trial_config
 
 if TYPE_CHECKING:
     from trainer.loop.training_run import TrainingRun

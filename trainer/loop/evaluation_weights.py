@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm  # of one, two and three dimensions
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from trainer.networks.feedforward import Network
+from trainer.networks.network import Network
 
 Batches = Callable[[], Iterable[Tensor]]
 

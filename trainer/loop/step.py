@@ -14,13 +14,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from trainer.config.config import TrialConfig, get_row
-from trainer.loop.compilation import compile_model
-from trainer.loop.compute import Precision, autocast
+from trainer.config import TrialConfig, get_row
+from trainer.loop.compute import Precision, autocast, compile_model
 from trainer.loop.evaluation_weights import without_statistics
-from trainer.networks.feedforward import Network
+from trainer.networks.network import Network
 from trainer.tables.losses import Loss, LossRow
-from trainer.tables.optimizers import OptimizerRow
+from trainer.tables.optimizer_row import OptimizerRow
 from trainer.tables.settings import get_int
 
 Batch = tuple[Tensor, Tensor]  # images_BCHW, labels_B

@@ -10,15 +10,15 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trainer.config.config import TrialConfig, get_row
-from trainer.data.batches import Augmentation, PictureStore, draw_augmentation, draw_mixing
-from trainer.data.load import Dataset
+from trainer.config import TrialConfig, get_row
+from trainer.data.augmentation import Augmentation, draw_augmentation, draw_mixing
+from trainer.data.batches import PictureStore
+from trainer.data.dataset import Dataset
 from trainer.data.run_data import RunPictures
 from trainer.loop.best_epoch import Selection
 from trainer.loop.compute import autocast, choose_precision, exact_arithmetic
@@ -27,16 +27,14 @@ from trainer.loop.epoch_result import EpochResult, StopReason
 from trainer.loop.evaluation_weights import EvaluationWeights
 from trainer.loop.health import HealthCheck
 from trainer.loop.step import Stepper
-from trainer.networks.feedforward import Network
+from trainer.networks.network import Network
 from trainer.randomness import build_generator
 from trainer.tables.initializers import InitializerRow, initialize
 from trainer.tables.losses import LossRow
 from trainer.tables.models import ModelRow
-from trainer.tables.optimizers import OptimizerRow
+from trainer.tables.optimizer_row import OptimizerRow
 from trainer.tables.schedules import Plan, ScheduleRow
 from trainer.tables.settings import get_float
-
-__all__ = ["EpochResult", "TrainingRun", "train"]
 
 _EVALUATION_BATCH = 500
 _CURVATURE_PICTURES = 250
@@ -324,36 +322,6 @@ class TrainingRun:
             self.stop_reason = "epochs"
         elif self._out_of_patience:
             self.stop_reason = "patience"
-
-
-def train(
-    config: TrialConfig,
-    data: Dataset,
-    *,
-    resume_from: Path | None = None,
-    device: str | None = None,
-    num_threads: int | None = None,
-) -> Iterator[EpochResult]:
-    """Yields the result of each epoch of a training, to its end.
-
-    Args:
-        config: Every setting of the run.
-        data: The pictures.
-        resume_from: Folder of a checkpoint to go on from, None to begin anew.
-        device: As for `TrainingRun`.
-        num_threads: As for `TrainingRun`.
-
-    Raises:
-        ConfigError: The configuration does not fit the data.
-        CheckpointError: The checkpoint is none, or one of another configuration or other data.
-    """
-    run = TrainingRun(config, data, device=device, num_threads=num_threads)
-    if resume_from is not None:
-        from trainer.loop.checkpoint import load_checkpoint
-
-        load_checkpoint(run, resume_from)
-    while run.stop_reason is None:
-        yield run.run_epoch()
 
 
 def _has_grown(losses_S: list[float], first_loss: float) -> bool:

@@ -11,8 +11,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainer.networks.feedforward import Network
 from trainer.networks.layers import build_activation, build_dropout, build_normalization, scale_channels
+from trainer.networks.network import Network
 
 Shortcut = Literal["none", "pad", "project"]
 

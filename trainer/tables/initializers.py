@@ -198,7 +198,7 @@ def initialize(
     """
     from torch import nn
 
-    from trainer.networks.feedforward import Wrapped
+    from trainer.networks.network import Wrapped
 
     is_own = isinstance(model, Wrapped)  # whose other layers keep the weights that they were made with
     for name, layer in model.named_modules():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.tables.settings import Row, Setting, Value
 
 if TYPE_CHECKING:
-    from trainer.networks.feedforward import Network
+    from trainer.networks.network import Network
 
 BuildModel = Callable[[Mapping[str, Value], int], "Network"]
 

@@ -228,3 +228,16 @@ def _is_number(text: str) -> bool:
 
 def _join_or(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A chosen row of a table with its settings.
+
+    Attributes:
+        name: The row's own name, whichever of its names was given.
+        settings: Every setting of the row by name, defaults included, alternative spellings resolved.
+    """
+
+    name: str
+    settings: Mapping[str, Value]

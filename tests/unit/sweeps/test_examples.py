@@ -8,11 +8,11 @@ from ruamel.yaml import YAML
 
 import sweeps
 from sweeps.errors import SpecError
-from sweeps.running.budgets import num_search_trials
-from sweeps.space.arms import build_arms, build_grid, searched, size
+from sweeps.space.arms import build_grid, searched, size
 from sweeps.space.distributions import Constant
-from sweeps.spec.models import build_json_schema, load_spec
-from trainer.config.config import build_trial_config, known_names
+from sweeps.spec import build_json_schema, load_spec
+from sweeps.spec.arms import build_arms, num_search_trials
+from trainer.config import build_trial_config, known_names
 
 FOLDER = Path(sweeps.__file__).parent / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.yaml"))

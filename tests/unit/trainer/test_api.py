@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from trainer.api import train_model
-from trainer.config.config import ConfigError, build_trial_config
-from trainer.data.load import DataUnavailable, build_split
+from trainer.config import ConfigError, build_trial_config
+from trainer.data.dataset import DataUnavailable, build_split
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun
 

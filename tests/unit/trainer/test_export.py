@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainer.config.config import build_trial_config
+from trainer.config import build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.export import build_example, load_classifier
 from trainer.loop.checkpoint import FILE_NAME, CheckpointError, load_checkpoint, write_checkpoint

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config.config import ConfigError, build_trial_config
+from trainer.config import ConfigError, build_trial_config
 from trainer.data.load import load_dataset
 from trainer.loop.training_run import TrainingRun
 from trainer.timing import measure_cost

@@ -12,8 +12,8 @@ from ray.tune.trainable import trainable as ray_trainable
 
 from tracking.names import EPOCH_METRICS
 from trainer import trainable
-from trainer.config.config import build_trial_config
-from trainer.data.load import build_dataset
+from trainer.config import build_trial_config
+from trainer.data.dataset import build_dataset
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun
 from trainer.trainable import ERROR, REPORTED_AT_END, CifarTrainable, TrialRequest, parse_trial

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from sweeps.cli.printing_plan import plan_facts, print_plan
+from sweeps.cli.printing import plan_facts, print_plan
 from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range
 from trainer.timing import Cost
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from ray.tune.experiment import Trial
 
+from sweeps.driver import callback as callbacks
 from sweeps.driver.callback import SweepCallback
-from sweeps.driver.driver import callback as callbacks
 from sweeps.trials.ledger import TrialEntry
 
 

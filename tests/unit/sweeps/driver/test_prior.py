@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from sweeps.driver.prior import find_fitting
-from sweeps.space.arms import build_arms
-from sweeps.spec.models import load_spec
+from sweeps.spec import load_spec
+from sweeps.spec.arms import build_arms
 from tracking.names import TrialState
 from tracking.table import SweepTable, TrialRow, Value
 

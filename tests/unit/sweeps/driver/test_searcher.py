@@ -7,13 +7,13 @@ import pytest
 
 from sweeps.driver.searcher import ArmSearcher, conclude, slug
 from sweeps.home import SweepFolder
-from sweeps.running.budgets import num_search_trials
 from sweeps.running.sweep import RunningSweep
 from sweeps.search.methods import METHODS
-from sweeps.search.sampling import RandomProposer, Search, SobolProposer
+from sweeps.search.proposer import Search
+from sweeps.search.sampling import RandomProposer, SobolProposer
 from sweeps.search.study import StudyProposer
-from sweeps.space.arms import build_arms
-from sweeps.spec.models import SweepSpec, load_spec
+from sweeps.spec import SweepSpec, load_spec
+from sweeps.spec.arms import build_arms, num_search_trials
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger, TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState

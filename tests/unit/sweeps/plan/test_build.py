@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.plan.build import MAX_COSTS, build_plan, count_costs, list_measured
-from sweeps.plan.costs import build_cost_key
+from sweeps.plan.build import build_plan
+from sweeps.plan.costs import MAX_COSTS, build_cost_key, count_costs, list_measured
 from sweeps.plan.plan import Plan, Range
-from sweeps.spec.models import SweepSpec, load_spec
+from sweeps.spec import SweepSpec, load_spec
 from trainer.timing import Cost
 
 FILE = """

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from sweeps.plan.simulation import KnownTrial, Simulated, simulate
-from sweeps.stopping.asha import PromotionRungs, Rungs
+from sweeps.stopping.asha import Rungs
+from sweeps.stopping.promotion import PromotionRungs
 from sweeps.stopping.rule import NoRule, Rule, Verdict
 from sweeps.stopping.rules import RULES, Search
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.running.budgets import find_halt, find_search_end, find_shortfall, is_plateau
-from sweeps.spec.models import SweepSpec, load_spec
+from sweeps.spec import SweepSpec, load_spec
 from sweeps.trials.ledger import Ledger, TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 

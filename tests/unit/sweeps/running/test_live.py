@@ -16,7 +16,8 @@ from sweeps.running.live import (
     format_seconds,
 )
 from sweeps.running.sweep import RunningSweep
-from sweeps.spec.models import Constant, SweepSpec
+from sweeps.space.distributions import Constant
+from sweeps.spec import SweepSpec
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger, TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState

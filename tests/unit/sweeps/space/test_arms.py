@@ -5,29 +5,13 @@ import numpy as np
 import optuna
 import pytest
 
-from sweeps.space.arms import (
-    Arm,
-    build_arms,
-    build_grid,
-    from_unit_cube,
-    num_dimensions,
-    sample,
-    searched,
-    size,
-    trials_per_arm,
-)
-from sweeps.spec.models import (
-    Budget,
-    Categorical,
-    Choices,
-    Constant,
-    IntUniform,
-    LogUniformValues,
-    Parameter,
-    QUniform,
-    SweepSpec,
-    Uniform,
-)
+from sweeps.space.arms import Arm, build_grid, from_unit_cube, num_dimensions, sample, searched, size
+from sweeps.space.distributions import Categorical, Constant
+from sweeps.space.numeric import IntUniform, LogUniformValues, Uniform
+from sweeps.space.parameters import Choices, Parameter
+from sweeps.space.quantized import QUniform
+from sweeps.spec import Budget, SweepSpec
+from sweeps.spec.arms import build_arms, trials_per_arm
 
 LR = LogUniformValues(min=1e-4, max=1.0)
 SHARED: dict[str, Parameter] = {

@@ -1,7 +1,7 @@
 import pytest
 
 from sweeps.space.constraints import ConstraintError, fulfils, parse_constraint
-from trainer.config.config import Value
+from trainer.config import Value
 
 
 @pytest.mark.parametrize(

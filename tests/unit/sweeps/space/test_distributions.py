@@ -7,15 +7,15 @@ import pytest
 from pydantic import ValidationError
 from scipy import stats
 
-from sweeps.space.bells import Beta, LogNormal, Normal
-from sweeps.space.distributions import (
-    Categorical,
-    Constant,
-    Distribution,
+from sweeps.space.distributions import Categorical, Constant, Distribution
+from sweeps.space.numeric import (
+    Beta,
     IntUniform,
     InvLogUniformValues,
+    LogNormal,
     LogUniform,
     LogUniformValues,
+    Normal,
     Uniform,
 )
 from sweeps.space.parameters import DISTRIBUTIONS

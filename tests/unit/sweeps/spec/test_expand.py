@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from sweeps.errors import SpecError
-from sweeps.space.arms import build_arms, from_unit_cube, num_dimensions, searched
-from sweeps.space.distributions import Categorical, Constant, LogUniformValues
+from sweeps.space.arms import from_unit_cube, num_dimensions, searched
+from sweeps.space.distributions import Categorical, Constant
+from sweeps.space.numeric import LogUniformValues
 from sweeps.space.parameters import Choices, Parameter
-from sweeps.spec.models import SweepSpec, dump_spec, load_spec
-from trainer.config.config import build_trial_config
+from sweeps.spec import SweepSpec, dump_spec, load_spec
+from sweeps.spec.arms import build_arms
+from trainer.config import build_trial_config
 from trainer.tables.default_spaces import DEFAULT_SPACES
 from trainer.tables.optimizers import OPTIMIZERS
 

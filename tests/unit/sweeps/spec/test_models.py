@@ -11,27 +11,16 @@ import pytest
 from sweeps.errors import SpecError
 from sweeps.reader.text import parse_text
 from sweeps.reader.tree import Scalar
-from sweeps.space.arms import build_arms, build_grid
-from sweeps.space.quantized import QLogUniformValues
-from sweeps.spec.models import (
-    Asha,
-    Budget,
-    Categorical,
-    Choices,
-    Confirm,
-    Constant,
-    IntUniform,
-    LogUniformValues,
-    Metric,
-    QUniform,
-    Resources,
-    SweepSpec,
-    Uniform,
-    dump_spec,
-    load_spec,
-)
-from sweeps.stopping.asha import Hyperband
-from trainer.config.config import build_trial_config
+from sweeps.space.arms import build_grid
+from sweeps.space.distributions import Categorical, Constant
+from sweeps.space.numeric import IntUniform, LogUniformValues, Uniform
+from sweeps.space.parameters import Choices
+from sweeps.space.quantized import QLogUniformValues, QUniform
+from sweeps.spec import Budget, Confirm, Metric, Resources, SweepSpec, dump_spec, load_spec
+from sweeps.spec.arms import build_arms
+from sweeps.stopping.asha import Asha
+from sweeps.stopping.hyperband import Hyperband
+from trainer.config import build_trial_config
 
 WHOLE = """
 name: optimizers

@@ -3,7 +3,9 @@ from itertools import permutations
 
 import pytest
 
-from sweeps.stopping.asha import Brackets, PromotionRungs, Rungs, assign_next, find_rank, rung_epochs
+from sweeps.stopping.asha import Rungs, find_rank, rung_epochs
+from sweeps.stopping.hyperband import Brackets, assign_next
+from sweeps.stopping.promotion import PromotionRungs
 from sweeps.stopping.rule import GO
 
 

@@ -3,10 +3,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from sweeps.space.distributions import Categorical, Constant, Distribution, IntUniform, LogUniformValues
+from sweeps.space.distributions import Categorical, Constant, Distribution
+from sweeps.space.numeric import IntUniform, LogUniformValues
 from sweeps.stopping.pbt import Pbt, PbtRule, mutate
 from sweeps.stopping.rule import GO
-from trainer.config.config import Value
+from trainer.config import Value
 
 SPACE: dict[str, Distribution] = {
     "lr": LogUniformValues(distribution="log_uniform_values", min=1e-4, max=1.0),

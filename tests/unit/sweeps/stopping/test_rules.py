@@ -10,7 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from sweeps.plan.simulation import KnownTrial, simulate
-from sweeps.spec.models import Asha, SweepSpec
+from sweeps.spec import SweepSpec
+from sweeps.stopping.asha import Asha
 from sweeps.stopping.rule import GO, Rule, Verdict
 from sweeps.stopping.rules import RULES, ArmRules, RuleRow, Search
 

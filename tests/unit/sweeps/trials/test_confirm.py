@@ -1,6 +1,6 @@
-from sweeps.spec.models import Confirm
-from sweeps.trials.confirm import build_confirm_trials, derive_seed, trial_seed
+from sweeps.trials.confirm import build_confirm_trials
 from sweeps.trials.ledger import TrialEntry
+from sweeps.trials.seeds import derive_seed, trial_seed
 from tracking.names import STAGE_SEARCH
 
 
@@ -10,7 +10,7 @@ def entry(arm: str, **parameters: float) -> TrialEntry:
 
 def test_the_best_distinct_configurations_are_retrained_with_every_seed() -> None:
     ranking = [entry("adam", lr=0.1), entry("adam", lr=0.1), entry("adam", lr=0.2), entry("adam", lr=0.3)]
-    trials = build_confirm_trials(ranking, Confirm(top=2, seeds=3), sweep_seed=0)
+    trials = build_confirm_trials(ranking, top=2, seeds=3, sweep_seed=0)
     assert [(trial.rank, trial.repeat, trial.parameters["lr"]) for trial in trials] == [
         (0, 0, 0.1),
         (0, 1, 0.1),
@@ -22,8 +22,7 @@ def test_the_best_distinct_configurations_are_retrained_with_every_seed() -> Non
 
 
 def test_seeds_are_paired_between_arms_and_fresh() -> None:
-    confirm = Confirm(top=1, seeds=10)
-    adam, sgd = (build_confirm_trials([entry(arm, lr=0.1)], confirm, sweep_seed=3) for arm in ("adam", "sgd"))
+    adam, sgd = (build_confirm_trials([entry(arm, lr=0.1)], top=1, seeds=10, sweep_seed=3) for arm in ("adam", "sgd"))
     seeds = [trial.parameters["seed"] for trial in adam]
     assert seeds == [trial.parameters["seed"] for trial in sgd]
     assert len(set(seeds)) == 10
@@ -31,7 +30,7 @@ def test_seeds_are_paired_between_arms_and_fresh() -> None:
 
 
 def test_nothing_to_retrain_without_a_ranked_trial() -> None:
-    assert build_confirm_trials([], Confirm(top=1, seeds=2), sweep_seed=0) == ()
+    assert build_confirm_trials([], top=1, seeds=2, sweep_seed=0) == ()
 
 
 def test_derived_seeds_depend_on_sweep_and_purpose_only() -> None:

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from sweeps.trials.ledger import Ledger, TrialEntry, is_better
+from sweeps.trials.ledger import Ledger, TrialEntry
+from sweeps.trials.objectives import is_better
 from tracking.names import STAGE_SEARCH, TrialState
 
 

@@ -9,14 +9,8 @@ from tracking.analysis.findings import (
     build_verdict,
     validation_test_gap,
 )
-from tracking.analysis.leaderboard import (
-    build_leaderboard,
-    format_cells,
-    format_duration,
-    format_markdown,
-    format_number,
-    ranked_by_test,
-)
+from tracking.analysis.labels import format_duration, format_number
+from tracking.analysis.leaderboard import build_leaderboard, format_cells, format_markdown, ranked_by_test
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.table import SweepTable, TrialRow
 

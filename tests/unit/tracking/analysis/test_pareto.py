@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from tracking.analysis.pareto import build_front_plot, find_front, format_front
+from tracking.analysis.pareto import find_front, format_front
 from tracking.names import STAGE_SEARCH, TrialState
+from tracking.plots.front import build_front_plot
 from tracking.report.page import build_page
 from tracking.table import SweepTable, TrialRow
 

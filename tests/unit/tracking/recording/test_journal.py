@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.recording.journal import Event, Journal, JournalBusy
+from tracking.recording.events import Event
+from tracking.recording.journal import Journal, JournalBusy
 
 
 def add(journal: Journal, kind: str, **content: object) -> Event:

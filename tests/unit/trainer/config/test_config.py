@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from trainer.config.config import (
+from trainer.config import (
     DEFAULT_ROWS,
     SETTINGS,
     TABLES,

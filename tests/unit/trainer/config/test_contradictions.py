@@ -2,7 +2,7 @@ import importlib.util
 
 import pytest
 
-from trainer.config.config import ConfigError, build_trial_config
+from trainer.config import ConfigError, build_trial_config
 from trainer.tables.optimizers import OPTIMIZERS
 
 FULL = {"batch_size": "full", "normalization": "group"}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainer import train_model
-from trainer.config.config import ConfigError, build_trial_config, find_setting
+from trainer.config import ConfigError, build_trial_config, find_setting
 from trainer.config.own_rows import load_own_row
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config.config import build_trial_config
-from trainer.data.batches import Augmentation, PictureStore, draw_augmentation, draw_mixing
-from trainer.data.pixels import change_colours
+from trainer.config import build_trial_config
+from trainer.data.augmentation import Augmentation, change_colours, draw_augmentation, draw_mixing
+from trainer.data.batches import PictureStore
 
 CPU = torch.device("cpu")
 MEAN, STD = (120.0, 110.5, 98.25), (60.0, 55.0, 71.5)

@@ -22,8 +22,10 @@ import torchvision.datasets
 from torchvision.datasets import CIFAR10, CIFAR100, SVHN, FashionMNIST
 
 from trainer.config.trial_settings import SETTINGS
+from trainer.data import downloads
+from trainer.data.dataset import DataUnavailable
 from trainer.data.downloads import DOWNLOADS, load_download
-from trainer.data.load import DataUnavailable, downloads, load_dataset
+from trainer.data.load import load_dataset
 from trainer.data.lock import hold_lock
 
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

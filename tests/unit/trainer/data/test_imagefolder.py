@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from trainer.data.dataset import DataUnavailable
 from trainer.data.imagefolder import load_imagefolder
-from trainer.data.load import DataUnavailable, load_dataset
+from trainer.data.load import load_dataset
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 ORIENTATION = 0x0112
@@ -30,7 +31,7 @@ UPRIGHT = {
 LOAD = """
 import sys
 from pathlib import Path
-from trainer.imagefolder import load_imagefolder
+from trainer.data.imagefolder import load_imagefolder
 print("ready", flush=True)
 sys.stdin.readline()
 folder, cache = map(Path, sys.argv[1:])

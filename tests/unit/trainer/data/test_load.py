@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.data.load import DataUnavailable, build_dataset, build_split, load_dataset, split_for_training
+from trainer.data.dataset import DataUnavailable, build_dataset, build_split, split_for_training
+from trainer.data.load import load_dataset
 from trainer.tables.settings import ConfigError
 
 # Three classes of unequal size, mixed.

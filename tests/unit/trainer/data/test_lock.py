@@ -9,7 +9,7 @@ from trainer.data.lock import hold_lock
 HOLD = """
 import sys
 from pathlib import Path
-from trainer.lock import hold_lock
+from trainer.data.lock import hold_lock
 with hold_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
@@ -18,7 +18,7 @@ with hold_lock(Path(sys.argv[1])):
 COUNT = """
 import os, sys
 from pathlib import Path
-from trainer.lock import hold_lock
+from trainer.data.lock import hold_lock
 lock, counter = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.data.pixels import change_colours, draw_colours, standardize_pictures
+from trainer.data.augmentation import change_colours, draw_colours
+from trainer.data.batches import standardize_pictures
 
 
 def draw_pictures(num_pictures=4, seed=0):

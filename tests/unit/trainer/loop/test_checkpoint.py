@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.config.config import build_trial_config
+from trainer.api import train
+from trainer.config import build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.checkpoint import FILE_NAME, CheckpointError, load_checkpoint, write_checkpoint
-from trainer.loop.training_run import TrainingRun, train
+from trainer.loop.training_run import TrainingRun
 
 TINY = {"model": "fastcnn", "width": 0.25, "depth": 1, "dataset": "synthetic", "batch_size": 50, "precision": "fp32"}
 # Everything that has a state: momentum, a schedule that looks at the validation loss, early stopping, both generators.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from trainer.config.config import ConfigError, build_trial_config
+from trainer.config import ConfigError, build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.checkpoint import load_checkpoint, write_checkpoint
 from trainer.loop.training_run import TrainingRun

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from trainer.config.config import build_trial_config
+from trainer.config import build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.curvature import Curvature, measure_curvature
 from trainer.loop.training_run import TrainingRun

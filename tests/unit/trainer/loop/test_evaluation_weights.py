@@ -12,14 +12,14 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import update_bn
 
-from trainer.config.config import build_trial_config
-from trainer.data.load import build_dataset
+from trainer.config import build_trial_config
+from trainer.data.dataset import build_dataset
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.checkpoint import load_checkpoint, write_checkpoint
 from trainer.loop.evaluation_weights import EvaluationWeights
 from trainer.loop.training_run import TrainingRun
-from trainer.networks.feedforward import Network
 from trainer.networks.layers import Dropout
+from trainer.networks.network import Network
 from trainer.tables.models import MODELS
 from trainer.tables.optimizers import OPTIMIZERS
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.config.config import build_trial_config
+from trainer.config import build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.health import HealthCheck
 from trainer.loop.training_run import TrainingRun

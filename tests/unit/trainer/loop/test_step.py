@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from trainer.config.config import build_trial_config
+from trainer.config import build_trial_config
 from trainer.loop.step import Stepper, blend
 from trainer.networks.layers import Dropout
 from trainer.tables.initializers import INITIALIZERS, initialize

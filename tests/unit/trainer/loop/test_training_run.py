@@ -13,11 +13,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from trainer.config.config import ConfigError, build_trial_config
-from trainer.data.batches import draw_mixing
-from trainer.data.load import build_dataset, build_split
+from trainer.api import train
+from trainer.config import ConfigError, build_trial_config
+from trainer.data.augmentation import draw_mixing
+from trainer.data.dataset import build_dataset, build_split
 from trainer.data.synthetic import draw_synthetic
-from trainer.loop.training_run import TrainingRun, train
+from trainer.loop.training_run import TrainingRun
 from trainer.networks.layers import Dropout
 from trainer.randomness import build_generator
 from trainer.tables.optimizers import OPTIMIZERS

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.networks.feedforward import Network
 from trainer.networks.layers import (
     Dropout,
     build_activation,
@@ -14,6 +13,7 @@ from trainer.networks.layers import (
     count_groups,
     scale_channels,
 )
+from trainer.networks.network import Network
 
 
 def draw(layer, key="key", shape=(50, 40)):

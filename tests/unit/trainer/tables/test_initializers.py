@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import init
 
-from trainer.config.config import find_row
+from trainer.config import find_row
 from trainer.tables.initializers import INITIALIZERS, initialize
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from trainer.config.config import build_trial_config
+from trainer.config import build_trial_config
 from trainer.tables.losses import LOSSES
 
 

@@ -1,0 +1,53 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    pass
+
+
+File = Annotated[Path, typer.Argument(help="Sweep file; - reads standard input.", show_default=False)]
+
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Overrides one value of the file, e.g. --set budget.trials=8."),
+]
+
+
+Measure = Annotated[
+    bool,
+    typer.Option("--measure/--no-measure", help="Train a few steps of each kind of trial first, to know how long."),
+]
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
+
+
+SweepId = Annotated[
+    str | None, typer.Argument(help="Sweep id, or its beginning; the latest sweep when left out.", show_default=False)
+]
+
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", help="Jobs API of the cluster, as http://HEAD:8265; RAY_API_SERVER_ADDRESS when left out."
+    ),
+]
+
+
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH", help="Results folder on the cluster, shared by its nodes; its SWEEPS_HOME if left out."
+    ),
+]
+
+
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the sweep ends.")]

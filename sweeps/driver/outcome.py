@@ -1,0 +1,99 @@
+"""How a sweep ends: its state, its report, its registered winner, its exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from sweeps.driver.preflight import Prepared
+from sweeps.errors import ExitCode
+from sweeps.home import Home, SweepFolder
+from sweeps.running.sweep import RunningSweep
+from tracking import names
+from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_markdown
+from tracking.names import SweepState
+from tracking.report.write import write_report, write_trials_csv
+from tracking.store.queries import load_sweep
+from tracking.store.registry import WinnerModel, register_winner
+from trainer.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from tracking.table import SweepTable
+
+
+DELIVERY_SECONDS = 60.0  # how long the end of a sweep waits for MLflow
+
+
+@dataclass(frozen=True)
+class SweepOutcome:
+    """How a sweep ended and where its result is."""
+
+    sweep_id: str
+    state: SweepState
+    exit_code: ExitCode
+    folder: SweepFolder
+    table: SweepTable | None  # None when MLflow could not be read at the end
+    problem: str  # one sentence on what went wrong; "" when nothing did
+    failures: tuple[tuple[str, str, str], ...]  # (trial id, reason, log file)
+
+
+def _finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
+    """Settles the sweep's state, writes report and table from what MLflow holds, and closes the parent run."""
+    folder, exit_code = sweep.folder, _exit_code(sweep)
+    state = SweepState.COMPLETED
+    if sweep.interrupted:
+        state = SweepState.INTERRUPTED
+    elif exit_code is ExitCode.NOTHING_SUCCEEDED:
+        state = SweepState.FAILED
+    problem, table = sweep.halted, None
+    if sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS):
+        table = replace(load_sweep(sweep.sweep_id, home.tracking_uri), state=str(state))  # closed after its report
+        write_report(table, folder.report)
+        write_trials_csv(table, folder.trials)
+        note = format_markdown(build_leaderboard(table))
+        if not sweep.interrupted:
+            problem = problem or _register_winner(table, prepared.data, home, folder)
+        files = (folder.report, folder.trials, folder.manifest, *sorted(folder.logs.glob("*.log")))
+        sweep.recorder.end_sweep(state, note, files)
+        delivered = sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS)
+    else:
+        sweep.recorder.end_sweep(state, "", ())
+        delivered = False
+    if not delivered:
+        exit_code = ExitCode.UNREACHABLE
+        problem = (
+            f"MLflow is out of reach ({sweep.recorder.problem}); {sweep.recorder.pending} events are kept in "
+            f"{folder.journal}: run `sweeps report {sweep.sweep_id}` when it is back"
+        )
+    failures = tuple(
+        (entry.trial_id, entry.stop_reason, str(log) if (log := folder.trial_log(entry.trial_id)).exists() else "")
+        for entry in sweep.ledger.failed()
+    )
+    return SweepOutcome(sweep.sweep_id, state, exit_code, folder, table, problem, failures)
+
+
+def _register_winner(table: SweepTable, data: Dataset, home: Home, folder: SweepFolder) -> str:
+    """Registers the best retrained network as a model of MLflow; says why where that fails. "" for none to register."""
+    winner = find_winner(table)
+    checkpoints = folder.checkpoints(winner.trial_id) if winner else ()
+    if winner is None or not checkpoints:
+        return ""
+    from trainer.export import build_example, load_classifier
+
+    try:
+        network = load_classifier(checkpoints[0], winner.parameters, data)
+    except Exception as error:  # noqa: BLE001  # what has been found out is not lost with it
+        return f"the winner, {winner.trial_id}, is not registered as a model: {type(error).__name__}: {error}"
+    tags = {names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm, names.SWEEP_DATASET: data.name}
+    tags[names.TEST_ACCURACY] = f"{winner.summary[names.TEST_ACCURACY]:.4f}"
+    facts = {"classes": list(data.classes), "input": "pictures, 3 channels of 0 to 255, 32 rows, 32 columns; float32"}
+    model = WinnerModel(network, build_example(data), facts, tags)
+    return register_winner(home.tracking_uri, table.project, table.sweep_id, model)
+
+
+def _exit_code(sweep: RunningSweep) -> ExitCode:
+    if sweep.interrupted:
+        return ExitCode.INTERRUPTED
+    if sweep.ledger.num_succeeded() == 0:
+        return ExitCode.NOTHING_SUCCEEDED
+    return ExitCode.SOME_TRIALS_FAILED if sweep.ledger.failed() else ExitCode.DONE

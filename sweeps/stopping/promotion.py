@@ -1,0 +1,109 @@
+"""ASHA that pauses and promotes: pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sweeps.reader.model import Frozen
+from sweeps.stopping.asha import _check_order, find_rank, rung_epochs
+from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
+
+
+class AshaPromotion(Frozen):
+    """The paper's ASHA: trials are paused at a rung, and the best of them go on while new ones still arrive."""
+
+    type: Literal["asha_promotion"] = Field(description="The rule.")
+    min_iter: int = Field(default=1, ge=1, description="Epoch of the first rung.")
+    max_iter: int | None = Field(default=None, ge=2, description="Last epoch; null for the epochs of a trial.")
+    eta: int = Field(default=3, ge=2, description="One of so many is promoted at a rung; the ratio of rungs too.")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> AshaPromotion:
+        _check_order(self.min_iter, self.max_iter)
+        return self
+
+    def rungs(self, num_epochs: int) -> tuple[int, ...]:
+        """The epochs at which trials are paused."""
+        return rung_epochs(self.min_iter, self.max_iter or num_epochs, self.eta)
+
+
+@dataclass
+class PromotionRungs(Rule):
+    """ASHA as published, for one arm: every trial is paused at a rung, the best 1/eta of all that have arrived go on.
+
+    A trial that is not among the best when it arrives may be later, when more have arrived. Promotion at the highest
+    rung comes first.
+
+    Source: Li et al. 2020, algorithm 2 (get_job). Deviation: when no more trials come and none has been trained in
+    full, which happens to arms of fewer than eta^(number of rungs) trials, whoever asks lets `best_paused` go on.
+    """
+
+    epochs: tuple[int, ...]
+    eta: int
+    name: str = "asha"
+    scores: dict[int, dict[int, float]] = field(default_factory=dict)  # rung epoch -> trial -> score, by arrival
+    promoted: dict[int, set[int]] = field(default_factory=dict)  # rung epoch -> trials that have gone on
+
+    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+        """Pauses a trial at a rung; a result beyond a rung says that the trial was promoted there."""
+        for rung in self.epochs:
+            if rung < epoch and trial in self.scores.get(rung, {}):
+                self.promoted.setdefault(rung, set()).add(trial)
+        if epoch not in self.epochs:
+            return GO
+        scores = self.scores.setdefault(epoch, {})
+        scores.setdefault(trial, to_finite(score))
+        if scores[trial] == -math.inf:
+            return Verdict("stop", f"{self.name}: no finite score at epoch {epoch}")
+        if trial in self.promoted.get(epoch, ()):
+            return GO
+        return Verdict("pause", f"{self.name}: waits at epoch {epoch}")
+
+    def record_ended(self, trial: int, epoch: int, score: float) -> None:
+        """Lets a trial that ended by itself count at the next rung it would have met, if it ended diverged (NaN)."""
+        rung = next((rung for rung in self.epochs if rung >= epoch), None)
+        if rung is not None and (rung == epoch or not math.isfinite(score)):
+            self.judge(trial, rung, score)
+            self.promoted.setdefault(rung, set()).add(trial)  # nothing is left of it to go on
+
+    def next_promoted(self) -> int | None:
+        """The best trial that is among the best 1/eta of the highest rung where there is one."""
+        for rung in reversed(self.epochs):
+            scores, promoted = self.scores.get(rung, {}), self.promoted.get(rung, set())
+            best_first = sorted(scores, key=lambda trial: -scores[trial])  # stable: an equal earlier one first
+            for trial in best_first[: len(scores) // self.eta]:
+                if trial not in promoted and scores[trial] > -math.inf:
+                    return trial
+        return None
+
+    def best_paused(self) -> int | None:
+        """The best of those that wait at the highest rung where any do."""
+        for rung in reversed(self.epochs):
+            scores, promoted = self.scores.get(rung, {}), self.promoted.get(rung, set())
+            waiting = [trial for trial in scores if trial not in promoted and scores[trial] > -math.inf]
+            if waiting:
+                return max(waiting, key=lambda trial: scores[trial])  # the first of equal ones
+        return None
+
+    def promote(self, trial: int) -> None:
+        """Takes in that a trial goes on from the last rung that it has reached."""
+        self.promoted.setdefault(self._last_rung(trial), set()).add(trial)
+
+    def explain_pause(self, trial: int) -> str:
+        """Its rank at the rung where it waits."""
+        rung = self._last_rung(trial)
+        scores = self.scores[rung]
+        rank, num_kept = find_rank(scores, trial), len(scores) // self.eta
+        return f"{self.name}: rank {rank} of {len(scores)} at epoch {rung}, the best {num_kept} went on"
+
+    @property
+    def pause_epochs(self) -> tuple[int, ...]:
+        """The rungs."""
+        return self.epochs
+
+    def _last_rung(self, trial: int) -> int:
+        return max(rung for rung, scores in self.scores.items() if trial in scores)

@@ -1,0 +1,20 @@
+"""Seeds by purpose: pure."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+def derive_seed(sweep_seed: int, *purpose: str | int) -> int:
+    """A seed in 0..2**31-1 for one purpose within a sweep: independent of the order in which seeds are asked for."""
+    text = "/".join(str(part) for part in (sweep_seed, *purpose))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def trial_seed(sweep_seed: int, number: int) -> int:
+    """The seed of an arm's search trial `number`: the same for every arm, so that arms meet the same luck."""
+    return derive_seed(sweep_seed, "search", number)

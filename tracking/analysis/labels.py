@@ -1,0 +1,72 @@
+"""How names and numbers are written for a reader: pure."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+from collections.abc import Mapping
+
+from tracking.table import Value
+
+METRIC_TITLES = {
+    "val_accuracy": "validation accuracy",
+    "val_loss": "validation loss",
+    "train_accuracy": "training accuracy",
+    "train_loss": "training loss",
+}
+
+
+PARAMETER_TITLES = {
+    "lr": "learning rate",
+    "batch_size": "batch size (pictures)",
+    "initializer": "initialiser",
+    "weight_decay": "weight decay",
+    "label_smoothing": "label smoothing",
+    "epochs": "length of training (epochs)",
+    "train_size": "training pictures",
+}
+
+
+def title_of(name: str) -> str:
+    """What an axis is called in words; escaped, since plotly reads a little HTML."""
+    return METRIC_TITLES.get(name) or PARAMETER_TITLES.get(name) or escape(name.replace("_", " "))
+
+
+def is_fraction(metric: str) -> bool:
+    """Whether the metric is shown in percent."""
+    return metric.endswith("accuracy")
+
+
+def format_number(value: Value) -> str:
+    """A parameter's value for people: at most four significant digits."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"{value:.4g}"
+
+
+def format_percent(fraction: float | None) -> str:
+    """A fraction as percent with two decimals, a dash for None."""
+    return "–" if fraction is None else f"{100 * fraction:.2f} %"
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as the largest two units."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_states(num_by_state: Mapping[str, int]) -> str:
+    """`3 completed, 2 early stopped`."""
+    return ", ".join(f"{number} {state.replace('_', ' ')}" for state, number in num_by_state.items()) or "–"
+
+
+def format_parameters(parameters: Mapping[str, Value]) -> str:
+    """`lr 0.003, batch_size 64`."""
+    return ", ".join(f"{name} {format_number(value)}" for name, value in parameters.items()) or "–"

@@ -1,0 +1,61 @@
+"""Writes a sweep's report and its table of trials to disk."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from tracking.report.page import build_page
+from tracking.table import SweepTable, format_value
+
+
+def write_report(table: SweepTable, path: Path) -> None:
+    """Writes the report; an older one at `path` is replaced at once, never left half written."""
+    from plotly.offline import get_plotlyjs
+
+    page = build_page(table, get_plotlyjs())
+    with _replace(path) as file:
+        file.write(page)
+
+
+def write_trials_csv(table: SweepTable, path: Path) -> None:
+    """Writes one line per trial: what it was, how it ended, every setting (`param.`) and last metric (`metric.`)."""
+    parameters = sorted({name for trial in table.trials for name in trial.parameters})
+    metrics = sorted({name for trial in table.trials for name in trial.summary})
+    fixed = ["trial_id", "arm", "stage", "number", "seed", "state", "stop_reason", "epochs", "start_time", "end_time"]
+    header = [*fixed, *(f"param.{name}" for name in parameters), *(f"metric.{name}" for name in metrics)]
+    with _replace(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        for trial in table.trials:
+            writer.writerow(
+                [
+                    *(trial.trial_id, trial.arm, trial.stage, trial.number, trial.seed),
+                    *(trial.state or "running", trial.stop_reason, trial.num_epochs),
+                    *(_format_time(trial.start_time), _format_time(trial.end_time)),
+                    *(format_value(trial.parameters[key]) if key in trial.parameters else "" for key in parameters),
+                    *(trial.summary.get(name, "") for name in metrics),
+                ]
+            )
+
+
+def _format_time(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+@contextmanager
+def _replace(path: Path) -> Iterator[TextIO]:
+    """A new file that takes the place of `path` when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
