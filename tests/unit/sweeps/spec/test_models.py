@@ -219,7 +219,7 @@ class TestLoad:
         path = tmp_path / "sweep.yaml"
         path.write_text(WHOLE)
         code = (
-            "import sys; from sweeps.spec.models import load_spec; from sweeps.space.arms import build_arms;"
+            "import sys; from sweeps.spec import load_spec; from sweeps.spec.arms import build_arms;"
             "build_arms(load_spec(sys.argv[1]));"
             "print(sorted({'torch', 'ray', 'mlflow', 'optuna', 'pandas', 'scipy', 'plotly'} & set(sys.modules)))"
         )

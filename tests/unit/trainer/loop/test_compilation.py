@@ -44,7 +44,7 @@ class TestCompiledTraining:
         "settings",
         [
             {"dropout": 0.3},
-            {"optimizer": "sam", "lr": 0.05, "model": "fastcnn", "width": 0.25, "depth": 1, "hidden": None},
+            {"optimizer": "sam", "lr": 0.01, "model": "fastcnn", "width": 0.25, "depth": 1, "hidden": None},
         ],
         ids=["dropout", "sam, batch normalisation"],
     )

@@ -104,7 +104,8 @@ class TestGradient:
             batch = draw_batch(seed=index)
             whole.step(index, 0.01, take(batch))
             parted.step(index, 0.01, cut(batch))
-        torch.testing.assert_close(list_weights(other), list_weights(model), rtol=1e-4, atol=1e-6)
+        # Processors add up in orders of their own: 1.4e-6 apart on one with AVX-512.
+        torch.testing.assert_close(list_weights(other), list_weights(model), rtol=1e-4, atol=5e-6)
 
     def test_the_weights_move_against_it(self):
         stepper, model = build_stepper()
