@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tracking.names import BEST_EPOCH, STAGE_CONFIRM, STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
+from tracking.ranking import Goal, rank_key
 
 Value = float | int | str | bool | None
 Points = tuple[tuple[int, float], ...]
@@ -41,6 +42,11 @@ class TrialRow:
     end_time: float | None = None
 
     @property
+    def configuration(self) -> Mapping[str, Value]:
+        """Every setting but the seed: what is trained again, whatever the seed."""
+        return {name: value for name, value in self.parameters.items() if name != "seed"}
+
+    @property
     def num_epochs(self) -> int:
         """The last epoch recorded; 0 when none was."""
         return max((points[-1][0] for points in self.history.values() if points), default=0)
@@ -57,15 +63,15 @@ class TrialRow:
         values = [value for value in values if math.isfinite(value)]
         if not values:
             return None
-        return max(values) if goal == "maximize" else min(values)
+        return Goal(goal).best(values)
 
     def best_epoch(self, metric: str, goal: str) -> int | None:
         """The first epoch with the best value of `metric`; None when it took none."""
         points = [point for point in self.history.get(metric, ()) if math.isfinite(point[1])]
         if not points:
             return int(self.summary[BEST_EPOCH]) if BEST_EPOCH in self.summary else None
-        sign = -1.0 if goal == "maximize" else 1.0
-        return min(points, key=lambda point: (sign * point[1], point[0]))[0]
+        sign = Goal(goal).sign
+        return min(points, key=lambda point: (-sign * point[1], point[0]))[0]
 
 
 @dataclass(frozen=True)
@@ -111,20 +117,22 @@ class SweepTable:
         )
 
     def ranking(self, arm: str) -> tuple[TrialRow, ...]:
-        """Search trials of an arm, best first: completed before stopped early, those by epochs reached, then by value.
-
-        A trial stopped at a rung never ranks above one that ran to its end: learning curves cross. Diverged, failed and
-        interrupted trials have no rank.
-        """
-        sign = -1.0 if self.goal == "maximize" else 1.0
-        keyed: list[tuple[tuple[bool, int, float, int], TrialRow]] = []
-        for trial in self.select(arm):
-            value = trial.best(self.goal_metric, self.goal)
-            if value is None or trial.state not in (TrialState.COMPLETED, TrialState.EARLY_STOPPED):
-                continue
-            completed = trial.state is TrialState.COMPLETED
-            keyed.append(((not completed, 0 if completed else -trial.num_epochs, sign * value, trial.number), trial))
+        """Search trials of an arm, best first, as `rank_key` has it; those without a rank are left out."""
+        goal = Goal(self.goal)
+        keyed = [
+            (key, trial)
+            for trial in self.select(arm)
+            if (key := rank_key(trial.state, trial.num_epochs, self.value(trial), trial.number, goal)) is not None
+        ]
         return tuple(trial for _, trial in sorted(keyed, key=lambda pair: pair[0]))
+
+    def value(self, trial: TrialRow) -> float | None:
+        """A trial's best value of the goal metric; None when it took none."""
+        return trial.best(self.goal_metric, self.goal)
+
+    def retrainings(self, trial: TrialRow) -> tuple[TrialRow, ...]:
+        """The retrainings of a search trial's configuration: same arm, same parameters but for the seed."""
+        return tuple(each for each in self.confirmed(trial.arm) if each.configuration == trial.configuration)
 
     def confirmed(self, arm: str | None = None) -> tuple[TrialRow, ...]:
         """Retrainings of the best configurations, which alone read the test split."""

@@ -33,6 +33,7 @@ from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
 from tracking import names
 from tracking.names import SweepState
+from tracking.ranking import Goal
 from tracking.recording.events import SweepRecord
 from tracking.recording.recorder import Recorder
 from trainer.data.dataset import split_for_training
@@ -142,7 +143,7 @@ def _run(
     sweep = RunningSweep(
         sweep_id=sweep_id,
         spec=spec,
-        ledger=Ledger(spec.metric.goal, arm_names),
+        ledger=Ledger(Goal(spec.metric.goal), arm_names),
         rules=ArmRules(arm_names, spec.early_terminate, num_epochs, num_trials, spec.seed),
         recorder=recorder,
         folder=folder,

@@ -11,7 +11,6 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from sweeps.running.budgets import find_shortfall
 from sweeps.running.sweep import RunningSweep
 from sweeps.trials.ledger import TrialEntry
-from sweeps.trials.objectives import is_better
 from tracking.names import STAGE_SEARCH
 from trainer.trainable import REPORTED_AT_END, parse_trial
 
@@ -37,7 +36,7 @@ class ArmScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
         if request.stage != STAGE_SEARCH:
             return str(TrialScheduler.CONTINUE)
         entry = self._sweep.ledger.entries[request.trial_id]
-        score = self._sweep.sign * result[self._score_name]
+        score = self._sweep.goal.sign * result[self._score_name]
         verdict = self._sweep.rules[request.arm].judge(request.number, result["epoch"], score)
         stopped = verdict.reason if verdict.action == "stop" else ""
         entry.stop_reason = stopped or self._find_limit(entry, result)
@@ -48,7 +47,7 @@ class ArmScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
         """Why the trial stops whatever its rule says; "" if it does not."""
         spec, new = self._sweep.spec, result[self._score_name]
         # Tune tells the ledger after the scheduler
-        best = new if is_better(new, entry.best_score, spec.metric.goal) else entry.best_score
+        best = new if self._sweep.goal.beats(new, entry.best_score) else entry.best_score
         if shortfall := find_shortfall(spec, result["epoch"], best):
             return shortfall
         limit = spec.budget.trial_hours
@@ -61,5 +60,5 @@ class ArmScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
         request = parse_trial(trial.config)
         reported = result.get(REPORTED_AT_END)
         if request.stage == STAGE_SEARCH and reported not in (None, "failed"):
-            score = math.nan if reported == "diverged" else self._sweep.sign * result[self._score_name]
+            score = math.nan if reported == "diverged" else self._sweep.goal.sign * result[self._score_name]
             self._sweep.rules[request.arm].record_ended(request.number, result["epoch"], score)

@@ -22,6 +22,7 @@ from sweeps.trials.confirm import build_confirm_trials
 from sweeps.trials.ledger import TrialEntry
 from sweeps.trials.seeds import derive_seed, trial_seed
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.ranking import Goal
 from trainer.config import Value
 from trainer.trainable import ERROR, REPORTED_AT_END, TrialRequest
 
@@ -36,7 +37,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     """
 
     def __init__(self, sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior | None = None) -> None:
-        super().__init__(metric=sweep.spec.metric.name, mode="max" if sweep.spec.metric.goal == "maximize" else "min")
+        super().__init__(metric=sweep.spec.metric.name, mode="max" if sweep.goal is Goal.MAXIMIZE else "min")
         self._sweep = sweep
         self._arms = arms
         self._prior = prior or {}
@@ -69,7 +70,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         search = Search(
             arm=arm,
             seed=seed,
-            goal=spec.metric.goal,
+            goal=self._sweep.goal,
             num_trials=self._sweep.num_trials[arm.name],
             constraints=tuple(map(parse_constraint, spec.constraints)),
             points=tuple(point for point in spec.points if contains(arm, point)),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tracking.ranking import Goal
+
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
     from sweeps.trials.ledger import Ledger
@@ -30,7 +32,7 @@ def find_search_end(spec: SweepSpec, ledger: Ledger, arm: str, *, time_is_up: bo
     if budget.epochs_per_arm is not None and ledger.tallies[arm].num_epochs >= budget.epochs_per_arm:
         return "budget: epochs_per_arm"
     best = ledger.best()
-    if spec.target is not None and best is not None and _reaches(best.best_score, spec.target, spec.metric.goal):
+    if spec.target is not None and best is not None and Goal(spec.metric.goal).reaches(best.best_score, spec.target):
         return f"budget: target reached by {best.trial_id}"
     return ""
 
@@ -62,11 +64,8 @@ def find_shortfall(spec: SweepSpec, epoch: int, best_score: float) -> str:
         return ""
     level = floor.min if floor.min is not None else floor.max
     assert level is not None
-    if _reaches(best_score, level, metric.goal):
+    goal = Goal(metric.goal)
+    if goal.reaches(best_score, level):
         return ""
-    side = "below" if metric.goal == "maximize" else "above"
+    side = "below" if goal is Goal.MAXIMIZE else "above"
     return f"floor: best {metric.name} {best_score:.4g} after epoch {epoch}, {side} {level:g}"
-
-
-def _reaches(score: float, target: float, goal: str) -> bool:
-    return score >= target if goal == "maximize" else score <= target

@@ -67,7 +67,7 @@ def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]
         entry.marks.update(content.get("marks", {}))
         entry.summary.update(content.get("summary", {}))
         if entry.stage == STAGE_SEARCH and not content.get("ended"):  # what ended by itself was not judged
-            verdict = sweep.rules[entry.arm].judge(entry.number, epoch, sweep.sign * score)
+            verdict = sweep.rules[entry.arm].judge(entry.number, epoch, sweep.goal.sign * score)
             stopped = verdict.reason if verdict.action == "stop" else ""
             entry.stop_reason = stopped or find_shortfall(sweep.spec, epoch, entry.best_score)
             entry.pausing = verdict.action == "pause" and not entry.stop_reason
@@ -85,5 +85,5 @@ def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None
     if entry.stage == STAGE_SEARCH and state in (TrialState.FAILED, TrialState.EARLY_STOPPED):
         sweep.rules[entry.arm].forget(entry.number)
     if entry.stage == STAGE_SEARCH and state in (TrialState.COMPLETED, TrialState.DIVERGED):
-        score = math.nan if state is TrialState.DIVERGED else sweep.sign * entry.last_score
+        score = math.nan if state is TrialState.DIVERGED else sweep.goal.sign * entry.last_score
         sweep.rules[entry.arm].record_ended(entry.number, entry.epoch, score)

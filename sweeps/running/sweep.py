@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sweeps.running.budgets import find_search_end
+from tracking.ranking import Goal
 
 if TYPE_CHECKING:
     from sweeps.home import SweepFolder
@@ -44,9 +45,9 @@ class RunningSweep:
     listeners: list[Listener] = field(default_factory=list)
 
     @property
-    def sign(self) -> float:
-        """What makes of a score one of which more is better."""
-        return 1.0 if self.spec.metric.goal == "maximize" else -1.0
+    def goal(self) -> Goal:
+        """The direction in which the metric gets better."""
+        return self.ledger.goal
 
     def notify(self, entry: TrialEntry | None, event: str) -> None:
         """Tells the terminal what happened: started, epoch, ended, step."""

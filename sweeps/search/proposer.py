@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from sweeps.space.arms import Arm
 from sweeps.space.constraints import Constraint, fulfils
+from tracking.ranking import Goal
 from trainer.config import Value
 
 if TYPE_CHECKING:
     from sweeps.trials.ledger import TrialEntry
-    from sweeps.trials.objectives import Goal, Objective
+    from sweeps.trials.objectives import Objective
 
 
 MAX_DRAWS = 10_000  # of which one has to fulfil the constraints
@@ -36,7 +37,7 @@ class Search:
 
     arm: Arm
     seed: int
-    goal: Goal = "maximize"
+    goal: Goal = Goal.MAXIMIZE
     num_trials: int | None = None
     constraints: tuple[Constraint, ...] = ()
     points: tuple[Mapping[str, Value], ...] = ()

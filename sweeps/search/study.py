@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from sweeps.search.proposer import MAX_DRAWS, Proposer, Search
 from sweeps.space.arms import sample, to_suggestions
 from sweeps.space.constraints import fulfils
-from sweeps.trials.objectives import is_better
 from sweeps.trials.seeds import derive_seed
 from tracking.names import TrialState
+from tracking.ranking import Goal
 from trainer.config import Value
 
 if TYPE_CHECKING:
     import optuna
 
     from sweeps.trials.ledger import TrialEntry
-    from sweeps.trials.objectives import Goal
 
 BuildSampler = Callable[[Search, int], "optuna.samplers.BaseSampler"]  # (search, seed)
 
@@ -48,7 +47,7 @@ class StudyProposer(Proposer):
         self._search = search
         self._build_sampler = build_sampler
         self._learns_from_stopped = learns_from_stopped
-        self._goals: list[Goal] = [metric.direction for metric in search.metrics] or [search.goal]
+        self._goals = [Goal(metric.direction) for metric in search.metrics] or [search.goal]
         self._study = optuna.create_study(directions=self._goals, pruner=optuna.pruners.NopPruner())
         self._trials: dict[int, optuna.Trial] = {}
         self._worst: list[float] = []  # of each metric, that Optuna was told
@@ -121,7 +120,7 @@ class StudyProposer(Proposer):
 
     def _keep_worst(self, values: list[float]) -> None:
         pairs = zip(self._worst or values, values, self._goals, strict=True)
-        self._worst = [new if is_better(old, new, goal) else old for old, new, goal in pairs]
+        self._worst = [new if goal.beats(old, new) else old for old, new, goal in pairs]
 
     def _ask(self, seed: int) -> optuna.Trial:
         self._study.sampler = self._build_sampler(self._search, seed)

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from sweeps.reader.model import Frozen, fault_at
 from sweeps.space.parameters import Parameter
 from sweeps.stopping.rules import EarlyTerminate
-from sweeps.trials.objectives import GOALS, Goal, Objective
+from sweeps.trials.objectives import GOALS, Direction, Objective
 from trainer.config import Value
 
 
@@ -19,7 +19,7 @@ class Metric(Frozen):
     """What decides between trials, and in which direction."""
 
     name: Literal["val_accuracy", "val_loss"] = Field(default="val_accuracy", description="Measured after every epoch.")
-    goal: Goal = Field(default="maximize", description="Follows from the name when left out.")
+    goal: Direction = Field(default="maximize", description="Follows from the name when left out.")
     target: float | None = Field(default=None, description="W&B's word for budget.target.")
     impute: Literal["worst", "best", "latest"] | None = Field(
         default=None,

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sweeps.trials.objectives import Goal, is_better, take_in
+from sweeps.trials.objectives import take_in
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.ranking import Goal, rank_key
 from trainer.config import Value
 
 
@@ -104,7 +105,7 @@ class Ledger:
         take_in(entry.values, metrics or {})
         if entry.stage == STAGE_SEARCH:
             self.tallies[entry.arm].num_epochs += 1
-        if is_better(score, entry.best_score, self.goal):
+        if self.goal.beats(score, entry.best_score):
             entry.best_score, entry.best_epoch = score, epoch
         return True
 
@@ -122,7 +123,7 @@ class Ledger:
         elif state in _RANKED:
             tally.consecutive_failures = self.consecutive_failures = 0
         if entry.stage == STAGE_SEARCH and state is not TrialState.STOPPED:
-            improved = is_better(entry.best_score, tally.best_score, self.goal)
+            improved = self.goal.beats(entry.best_score, tally.best_score)
             tally.best_score = entry.best_score if improved else tally.best_score
             tally.num_without_better = 0 if improved else tally.num_without_better + 1
 
@@ -152,25 +153,19 @@ class Ledger:
         return sum(entry.state is state for entry in self.select(arm, stage))
 
     def ranking(self, arm: str, stage: str = STAGE_SEARCH) -> list[TrialEntry]:
-        """Trials of an arm, best first: completed before stopped early, then by epochs reached, then by best score.
-
-        A trial stopped at a rung is never ranked above one that ran to its end: learning curves cross.
-        """
-        candidates = [entry for entry in self.select(arm, stage) if math.isfinite(entry.best_score)]
-        candidates = [entry for entry in candidates if entry.state in _RANKED]
-        sign = -1.0 if self.goal == "maximize" else 1.0
-
-        def key(entry: TrialEntry) -> tuple[bool, int, float]:
-            completed = entry.state is TrialState.COMPLETED
-            return (not completed, 0 if completed else -entry.epoch, sign * entry.best_score)
-
-        return sorted(candidates, key=key)
+        """Trials of an arm, best first, as `rank_key` has it; those without a rank are left out."""
+        keyed = [
+            (key, entry)
+            for entry in self.select(arm, stage)
+            if (key := rank_key(entry.state, entry.epoch, entry.best_score, entry.number, self.goal)) is not None
+        ]
+        return [entry for _, entry in sorted(keyed, key=lambda pair: pair[0])]
 
     def best(self, arm: str | None = None) -> TrialEntry | None:
         """The trial with the best score so far over all stages, for display only; None before any score."""
         best: TrialEntry | None = None
         for entry in self.select(arm):
-            if best is None or is_better(entry.best_score, best.best_score, self.goal):
+            if best is None or self.goal.beats(entry.best_score, best.best_score):
                 best = entry
         return best if best is not None and math.isfinite(best.best_score) else None
 

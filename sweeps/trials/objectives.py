@@ -9,10 +9,11 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sweeps.reader.model import Frozen, fault_at
+from tracking.ranking import Goal
 
-Goal = Literal["maximize", "minimize"]
+Direction = Literal["maximize", "minimize"]
 
-GOALS: Mapping[str, Goal] = {
+GOALS: Mapping[str, Direction] = {
     "val_accuracy": "maximize",
     "val_loss": "minimize",
     "train_seconds": "minimize",
@@ -27,7 +28,7 @@ class Objective(Frozen):
     name: Literal["val_accuracy", "val_loss", "train_seconds", "num_gradient_evaluations"] = Field(
         description="The best of a validation metric; the sum of the others over a trial's epochs."
     )
-    goal: Goal | None = Field(default=None, description="Follows from the name when left out.")
+    goal: Direction | None = Field(default=None, description="Follows from the name when left out.")
 
     @model_validator(mode="after")
     def _check_goal(self) -> Objective:
@@ -37,7 +38,7 @@ class Objective(Frozen):
         return self
 
     @property
-    def direction(self) -> Goal:
+    def direction(self) -> Direction:
         """Whether more or less of it is better."""
         return GOALS[self.name]
 
@@ -53,13 +54,4 @@ def take_in(values: dict[str, float], metrics: Mapping[str, float]) -> None:
         elif name in _SUMMED:
             values[name] += new
         else:
-            values[name] = max(values[name], new) if goal == "maximize" else min(values[name], new)
-
-
-def is_better(score: float, than: float, goal: Goal) -> bool:
-    """Whether `score` beats `than` under `goal`; anything finite beats NaN and infinity, NaN beats nothing."""
-    if not math.isfinite(score):
-        return False
-    if not math.isfinite(than):
-        return True
-    return score > than if goal == "maximize" else score < than
+            values[name] = Goal(goal).best((values[name], new))

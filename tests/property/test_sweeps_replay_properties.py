@@ -30,6 +30,7 @@ from sweeps.spec.arms import build_arms, num_search_trials
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
 from tracking.names import EPOCH_METRICS, TrialState
+from tracking.ranking import Goal
 from tracking.recording.events import Event
 from trainer.trainable import parse_trial
 
@@ -134,7 +135,7 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
     sweep = RunningSweep(
         sweep_id="s",
         spec=spec,
-        ledger=Ledger(spec.metric.goal, names),
+        ledger=Ledger(Goal(spec.metric.goal), names),
         rules=ArmRules(names, spec.early_terminate, 5, num_search_trials(spec, arms), spec.seed),
         recorder=cast("Any", recorder),
         folder=SweepFolder(tmp_path / "s"),
@@ -257,7 +258,7 @@ def test_what_an_orderly_end_stopped_goes_on_when_it_is_resumed(tmp_path: Path) 
     interrupted = RunningSweep(
         sweep_id="s",
         spec=spec,
-        ledger=Ledger(spec.metric.goal, arms),
+        ledger=Ledger(Goal(spec.metric.goal), arms),
         rules=ArmRules(arms, spec.early_terminate, 5),
         recorder=cast("Any", recorder),
         folder=SweepFolder(tmp_path / "s"),
@@ -281,7 +282,7 @@ def test_a_sweep_that_ended_for_failures_in_a_row_goes_on_when_it_is_resumed(tmp
     failed = next(iter(sweep.ledger.failed()))
     for _ in range(3):
         recorder.end_trial(failed.trial_id, TrialState.FAILED, "ValueError: no", {})
-    ledger = Ledger("maximize", ("sgd", "adam"))
+    ledger = Ledger(Goal.MAXIMIZE, ("sgd", "adam"))
     sweep.ledger = ledger
     replay(sweep, recorder.events)
     assert ledger.consecutive_failures == 0

@@ -19,6 +19,7 @@ from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
 from tracking.analysis.leaderboard import build_leaderboard
 from tracking.names import TrialState
+from tracking.ranking import Goal
 from tracking.recording.recorder import Recorder, deliver_journal
 from tracking.report.write import write_report
 from tracking.store.queries import load_sweep
@@ -58,7 +59,7 @@ def test_an_old_journal_is_gone_on_from(journal: Path, tmp_path: Path) -> None:
         sweep = RunningSweep(
             sweep_id=SWEEP_ID,
             spec=spec,
-            ledger=Ledger(spec.metric.goal, ("sgd", "adam")),
+            ledger=Ledger(Goal(spec.metric.goal), ("sgd", "adam")),
             rules=ArmRules(("sgd", "adam"), spec.early_terminate, 2),
             recorder=recorder,
             folder=SweepFolder(tmp_path),

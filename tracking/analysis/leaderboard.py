@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tracking.analysis.labels import format_duration, format_parameters, format_percent, format_states
 from tracking.names import BEST_VAL_ACCURACY, TEST_ACCURACY, VAL_ACCURACY, TrialState
+from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow, Value
 
 RUNNING = "running"
@@ -22,10 +23,10 @@ class LeaderboardRow:
     Attributes:
         num_by_state: Search trials by state ("running" for open ones), states without a trial left out.
         num_epochs: Epochs trained over all trials, retrainings included; `train_seconds` likewise.
-        best_trial_id: The best search trial (SweepTable.ranking), None when none succeeded.
+        best_trial_id: The search trial whose configuration stands for the arm (`find_best`), None when none succeeded.
         best_value: Its best value of the goal metric; `best_val_accuracy` is its best validation accuracy.
         best_parameters: Those of its settings that the sweep searched.
-        test_accuracy: Mean over retrainings, 0..1; None when there was none.
+        test_accuracy: Mean over the retrainings of that configuration, 0..1; None when there was none.
         num_confirmed: How many retrainings that mean is over.
     """
 
@@ -52,12 +53,12 @@ def build_leaderboard(table: SweepTable) -> tuple[LeaderboardRow, ...]:
     """
     rows = [_build_row(table, arm) for arm in table.arms]
     by_test = ranked_by_test(rows)
-    sign = -1.0 if table.goal == "maximize" else 1.0
+    sign = Goal(table.goal).sign
 
     def key(row: LeaderboardRow) -> tuple[bool, float]:
         if row.best_value is None:
             return (True, 0.0)
-        return (False, -row.test_accuracy if by_test and row.test_accuracy is not None else sign * row.best_value)
+        return (False, -row.test_accuracy if by_test and row.test_accuracy is not None else -sign * row.best_value)
 
     rows.sort(key=key)
     return tuple(LeaderboardRow(**{**vars(row), "rank": rank}) for rank, row in enumerate(rows, start=1))
@@ -70,28 +71,36 @@ def ranked_by_test(rows: Sequence[LeaderboardRow]) -> bool:
 
 
 def find_winner(table: SweepTable) -> TrialRow | None:
-    """The retraining that stands for the sweep: of the leading arm, the one with the best validation value.
+    """The retraining that stands for the sweep: of the leading arm's best configuration, that of best validation value.
 
-    None when no trial of the leading arm was retrained to its end.
+    None when that configuration was not retrained to its end.
     """
     rows = build_leaderboard(table)
+    best = find_best(table, rows[0].arm) if rows else None
     retrained = [
-        (value, trial)
-        for trial in (table.confirmed(rows[0].arm) if rows else ())
-        if TEST_ACCURACY in trial.summary and (value := trial.best(table.goal_metric, table.goal)) is not None
+        (-Goal(table.goal).sign * value, trial.number, trial)
+        for trial in (table.retrainings(best) if best else ())
+        if TEST_ACCURACY in trial.summary and (value := table.value(trial)) is not None
     ]
-    if not retrained:
-        return None
-    sign = -1.0 if table.goal == "maximize" else 1.0
-    return min(retrained, key=lambda pair: sign * pair[0])[1]
+    return min(retrained, key=lambda each: each[:2])[2] if retrained else None
+
+
+def find_best(table: SweepTable, arm: str) -> TrialRow | None:
+    """The search trial whose configuration stands for an arm; None when none succeeded.
+
+    It is the best one whose retraining has a test accuracy. Where no configuration has one, it is the best of all.
+    """
+    ranking = table.ranking(arm)
+    tested = (trial for trial in ranking if any(TEST_ACCURACY in each.summary for each in table.retrainings(trial)))
+    return next(tested, ranking[0] if ranking else None)
 
 
 def _build_row(table: SweepTable, arm: str) -> LeaderboardRow:
     search, confirmed = table.select(arm), table.confirmed(arm)
     states = Counter(str(trial.state) if trial.state else RUNNING for trial in search)
-    ranking = table.ranking(arm)
-    best = ranking[0] if ranking else None
-    test = [trial.summary[TEST_ACCURACY] for trial in confirmed if TEST_ACCURACY in trial.summary]
+    best = find_best(table, arm)
+    retrained = table.retrainings(best) if best else ()
+    test = [trial.summary[TEST_ACCURACY] for trial in retrained if TEST_ACCURACY in trial.summary]
     return LeaderboardRow(
         rank=0,
         arm=arm,
@@ -101,7 +110,7 @@ def _build_row(table: SweepTable, arm: str) -> LeaderboardRow:
         train_seconds=math.fsum(trial.seconds for trial in (*search, *confirmed)),
         goal_metric=table.goal_metric,
         best_trial_id=best.trial_id if best else None,
-        best_value=best.best(table.goal_metric, table.goal) if best else None,
+        best_value=table.value(best) if best else None,
         best_val_accuracy=_best_accuracy(best) if best else None,
         best_parameters=searched_parameters(table, best) if best else {},
         test_accuracy=math.fsum(test) / len(test) if test else None,

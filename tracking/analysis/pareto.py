@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_percent, title_of
 from tracking.names import TRAIN_SECONDS, VAL_ACCURACY, VAL_LOSS, TrialState
+from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow, sum_points
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ def find_front(table: SweepTable) -> tuple[FrontTrial, ...]:
     """
     finished = _list_finished(table)
     front = [each for each in finished if not any(_beats(table, other, each) for other in finished)]
-    sign = -1.0 if table.metrics and table.metrics[0][1] == "maximize" else 1.0
-    return tuple(sorted(front, key=lambda each: (sign * each.values[0], each.trial.trial_id)))
+    sign = Goal(table.metrics[0][1]).sign if table.metrics else 1.0
+    return tuple(sorted(front, key=lambda each: (-sign * each.values[0], each.trial.trial_id)))
 
 
 def format_front(table: SweepTable) -> tuple[list[str], list[list[str]]]:
@@ -76,11 +77,11 @@ def _find_value(trial: TrialRow, name: str, goal: str) -> float:
 
 
 def _beats(table: SweepTable, one: FrontTrial, other: FrontTrial) -> bool:
-    pairs = [
-        (mine, its) if goal == "maximize" else (-mine, -its)
-        for mine, its, (_, goal) in zip(one.values, other.values, table.metrics, strict=True)
+    compared = [
+        (Goal(goal), mine, its) for mine, its, (_, goal) in zip(one.values, other.values, table.metrics, strict=True)
     ]
-    return all(mine >= its for mine, its in pairs) and any(mine > its for mine, its in pairs)
+    at_least_as_good = all(goal.reaches(mine, its) for goal, mine, its in compared)
+    return at_least_as_good and any(goal.beats(mine, its) for goal, mine, its in compared)
 
 
 def _title_of(name: str) -> str:

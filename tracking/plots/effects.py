@@ -22,6 +22,7 @@ from tracking.plots.style import (
     trial_symbol,
     value_format,
 )
+from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow, Value
 
 if TYPE_CHECKING:
@@ -66,11 +67,10 @@ def _build_number_line(table: SweepTable, name: str, trials: Sequence[TrialRow])
         if len(by_value) == sum(map(len, by_value.values())):
             continue  # no value was tried twice: a line would join luck with luck
         remark = "The line joins each arm's best values."
-        best = max if table.goal == "maximize" else min
         figure.add_trace(
             go.Scatter(
                 x=list(by_value),
-                y=[best(values) for values in by_value.values()],
+                y=[Goal(table.goal).best(values) for values in by_value.values()],
                 mode="lines",
                 line={"color": fade(arm_color(table.arms, arm), 0.4), "width": 1.5, "dash": arm_dash(table.arms, arm)},
                 hoverinfo="skip",
@@ -186,7 +186,7 @@ def _worst(table: SweepTable) -> float:
     values = [value for trial in table.select() if (value := trial.best(table.goal_metric, table.goal)) is not None]
     if not values:
         return 0.0
-    return min(values) if table.goal == "maximize" else max(values)
+    return Goal(table.goal).worst(values)
 
 
 def _level_key(value: Value) -> tuple[bool, float, str]:

@@ -15,6 +15,7 @@ from tracking.analysis.plan_accuracy import build_forecast
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TEST_ACCURACY, VAL_ACCURACY
 from tracking.plots.plots import build_plots
 from tracking.plots.style import Plot, arm_color
+from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow
 
 # The page loads nothing: whatever a trial's name or a sweep file contains, it cannot reach the network.
@@ -219,11 +220,11 @@ def _escape_text(text: str) -> str:
 
 def _sort_trials(table: SweepTable, stage: str) -> list[TrialRow]:
     """Best first by the goal metric; trials without a value last."""
-    sign = -1.0 if table.goal == "maximize" else 1.0
+    sign = Goal(table.goal).sign
 
     def key(trial: TrialRow) -> tuple[bool, float]:
-        value = trial.best(table.goal_metric, table.goal)
-        return (value is None, 0.0 if value is None else sign * value)
+        value = table.value(trial)
+        return (value is None, 0.0 if value is None else -sign * value)
 
     return sorted(table.select(stage=stage), key=key)
 

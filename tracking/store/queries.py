@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tracking import names
 from tracking.names import TrialState
+from tracking.ranking import Goal
 from tracking.store.connection import TrackingUnavailable, describe, hide_password, open_client, short_retries
 from tracking.store.runs import search_runs
 from tracking.table import Points, SweepTable, TrialRow, parse_value
@@ -166,7 +167,7 @@ def _split_family(runs: Sequence[Run], client: MlflowClient, sweep_id: str) -> t
 def _load_status(client: MlflowClient, sweep_id: str) -> SweepStatus:
     parent, children = _split_family(_find_family(client, sweep_id), client, sweep_id)
     tags = parent.data.tags
-    metric, maximize = tags[names.SWEEP_GOAL_METRIC], tags[names.SWEEP_GOAL] == "maximize"
+    metric, goal = tags[names.SWEEP_GOAL_METRIC], Goal(tags[names.SWEEP_GOAL])
     arms = []
     for arm in json.loads(tags[names.SWEEP_ARMS]):
         runs = [run for run in children if run.data.tags[names.TRIAL_ARM] == arm]
@@ -174,7 +175,7 @@ def _load_status(client: MlflowClient, sweep_id: str) -> SweepStatus:
         scores = [run.data.metrics.get(f"best_{metric}", run.data.metrics.get(metric, math.nan)) for run in search]
         scores = [score for score in scores if math.isfinite(score)]
         num_by_state = Counter(run.data.tags.get(names.TRIAL_STATE, names.STATE_RUNNING) for run in search)
-        best = None if not scores else max(scores) if maximize else min(scores)
+        best = goal.best(scores) if scores else None
         arms.append(ArmStatus(arm, dict(num_by_state), len(runs) - len(search), best))
     heartbeat = tags.get(names.SWEEP_HEARTBEAT)
     return SweepStatus(

@@ -17,6 +17,7 @@ from sweeps.spec.arms import build_arms, num_search_trials
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger, TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.ranking import Goal
 from trainer.trainable import TrialRequest, parse_trial
 
 SWEEP = """
@@ -47,7 +48,7 @@ def build_searcher(
     sweep = RunningSweep(
         sweep_id="s",
         spec=spec,
-        ledger=known or Ledger(spec.metric.goal, names),
+        ledger=known or Ledger(Goal(spec.metric.goal), names),
         rules=ArmRules(names, None, 9),
         recorder=cast("Any", None),  # the searcher has nothing to record
         folder=SweepFolder(tmp_path / "s"),

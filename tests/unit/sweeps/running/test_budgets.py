@@ -7,6 +7,7 @@ from sweeps.running.budgets import find_halt, find_search_end, find_shortfall, i
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.trials.ledger import Ledger, TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.ranking import Goal
 
 
 def load(tmp_path: Path, budget: str, *, metric: str = "val_accuracy") -> SweepSpec:
@@ -29,7 +30,7 @@ def play(ledger: Ledger, arm: str, *scores: float, state: TrialState = TrialStat
 
 @pytest.fixture
 def ledger() -> Ledger:
-    return Ledger("maximize", ("sgd", "adam"))
+    return Ledger(Goal.MAXIMIZE, ("sgd", "adam"))
 
 
 def test_the_hours_end_the_search_of_every_arm(tmp_path: Path, ledger: Ledger) -> None:
@@ -58,7 +59,7 @@ def test_a_target_reached_in_any_arm_ends_the_search_of_all(tmp_path: Path, ledg
 
 
 def test_a_loss_reaches_its_target_from_above(tmp_path: Path) -> None:
-    spec, ledger = load(tmp_path, "target: 0.8", metric="val_loss"), Ledger("minimize", ("sgd", "adam"))
+    spec, ledger = load(tmp_path, "target: 0.8", metric="val_loss"), Ledger(Goal.MINIMIZE, ("sgd", "adam"))
     play(ledger, "sgd", 0.9)
     assert find_search_end(spec, ledger, "sgd", time_is_up=False) == ""
     play(ledger, "sgd", 0.7)
@@ -138,7 +139,7 @@ def test_the_floor_has_to_be_reached_in_time(
         "parameters: {lr: {values: [1, 2]}}\n"
     )
     spec = load_spec(file)
-    ledger = Ledger(spec.metric.goal, ("all",))
+    ledger = Ledger(Goal(spec.metric.goal), ("all",))
     ledger.add(TrialEntry("t", "all", STAGE_SEARCH, 0, 0, {}))
     for epoch, score in enumerate(scores, 1):
         ledger.record_epoch("t", epoch, score, 1.0)

@@ -21,6 +21,7 @@ from sweeps.spec import SweepSpec
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger, TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.ranking import Goal
 
 
 class QuietRecorder:
@@ -33,7 +34,7 @@ class QuietRecorder:
 @pytest.fixture
 def sweep() -> RunningSweep:
     spec = SweepSpec(name="s", compare="optimizer", parameters={"epochs": Constant(value=4)})
-    ledger = Ledger("maximize", ("sgd", "adam"))
+    ledger = Ledger(Goal.MAXIMIZE, ("sgd", "adam"))
     sweep = RunningSweep(
         "s-1",
         spec,
@@ -130,7 +131,7 @@ def test_retraining_already_done_is_not_counted_again(sweep: RunningSweep) -> No
 
 
 def test_time_left_is_unknown_before_the_first_trial_and_without_a_limit(sweep: RunningSweep) -> None:
-    assert math.isnan(estimate_seconds_left(Ledger("maximize", ("sgd",)), {"sgd": 3}, 1, slots=2))
+    assert math.isnan(estimate_seconds_left(Ledger(Goal.MAXIMIZE, ("sgd",)), {"sgd": 3}, 1, slots=2))
     assert math.isnan(estimate_seconds_left(sweep.ledger, {"sgd": None, "adam": None}, 1, slots=2))
 
 

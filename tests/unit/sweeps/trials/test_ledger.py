@@ -3,13 +3,13 @@ import math
 import pytest
 
 from sweeps.trials.ledger import Ledger, TrialEntry
-from sweeps.trials.objectives import is_better
 from tracking.names import STAGE_SEARCH, TrialState
+from tracking.ranking import Goal
 
 
 def build_ledger(*scores: tuple[str, TrialState | None, int, float]) -> Ledger:
     """A ledger of one arm with trials (id, state, epochs, score)."""
-    ledger = Ledger("maximize", ("adam",))
+    ledger = Ledger(Goal.MAXIMIZE, ("adam",))
     for number, (trial_id, state, epochs, score) in enumerate(scores):
         ledger.add(TrialEntry(trial_id, "adam", STAGE_SEARCH, number, number, {"lr": number}))
         for epoch in range(1, epochs + 1):
@@ -31,8 +31,8 @@ def build_ledger(*scores: tuple[str, TrialState | None, int, float]) -> Ledger:
         (0.1, 0.1, "maximize", False),
     ],
 )
-def test_is_better(score: float, than: float, goal: str, expected: bool) -> None:
-    assert is_better(score, than, goal) is expected  # type: ignore[arg-type]
+def test_what_beats_what(score: float, than: float, goal: str, expected: bool) -> None:
+    assert Goal(goal).beats(score, than) is expected
 
 
 def test_an_epoch_counts_once() -> None:
@@ -57,6 +57,16 @@ def test_a_completed_trial_ranks_above_one_stopped_at_a_rung_with_a_higher_score
         "stopped-later",
         "stopped",
     ]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_equal_trials_rank_by_their_number_in_whatever_order_they_started(order: tuple[int, ...]) -> None:
+    ledger = Ledger(Goal.MAXIMIZE, ("adam",))
+    for number in order:  # the order of a resumed sweep's journal
+        ledger.add(TrialEntry(f"adam-{number:03d}", "adam", STAGE_SEARCH, number, number, {"lr": number}))
+        ledger.record_epoch(f"adam-{number:03d}", 1, 0.5, 1.0)
+        ledger.end(f"adam-{number:03d}", TrialState.COMPLETED, "why")
+    assert [entry.number for entry in ledger.ranking("adam")] == [0, 1, 2]
 
 
 def test_diverged_failed_and_running_trials_are_not_ranked() -> None:

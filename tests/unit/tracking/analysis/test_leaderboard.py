@@ -10,7 +10,7 @@ from tracking.analysis.findings import (
     validation_test_gap,
 )
 from tracking.analysis.labels import format_duration, format_number
-from tracking.analysis.leaderboard import build_leaderboard, format_cells, format_markdown, ranked_by_test
+from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_cells, format_markdown, ranked_by_test
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.table import SweepTable, TrialRow
 
@@ -30,9 +30,12 @@ def build_trial(
     return TrialRow(trial_id, 0, arm, STAGE_SEARCH, state, reason, 0, {"lr": 0.001, "flip": True}, history, summary)
 
 
-def build_confirmed(arm: str, test_accuracy: float, val_accuracy: float | None = None, seed: int = 1) -> TrialRow:
+def build_confirmed(
+    arm: str, test_accuracy: float, val_accuracy: float | None = None, seed: int = 1, lr: float = 0.001
+) -> TrialRow:
     summary = {"test_accuracy": test_accuracy, "best_val_accuracy": val_accuracy or test_accuracy}
-    return TrialRow(f"{arm}-c{seed}", 0, arm, STAGE_CONFIRM, TrialState.COMPLETED, "", seed, {"lr": 0.001}, {}, summary)
+    parameters = {"lr": lr, "flip": True, "seed": seed}
+    return TrialRow(f"{arm}-c{seed}", seed, arm, STAGE_CONFIRM, TrialState.COMPLETED, "", seed, parameters, {}, summary)
 
 
 def build_table(*trials: TrialRow, **changes: object) -> SweepTable:
@@ -95,6 +98,28 @@ def test_test_accuracy_is_the_mean_over_retrainings() -> None:
     assert row.test_accuracy == 0.72
     assert row.num_confirmed == 2
     assert "mean of 2" in format_markdown([row])
+
+
+def test_test_accuracies_stand_beside_the_settings_that_they_were_measured_with() -> None:
+    second = replace(build_trial("adam-1", "adam", 0.65), number=1, parameters={"lr": 0.1, "flip": True})
+    retrained = [build_confirmed("adam", 0.7, 0.71, 1), build_confirmed("adam", 0.6, 0.8, 2, lr=0.1)]
+    table = build_table(ADAM, second, *retrained)
+
+    (row,) = build_leaderboard(table)
+    winner = find_winner(table)
+
+    assert (row.best_parameters["lr"], row.test_accuracy, row.num_confirmed) == (0.001, 0.7, 1)
+    assert winner is not None
+    assert winner.trial_id == "adam-c1"
+
+
+def test_of_equal_trials_the_one_that_was_retrained_stands_for_its_arm() -> None:
+    # An older version retrained number 1 of two equal trials after a crash.
+    second = replace(build_trial("adam-1", "adam", 0.7), number=1, parameters={"lr": 0.1, "flip": True})
+
+    (row,) = build_leaderboard(build_table(ADAM, second, build_confirmed("adam", 0.6, lr=0.1)))
+
+    assert (row.best_trial_id, row.best_parameters["lr"], row.test_accuracy) == ("adam-1", 0.1, 0.6)
 
 
 def test_costs_and_states_are_counted() -> None:
