@@ -92,6 +92,10 @@ def draw_log_range(draw: st.DrawFn, low: float, high: float) -> Parameter:
     forms: list[Callable[[], Parameter]] = [
         lambda: LogUniform(min=exponents[0], max=exponents[1]),
         lambda: QLogUniform(min=exponents[0], max=exponents[1], q=q),
+    ]
+    if 0 < exponents[0] < min(exponents[1], 1):  # looks like a range of values, and is refused
+        forms = []
+    forms += [
         lambda: QLogUniformValues(min=low, max=high, q=q),
         lambda: InvLogUniformValues(min=low, max=high),
     ]
