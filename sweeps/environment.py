@@ -9,10 +9,7 @@ import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 PACKAGES = ("sweeps", "ray", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy")
 
@@ -74,7 +71,7 @@ PINNED = ("ray", "torch")  # must be the same everywhere: objects and checkpoint
 
 def list_packages() -> list[str]:
     """The folders of our packages, to be shipped to a cluster that need not have them."""
-    code = Path(__file__).parents[2]
+    code = Path(__file__).parents[1]
     return [str(code / name) for name in ("sweeps", "trainer", "tracking")]
 
 

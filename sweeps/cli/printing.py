@@ -11,23 +11,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sweeps.errors import ExitCode
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from sweeps.driver.outcome import SweepOutcome
-    from tracking.table import SweepTable
-
-
-from typing import TYPE_CHECKING
-
 from sweeps.plan.costs import MAX_COSTS
 from sweeps.running.live import format_seconds
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sweeps.driver.outcome import SweepOutcome
     from sweeps.plan.plan import MeasuredCost, Plan, Range
+    from tracking.table import SweepTable
 
 
 LINE_WIDTH = 160  # of tables in a file or a pipe, where rich would take 80

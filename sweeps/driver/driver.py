@@ -7,13 +7,13 @@ import os
 import shutil
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeps.driver.callback import SweepCallback
 from sweeps.driver.cluster import stop_ray
 from sweeps.driver.interrupts import graceful_interrupts, remote_requests
 from sweeps.driver.measuring import plan_prepared
-from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, _finish
+from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, finish
 from sweeps.driver.preflight import Prepared, prepare
 from sweeps.driver.prior import Prior, load_prior
 from sweeps.driver.scheduler import ArmScheduler
@@ -38,9 +38,6 @@ from tracking.recording.events import SweepRecord
 from tracking.recording.recorder import Recorder
 from trainer.data.dataset import split_for_training
 from trainer.trainable import CifarTrainable
-
-if TYPE_CHECKING:
-    pass
 
 MAX_LOST_PROCESSES = 3  # restarts of a trial whose process or node was lost
 
@@ -161,7 +158,7 @@ def _run(
         if not sweep.finished:  # whatever made Tune end: what is left can be resumed
             sweep.interrupt()
         close_unfinished(sweep, "interrupted" if sweep.interrupted else sweep.halted or "ended with the sweep")
-        return _finish(sweep, prepared, home)
+        return finish(sweep, prepared, home)
     except BaseException:
         close_unfinished(sweep, "the driver failed")
         recorder.end_sweep(SweepState.FAILED, "The driver failed.", ())

@@ -37,7 +37,7 @@ class SweepOutcome:
     failures: tuple[tuple[str, str, str], ...]  # (trial id, reason, log file)
 
 
-def _finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
+def finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
     """Settles the sweep's state, writes report and table from what MLflow holds, and closes the parent run."""
     folder, exit_code = sweep.folder, _exit_code(sweep)
     state = SweepState.COMPLETED

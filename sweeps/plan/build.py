@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeps.plan.costs import CostKey, _tell_apart, build_cost_key, count_costs, draw_configurations
+from sweeps.plan.costs import CostKey, build_cost_key, count_costs, draw_configurations, tell_apart
 from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range, add_ranges
 from sweeps.plan.simulation import KnownTrial, Simulated, simulate
 from sweeps.search.methods import METHODS
@@ -72,7 +72,7 @@ def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_
         cpus=spec.resources.cpu,
         gpus=spec.resources.gpu,
         costs=tuple(
-            MeasuredCost(_tell_apart(key, found), count / total, costs.get(key)) for key, (count, _) in found.items()
+            MeasuredCost(tell_apart(key, found), count / total, costs.get(key)) for key, (count, _) in found.items()
         ),
         wall_seconds=wall,
         core_hours=None if core is None else core.times(spec.resources.cpu),

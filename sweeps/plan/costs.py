@@ -78,7 +78,7 @@ def count_costs(spec: SweepSpec) -> dict[CostKey, tuple[int, dict[str, Value]]]:
     return {key: (count, examples[key]) for key, count in counts.most_common()}
 
 
-def _tell_apart(key: CostKey, others: Mapping[CostKey, object]) -> dict[str, Value]:
+def tell_apart(key: CostKey, others: Mapping[CostKey, object]) -> dict[str, Value]:
     """The settings of a cost in which the others differ; those that not all have follow from one that all have."""
     others_by_name = [dict(other) for other in others]
     return {

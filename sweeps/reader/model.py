@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-from pydantic_core import PydanticCustomError
-
-if TYPE_CHECKING:
-    pass
-
-from typing import TypeVar
-
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from sweeps.errors import SpecFault
 from sweeps.reader.tree import KeyPath, Section

@@ -9,16 +9,12 @@ from __future__ import annotations
 import os
 import time
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 from sweeps.errors import BadUsage
 from sweeps.home import JOB_VARIABLE, Home, choose_sweep
 from tracking import names
 from tracking.store.control_channel import LOST_SECONDS, Request, send_request
 from tracking.store.queries import SweepNotFound, SweepStatus, list_sweeps, load_status
-
-if TYPE_CHECKING:
-    pass
 
 NUM_KNOWN = 1000  # sweeps that an id's beginning is looked for in
 OBEY_SECONDS = 30.0  # how long to wait for a driver to take a request

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from sweeps.errors import BadUsage
 from sweeps.home import Home
+from sweeps.remote.control import WAIT_SECONDS, is_alive
 from tracking import names
 from tracking.store.queries import SweepNotFound, load_status, load_sweep
 from tracking.table import SweepTable
 
 if TYPE_CHECKING:
     from sweeps.remote.jobs import Cluster
-from sweeps.remote.control import WAIT_SECONDS, is_alive
 
 
 def read_logs(home: Home, sweep_id: str, cluster: Cluster | None, *, follow: bool) -> Iterator[str]:

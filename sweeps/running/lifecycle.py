@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweeps.running.sweep import RunningSweep
 from sweeps.space.constraints import fulfils, parse_constraint
 from sweeps.space.distributions import Distribution
 from sweeps.space.parameters import Choices, Parameter
 from sweeps.spec.arms import build_arms
 from sweeps.stopping.pbt import Pbt, mutate
+from sweeps.trials.ledger import TrialEntry
 from sweeps.trials.seeds import derive_seed
-from tracking.names import STAGE_SEARCH, TRIAL_LINEAGE
+from tracking.names import (
+    STAGE_SEARCH,
+    TRIAL_LINEAGE,
+    TrialState,
+)
+from tracking.recording.events import TrialRecord
 from trainer.config import ConfigError, Value, build_trial_config
 
 if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
     from sweeps.trials.ledger import TrialEntry
-
-
-from sweeps.running.sweep import RunningSweep
-from sweeps.trials.ledger import TrialEntry
-from tracking.names import (
-    TrialState,
-)
-from tracking.recording.events import TrialRecord
 
 
 def go_on(sweep: RunningSweep, entry: TrialEntry) -> None:

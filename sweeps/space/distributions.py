@@ -178,7 +178,7 @@ class Categorical(Distribution):
     def at(self, coordinate: float) -> Value:
         """The value whose share of the way from 0 to 1 holds the coordinate."""
         if self.probabilities is None:
-            return self.values[_index(len(self.values), coordinate)]
+            return self.values[index_at(len(self.values), coordinate)]
         reached = 0.0
         for value, probability in zip(self.values, self.probabilities, strict=True):
             reached += probability
@@ -206,7 +206,8 @@ class Categorical(Distribution):
         return value
 
 
-def _index(count: int, coordinate: float) -> int:
+def index_at(count: int, coordinate: float) -> int:
+    """The place of a quantile, from 0 to 1, among `count` equally likely values."""
     return min(int(coordinate * count), count - 1)
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from sweeps.reader.model import fault_at
+from sweeps.space.distributions import LARGEST_EXPONENT, LARGEST_INT, QUANTILES, ByQuantile, Distribution, index_at
 from trainer.config import Value
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
-from statistics import NormalDist
-
-from sweeps.reader.model import fault_at
-from sweeps.space.distributions import LARGEST_EXPONENT, LARGEST_INT, QUANTILES, ByQuantile, Distribution, _index
 
 
 class Range(Distribution):
@@ -79,7 +78,7 @@ class IntUniform(Range):
 
     def at(self, coordinate: float) -> int:
         """The number whose share of the way from 0 to 1 holds the coordinate."""
-        return self.min + _index(self.count, coordinate)
+        return self.min + index_at(self.count, coordinate)
 
     def list_values(self) -> Iterator[Value]:
         """Yields the numbers upwards."""

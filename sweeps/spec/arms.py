@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sweeps.space.distributions import Constant
-
-if TYPE_CHECKING:
-    from sweeps.spec import SweepSpec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweeps.space.arms import Arm, build_grid, size, split_arms
 from sweeps.space.constraints import parse_constraint
+from sweeps.space.distributions import Constant
+from sweeps.spec import SweepSpec
+from trainer.config import SETTINGS
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
-
-
-from typing import Any
-
-from sweeps.spec import SweepSpec
-from trainer.config import SETTINGS
 
 
 def build_arms(spec: SweepSpec) -> tuple[Arm, ...]:

@@ -23,7 +23,7 @@ class Asha(Frozen):
 
     @model_validator(mode="after")
     def _check_order(self) -> Asha:
-        _check_order(self.min_iter, self.max_iter)
+        check_rung_order(self.min_iter, self.max_iter)
         return self
 
     def rungs(self, num_epochs: int) -> tuple[int, ...]:
@@ -31,7 +31,8 @@ class Asha(Frozen):
         return rung_epochs(self.min_iter, self.max_iter or num_epochs, self.eta)
 
 
-def _check_order(min_iter: int, max_iter: int | None) -> None:
+def check_rung_order(min_iter: int, max_iter: int | None) -> None:
+    """Raises a fault of `min_iter` where the first rung does not lie before the last epoch."""
     if max_iter is not None and min_iter >= max_iter:
         raise fault_at("min_iter", f"{min_iter} must be below max_iter, which is {max_iter}", "max_iter")
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sweeps.reader.model import Frozen
-from sweeps.stopping.asha import _check_order, find_rank, rung_epochs
+from sweeps.stopping.asha import check_rung_order, find_rank, rung_epochs
 from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
 
 
@@ -23,7 +23,7 @@ class AshaPromotion(Frozen):
 
     @model_validator(mode="after")
     def _check_order(self) -> AshaPromotion:
-        _check_order(self.min_iter, self.max_iter)
+        check_rung_order(self.min_iter, self.max_iter)
         return self
 
     def rungs(self, num_epochs: int) -> tuple[int, ...]:

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
-
 from collections.abc import Mapping
+from html import escape
 
 from tracking.table import Value
 

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_percent, title_of
 from tracking.names import TRAIN_SECONDS, VAL_ACCURACY, VAL_LOSS, TrialState
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow, sum_points
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ def find_front(table: SweepTable) -> tuple[FrontTrial, ...]:
 
     One trial beats another where it is at least as good in every metric, and better in one.
     """
-    finished = _list_finished(table)
+    finished = list_finished(table)
     front = [each for each in finished if not any(_beats(table, other, each) for other in finished)]
     sign = Goal(table.metrics[0][1]).sign if table.metrics else 1.0
     return tuple(sorted(front, key=lambda each: (-sign * each.values[0], each.trial.trial_id)))
@@ -45,19 +41,19 @@ def find_front(table: SweepTable) -> tuple[FrontTrial, ...]:
 def format_front(table: SweepTable) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a table of the front; the arm is left out of a sweep without several."""
     compares = len(table.arms) > 1
-    header = ["trial", *(["arm"] if compares else []), *(_title_of(name) for name, _ in table.metrics)]
+    header = ["trial", *(["arm"] if compares else []), *(title_of_metric(name) for name, _ in table.metrics)]
     rows = [
         [
             each.trial.trial_id,
             *([each.trial.arm] if compares else []),
-            *(_show(name, value) for (name, _), value in zip(table.metrics, each.values, strict=True)),
+            *(format_metric(name, value) for (name, _), value in zip(table.metrics, each.values, strict=True)),
         ]
         for each in find_front(table)
     ]
     return header, rows
 
 
-def _list_finished(table: SweepTable) -> list[FrontTrial]:
+def list_finished(table: SweepTable) -> list[FrontTrial]:
     """The search trials that ran to their end and have a value of every metric."""
     found = []
     for trial in table.select():
@@ -84,11 +80,13 @@ def _beats(table: SweepTable, one: FrontTrial, other: FrontTrial) -> bool:
     return at_least_as_good and any(goal.beats(mine, its) for goal, mine, its in compared)
 
 
-def _title_of(name: str) -> str:
+def title_of_metric(name: str) -> str:
+    """A metric's name for a reader, with its unit."""
     return {TRAIN_SECONDS: "training time (s)"}.get(name, title_of(name))
 
 
-def _show(name: str, value: float) -> str:
+def format_metric(name: str, value: float) -> str:
+    """A metric's value for a reader."""
     if name == VAL_ACCURACY:
         return format_percent(value)
     if name == TRAIN_SECONDS:
@@ -96,6 +94,7 @@ def _show(name: str, value: float) -> str:
     return f"{value:.4f}" if name == VAL_LOSS else f"{value:,.0f}"
 
 
-def _list_names(table: SweepTable) -> str:
-    *others, last = (_title_of(name) for name, _ in table.metrics)
+def list_names(table: SweepTable) -> str:
+    """The names of the metrics that a sweep is judged by, as words of a sentence."""
+    *others, last = (title_of_metric(name) for name, _ in table.metrics)
     return f"{', '.join(others)} and {last}"

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from tracking.analysis.pareto import FrontTrial, find_front, format_metric, list_finished, list_names, title_of_metric
 from tracking.plots.style import Plot, arm_color, arm_symbol, describe_trial, fade, style_figure
 from tracking.table import SweepTable
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-from tracking.analysis.pareto import FrontTrial, _list_finished, _list_names, _show, _title_of, find_front
 
 
 def build_front_plot(table: SweepTable) -> Plot | None:
     """The first metric against the second, the front joined by a line; None without several metrics."""
     import plotly.graph_objects as go
 
-    finished = _list_finished(table)
+    finished = list_finished(table)
     if len(table.metrics) < 2 or not finished:
         return None
     front = find_front(table)
@@ -40,11 +40,11 @@ def build_front_plot(table: SweepTable) -> Plot | None:
         figure.add_trace(_build_points(table, arm, [each for each in finished if each.trial.arm == arm], ids))
     (first, _), (second, _) = table.metrics[:2]
     style_figure(figure, first)
-    figure.update_yaxes(title_text=_title_of(first))
-    figure.update_xaxes(title_text=_title_of(second))
+    figure.update_yaxes(title_text=title_of_metric(first))
+    figure.update_xaxes(title_text=title_of_metric(second))
     if len(table.arms) == 1:
         figure.update_layout(showlegend=False)
-    caption = f"Trials that ran to their end. Filled: the {len(front)} that no other beats in {_list_names(table)}."
+    caption = f"Trials that ran to their end. Filled: the {len(front)} that no other beats in {list_names(table)}."
     return Plot("front", "Pareto front", caption, figure)
 
 
@@ -64,7 +64,7 @@ def _build_points(table: SweepTable, arm: str, trials: Sequence[FrontTrial], ids
         text=[
             describe_trial(table, each.trial)
             + "".join(
-                f"<br>{_title_of(name)}: {_show(name, value)}"
+                f"<br>{title_of_metric(name)}: {format_metric(name, value)}"
                 for (name, _), value in zip(table.metrics, each.values, strict=True)
             )
             for each in trials

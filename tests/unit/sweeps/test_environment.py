@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.environment import build_manifest, read_git_commit
+from sweeps.environment import build_manifest, list_packages, read_git_commit
 
 
 def test_the_manifest_names_versions_hardware_and_digests() -> None:
@@ -28,3 +28,9 @@ def test_the_commit_says_whether_files_differ_from_it(tmp_path: Path, monkeypatc
     (tmp_path / "file").touch()
     subprocess.run([*git, "add", "file"], check=True)
     assert read_git_commit() == f"{commit}+changes"
+
+
+def test_the_folders_that_travel_to_a_cluster_are_those_of_our_packages() -> None:
+    packages = [Path(folder) for folder in list_packages()]
+    assert [folder.name for folder in packages] == ["sweeps", "trainer", "tracking"]
+    assert all((folder / "__init__.py").exists() for folder in packages)
