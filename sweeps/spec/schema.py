@@ -21,7 +21,12 @@ RANGES: tuple[type[BaseModel], ...] = tuple(
 OWN_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"  # package.module:name, whose settings only its module knows
 _TEXT = {"type": "string", "minLength": 1}
 _TEXTS = {"type": "array", "items": _TEXT, "uniqueItems": True}
-_PROBABILITIES = {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "minItems": 1}
+_PARAMETER = "parameter_"  # begins the name of a parameter's definition
+_SPACE = {"const": "default", "description": "the search space of the table for all settings that are not given here"}
+_RANGES_OF: dict[str, tuple[type[BaseModel], ...]] = {
+    "float_range": RANGES,
+    "int_range": (IntUniform, *(model for model in RANGES if issubclass(model, Quantized))),
+}
 JSON_TYPES = {"float": "number", "int": "integer", "bool": "boolean", "str": "string"}
 
 
@@ -37,6 +42,7 @@ def build_schema(model: type[BaseModel]) -> dict[str, Any]:
     sections |= {name: definitions[name] for name in ("Budget", "Confirm", "Floor", "Metric", "Objective", "Resources")}
     ranges = {_name(model): _build_range(model) for model in RANGES}
     properties = {**generated["properties"], "parameters": _build_parameters()}
+    settings = _build_definitions()
     for key in ("compare", "constraints", "prior"):
         properties[key] = {"description": properties[key]["description"], "anyOf": [_TEXT, _TEXTS, {"type": "null"}]}
     return {
@@ -50,9 +56,12 @@ def build_schema(model: type[BaseModel]) -> dict[str, Any]:
         "$defs": {
             **sections,
             **ranges,
-            "settings": _build_settings(),
-            "optimizer_settings": _build_optimizer_settings(),
+            **{name: {"anyOf": [_refer(_name(model)) for model in models]} for name, models in _RANGES_OF.items()},
+            **{f"{_PARAMETER}{name}": definition for name, definition in settings.items()},
+            "settings": _build_settings(list(settings), {}),
+            "optimizer_settings": _build_settings(list(settings), {"space": _SPACE}),
             "own_settings": {"type": "object"},
+            "value_or_values": {"anyOf": [_VALUE, _VALUES]},
         },
     }
 
@@ -61,30 +70,26 @@ def _build_parameters() -> dict[str, Any]:
     return {"$ref": "#/$defs/settings", "minProperties": 1, "description": "What each trial is trained with."}
 
 
-def _build_settings() -> dict[str, Any]:
+def _build_settings(names: list[str], beside: dict[str, Any]) -> dict[str, Any]:
     """What may stand where parameters are named: at the top, and inside each choice."""
+    properties = {**beside, **{name: _refer(f"{_PARAMETER}{name}") for name in names}}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def _build_definitions() -> dict[str, Any]:
+    """The schema of each parameter, by its name: what several places refer to."""
     row_settings: dict[str, list[tuple[str, Setting]]] = {}
     for rows in TABLES.values():
         for row in rows.values():
             for setting in row.settings:
                 row_settings.setdefault(setting.name, []).append((row.name, setting))
-    properties = {name: _build_parameter(setting.description, (setting,)) for name, setting in SETTINGS.items()}
+    properties = {name: _build_parameter(name, setting.description, (setting,)) for name, setting in SETTINGS.items()}
     properties |= {table: _build_table(table) for table in TABLES}
     for name, owners in row_settings.items():
         rows_having = ", ".join(row for row, _ in owners)
         description = f"{owners[0][1].description} ({rows_having})"
-        properties[name] = _build_parameter(description, tuple(setting for _, setting in owners))
-    return {"type": "object", "additionalProperties": False, "properties": properties}
-
-
-def _build_optimizer_settings() -> dict[str, Any]:
-    """What may stand inside a choice of an optimizer."""
-    space = {
-        "const": "default",
-        "description": "the search space of the table for all settings that are not given here",
-    }
-    settings = _build_settings()
-    return settings | {"properties": {"space": space, **settings["properties"]}}
+        properties[name] = _build_parameter(name, description, tuple(setting for _, setting in owners))
+    return properties
 
 
 def _build_table(table: str) -> dict[str, Any]:
@@ -92,26 +97,19 @@ def _build_table(table: str) -> dict[str, Any]:
     names = [(name, row.description) for row in rows for name in (row.name, *row.aliases)]
     own = {"type": "string", "pattern": OWN_PATTERN, "description": f"a {table} of your own, as package.module:name"}
     value = {"oneOf": [*({"const": name, "description": description} for name, description in names), own]}
-    choices = {name: {"$ref": "#/$defs/settings", "description": description} for name, description in names}
-    if table == "optimizer":  # what else a choice may say
-        choices = {
-            name: {"$ref": "#/$defs/optimizer_settings", "description": description} for name, description in names
-        }
+    settings = "optimizer_settings" if table == "optimizer" else "settings"  # one may also say `space: default`
+    choices = {name: {**_refer(settings), "description": description} for name, description in names}
     nested = {"type": "object", "additionalProperties": False, "minProperties": 1, "properties": choices}
-    nested["patternProperties"] = {OWN_PATTERN: {"$ref": "#/$defs/own_settings"}}
-    forms = [*_build_forms(value, ()), _build_object({"choices": nested}, ("choices",))]
+    nested["patternProperties"] = {OWN_PATTERN: _refer("own_settings")}
+    forms = [*_build_forms(table, value), _build_object({"choices": nested}, ("choices",))]
     return {"description": f"The {table}.", "anyOf": forms}
 
 
-def _build_parameter(description: str, settings: tuple[Setting, ...]) -> dict[str, Any]:
+def _build_parameter(name: str, description: str, settings: tuple[Setting, ...]) -> dict[str, Any]:
     value = _build_value(settings)
     kinds = {setting.kind for setting in settings}
-    ranges: tuple[type[BaseModel], ...] = ()
-    if "float" in kinds:
-        ranges = RANGES
-    elif "int" in kinds:
-        ranges = (IntUniform, *(model for model in RANGES if issubclass(model, Quantized)))
-    return {"description": description, "anyOf": _build_forms(value, ranges)}
+    ranges = next(([_refer(f"{kind}_range")] for kind in ("float", "int") if kind in kinds), [])
+    return {"description": description, "anyOf": [*_build_forms(name, value), *ranges]}
 
 
 def _build_value(settings: Iterable[Setting]) -> dict[str, Any]:
@@ -134,17 +132,14 @@ def _build_value(settings: Iterable[Setting]) -> dict[str, Any]:
     return options[0] if len(options) == 1 else {"anyOf": options}
 
 
-def _build_forms(value: dict[str, Any], ranges: tuple[type[BaseModel], ...]) -> list[dict[str, Any]]:
-    """The ways to write a parameter: bare, value, values, and each range."""
-    values = {"type": "array", "items": value, "minItems": 1, "uniqueItems": True}
-    return [
-        value,
-        _build_object({"distribution": {"const": "constant"}, "value": value}, ("value",)),
-        _build_object(
-            {"distribution": {"const": "categorical"}, "values": values, "probabilities": _PROBABILITIES}, ("values",)
-        ),
-        *({"$ref": f"#/$defs/{_name(model)}"} for model in ranges),
-    ]
+def _build_forms(name: str, value: dict[str, Any]) -> list[dict[str, Any]]:
+    """The ways to write a parameter that is no range: bare, or a mapping with value or values."""
+    same = _refer(f"{_PARAMETER}{name}/anyOf/0")  # the first of these forms
+    return [value, {**_refer("value_or_values"), "properties": {"value": same, "values": {"items": same}}}]
+
+
+def _refer(definition: str) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{definition}"}
 
 
 def _build_range(model: type[BaseModel]) -> dict[str, Any]:
@@ -165,6 +160,18 @@ def _build_object(
 ) -> dict[str, Any]:
     schema = {"type": "object", "additionalProperties": False, "required": list(required), "properties": properties}
     return {"description": description.splitlines()[0], **schema} if description else schema
+
+
+_PROBABILITIES = {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "minItems": 1}
+_VALUE = _build_object({"distribution": {"const": "constant"}, "value": True}, ("value",))
+_VALUES = _build_object(
+    {
+        "distribution": {"const": "categorical"},
+        "values": {"type": "array", "minItems": 1, "uniqueItems": True},
+        "probabilities": _PROBABILITIES,
+    },
+    ("values",),
+)
 
 
 def build_json_schema() -> dict[str, Any]:
