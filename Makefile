@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The lock is its own constraint: a machine-wide one, which pip would add to it, could contradict a pin.
 PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup sweep ui test lint system lock up down test-containers clean
+.PHONY: help setup sweep ui test quick test-thorough lint system lock up down test-containers clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +32,13 @@ system:  # a browser and a PostgreSQL server for the tests, where Debian's packa
 test: setup system lint  ## format, lint, types, imports and all tests
 	$(BIN)/python -m pytest -n 2 -m 'not cluster' $(ARGS)
 	$(BIN)/python -m pytest -m cluster $(ARGS)  # one Ray at a time: two would share ports, and each wants all cores
+
+quick: lint  ## lint, and the unit tests of what changed: under a minute
+	@tests=$$(tests/list-changed.sh); \
+	if [ -n "$$tests" ]; then $(BIN)/python -m pytest -q -n 2 $$tests $(ARGS); else echo "no unit test mirrors what changed"; fi
+
+test-thorough: setup  ## the property tests with other examples each time
+	$(BIN)/python -m pytest -n 2 tests/property --hypothesis-profile=thorough $(ARGS)
 
 lint: setup  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
