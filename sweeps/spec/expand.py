@@ -13,7 +13,7 @@ from typing import Any
 from sweeps.errors import SpecFault
 from sweeps.reader.tree import Entry, Items, KeyPath, Node, Place, Scalar, Section, describe
 from trainer.config import find_row
-from trainer.tables.default_spaces import DEFAULT_SPACES
+from trainer.tables.optimizers import OPTIMIZERS
 
 _SPACE = "space"
 _PARAMETERS = "parameters"
@@ -52,14 +52,15 @@ def _expand(name: str, settings: Section, path: KeyPath, faults: list[SpecFault]
     given = {key: entry for key, entry in settings.entries.items() if key != _SPACE}
     node, place = settings.entries[_SPACE].node, settings.entries[_SPACE].key_place
     row = find_row(TABLE, name)
+    default_space = OPTIMIZERS[row.name].default_space if row is not None and row.name in OPTIMIZERS else None
     if not isinstance(node, Scalar) or node.value != "default":
         faults.append(node.place.fault(path, f"found {describe(node)}; allowed: default"))
-    elif row is not None and row.name not in DEFAULT_SPACES:
+    elif row is not None and default_space is None:
         faults.append(place.fault(path, f"{name} has no default space; give its settings"))
-    elif row is not None:
+    elif row is not None and default_space is not None:
         spelt = {setting.name: setting.complement_of for setting in row.settings if setting.complement_of}
         taken = {spelt.get(key, key) for key in given}
-        space = {key: value for key, value in DEFAULT_SPACES[row.name].items() if spelt.get(key, key) not in taken}
+        space = {key: value for key, value in default_space.items() if spelt.get(key, key) not in taken}
         return replace(settings, entries={**_to_tree(space, place).entries, **given})
     return replace(settings, entries=given)
 

@@ -6,7 +6,17 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trainer.tables.optimizer_row import BETAS, OptimizerRow, decay_rate, epsilon, lr, weight_decay
+from trainer.tables.optimizer_row import (
+    BETAS,
+    HEAVY_BALL_SPACE,
+    OptimizerRow,
+    decay_rate,
+    epsilon,
+    log_range,
+    lr,
+    one_of,
+    weight_decay,
+)
 from trainer.tables.settings import Setting, Value, get_float
 
 if TYPE_CHECKING:
@@ -93,6 +103,7 @@ EXTRA_ROWS = (
         build=partial(_build, "Lion", ()),
         package=_PACKAGE,
         decoupled_weight_decay=True,
+        default_space={"lr": log_range(1e-5, 3e-3), "weight_decay": log_range(1e-2, 3.0)},  # the authors' rule of thumb
     ),
     OptimizerRow(
         name="lamb",
@@ -104,6 +115,11 @@ EXTRA_ROWS = (
         build=partial(_build, "Lamb", (("adam_debias", True),)),
         package=_PACKAGE,
         decoupled_weight_decay=True,
+        default_space={
+            "lr": log_range(1e-4, 1e-1),
+            "one_minus_beta1": log_range(5e-2, 0.3),
+            "weight_decay": log_range(1e-3, 1.0),
+        },  # [AP], wider
     ),
     OptimizerRow(
         name="shampoo",
@@ -124,6 +140,11 @@ EXTRA_ROWS = (
         ),
         build=_build_shampoo,
         package=_PACKAGE,
+        default_space={
+            "lr": log_range(1e-4, 1e-2),
+            "one_minus_momentum": log_range(1e-2, 0.15),
+            "precondition_every": one_of(1, 10, 100),
+        },
     ),
     OptimizerRow(
         name="soap",
@@ -141,6 +162,11 @@ EXTRA_ROWS = (
         build=partial(_build, "SOAP", ()),
         package=_PACKAGE,
         decoupled_weight_decay=True,
+        default_space={
+            "lr": log_range(1e-4, 1e-2),
+            "one_minus_beta1": log_range(1e-2, 0.15),
+            "precondition_every": one_of(1, 10, 100),
+        },  # [AP]
     ),
     OptimizerRow(
         name="sophia",
@@ -165,6 +191,7 @@ EXTRA_ROWS = (
         differentiates_gradient=True,
         draws=True,
         decoupled_weight_decay=True,
+        default_space={"lr": log_range(1e-4, 1.0), "weight_decay": log_range(1e-3, 1.0)},  # ours
     ),
     OptimizerRow(
         name="adahessian",
@@ -186,6 +213,7 @@ EXTRA_ROWS = (
         differentiates_gradient=True,
         draws=True,
         decoupled_weight_decay=True,
+        default_space={"lr": log_range(1e-3, 1.0), "one_minus_beta1": log_range(1e-2, 0.5)},  # ours
     ),
     OptimizerRow(
         name="schedule_free_sgd",
@@ -200,6 +228,7 @@ EXTRA_ROWS = (
         build=partial(_build, "ScheduleFreeSGD", ()),
         package=_PACKAGE,
         switches=True,
+        default_space={"lr": log_range(1e-2, 10.0), "one_minus_momentum": log_range(2e-2, 0.1)},  # ours, after the next
     ),
     OptimizerRow(
         name="schedule_free_adamw",
@@ -211,6 +240,10 @@ EXTRA_ROWS = (
         package=_PACKAGE,
         switches=True,
         decoupled_weight_decay=True,
+        default_space={
+            "lr": log_range(1e-3, 3e-2),
+            "one_minus_beta1": log_range(2e-2, 0.1),
+        },  # the authors' entry to [AP]
     ),
     OptimizerRow(
         name="prodigy",
@@ -228,6 +261,10 @@ EXTRA_ROWS = (
         build=partial(_build, "Prodigy", ()),
         package=_PACKAGE,
         decoupled_weight_decay=True,
+        default_space={
+            "d_coef": log_range(0.1, 10.0),
+            "weight_decay": log_range(1e-3, 1.0),
+        },  # ours: it finds lr itself
     ),
     OptimizerRow(
         name="adan",
@@ -245,6 +282,7 @@ EXTRA_ROWS = (
         build=partial(_build, "Adan", ()),
         package=_PACKAGE,
         decoupled_weight_decay=True,
+        default_space={"lr": log_range(1e-5, 1e-1), "one_minus_beta1": log_range(1e-2, 0.2)},  # ours
     ),
     OptimizerRow(
         name="sam",
@@ -261,5 +299,6 @@ EXTRA_ROWS = (
         package=_PACKAGE,
         gradient_first=True,
         gradient_evaluations_per_step=2,
+        default_space={**HEAVY_BALL_SPACE, "rho": log_range(0.01, 0.2)},  # [AP]
     ),
 )

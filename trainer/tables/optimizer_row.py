@@ -1,10 +1,16 @@
-"""One row of the table of optimizers, and the settings that many rows share."""
+"""One row of the table of optimizers, and the settings and default search spaces that many rows share.
+
+A default search space stands in the grammar of a sweep file's parameters. Sources of the spaces: [AP] AlgoPerf, Dahl et
+al. 2023, https://arxiv.org/abs/2306.07179; [CV] Crowded Valley, Schmidt et al. 2021, https://arxiv.org/abs/2007.01547;
+[S] Sivaprasad et al. 2020, https://arxiv.org/abs/1910.11758; [C] Choi et al. 2019, https://arxiv.org/abs/1910.05446;
+[D] DeepOBS, https://openreview.net/forum?id=rJg6ssC5Y7.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trainer.tables.settings import Row, Setting, Value
 
@@ -12,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
+Space = Mapping[str, Mapping[str, Any]]
 BuildOptimizer = Callable[[Iterable["Tensor"], Mapping[str, Value], bool], "Optimizer"]
 
 
@@ -33,6 +40,7 @@ class OptimizerRow(Row):
         fixes_lr: Whether only the learning rate of its first step matters.
         flattens: Whether it sees each weight as one row of numbers, which have to lie in memory in that order.
         decoupled_weight_decay: Whether weight decay shrinks the weights directly and is no part of the gradient.
+        default_space: What `space: default` stands for in a sweep file; None for none.
     """
 
     build: BuildOptimizer
@@ -47,6 +55,7 @@ class OptimizerRow(Row):
     fixes_lr: bool = False
     flattens: bool = False
     decoupled_weight_decay: bool = False
+    default_space: Space | None = None
 
     @property
     def has_fused(self) -> bool:
@@ -91,3 +100,21 @@ BETAS = (
     *decay_rate("beta1", "Decay rate of the running mean of gradients", 0.9),
     *decay_rate("beta2", "Decay rate of the running mean of squared gradients", 0.999),
 )
+
+
+def log_range(low: float, high: float) -> dict[str, Any]:
+    """A range of a default space, searched on a log scale."""
+    return {"distribution": "log_uniform_values", "min": low, "max": high}
+
+
+def one_of(*values: float) -> dict[str, Any]:
+    """Values of a default space."""
+    return {"values": list(values)}
+
+
+HEAVY_BALL_SPACE: Space = {"lr": log_range(1e-4, 1.0), "one_minus_momentum": log_range(5e-3, 0.3)}  # [AP] [CV]
+ADAM_SPACE: Space = {  # [CV] [S]
+    "lr": log_range(1e-5, 1e-1),
+    "one_minus_beta1": log_range(1e-2, 0.5),
+    "one_minus_beta2": log_range(1e-3, 0.2),
+}

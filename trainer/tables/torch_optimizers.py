@@ -6,7 +6,18 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trainer.tables.optimizer_row import BETAS, OptimizerRow, decay_rate, epsilon, lr, weight_decay
+from trainer.tables.optimizer_row import (
+    ADAM_SPACE,
+    BETAS,
+    HEAVY_BALL_SPACE,
+    OptimizerRow,
+    decay_rate,
+    epsilon,
+    log_range,
+    lr,
+    one_of,
+    weight_decay,
+)
 from trainer.tables.settings import Setting, Value, get_float, get_int
 
 if TYPE_CHECKING:
@@ -112,6 +123,10 @@ TORCH_ROWS = (
         settings=(lr(1e-3), weight_decay()),
         build=partial(_build_torch, "SGD", ()),
         fused_devices=("cpu", "cuda"),
+        default_space={
+            "lr": log_range(1e-3, 3.0),
+            "weight_decay": one_of(0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2),
+        },  # [D], wider
     ),
     OptimizerRow(
         name="momentum",
@@ -120,6 +135,7 @@ TORCH_ROWS = (
         settings=(lr(1e-3), *decay_rate("momentum", "Decay rate of the sum of gradients", 0.9), weight_decay()),
         build=partial(_build_torch, "SGD", ()),
         fused_devices=("cpu", "cuda"),
+        default_space=HEAVY_BALL_SPACE,
     ),
     OptimizerRow(
         name="nesterov",
@@ -133,6 +149,7 @@ TORCH_ROWS = (
         ),
         build=partial(_build_torch, "SGD", (("nesterov", True),)),
         fused_devices=("cpu", "cuda"),
+        default_space=HEAVY_BALL_SPACE,
     ),
     OptimizerRow(
         name="adagrad",
@@ -141,6 +158,7 @@ TORCH_ROWS = (
         settings=(lr(1e-2), epsilon(1e-10), weight_decay()),
         build=partial(_build_torch, "Adagrad", ()),
         fused_devices=("cpu",),
+        default_space={"lr": log_range(1e-3, 1.0)},  # [S]
     ),
     OptimizerRow(
         name="rmsprop",
@@ -154,6 +172,11 @@ TORCH_ROWS = (
             weight_decay(),
         ),
         build=partial(_build_torch, "RMSprop", ()),
+        default_space={
+            "lr": log_range(1e-5, 1e-1),
+            "one_minus_alpha": log_range(1e-3, 0.5),
+            "momentum": one_of(0.0, 0.9),
+        },  # [C] [CV]
     ),
     OptimizerRow(
         name="adadelta",
@@ -167,6 +190,7 @@ TORCH_ROWS = (
             weight_decay(),
         ),
         build=partial(_build_torch, "Adadelta", ()),
+        default_space={"lr": log_range(1e-3, 10.0), "one_minus_rho": log_range(1e-3, 0.5)},  # [CV], wider
     ),
     OptimizerRow(
         name="adam",
@@ -175,6 +199,7 @@ TORCH_ROWS = (
         settings=(lr(1e-3), *BETAS, epsilon(1e-8), weight_decay()),
         build=partial(_build_torch, "Adam", ()),
         fused_devices=("cpu", "cuda"),
+        default_space=ADAM_SPACE,
     ),
     OptimizerRow(
         name="amsgrad",
@@ -184,6 +209,7 @@ TORCH_ROWS = (
         settings=(lr(1e-3), *BETAS, epsilon(1e-8), weight_decay()),
         build=partial(_build_torch, "Adam", (("amsgrad", True),)),
         fused_devices=("cpu", "cuda"),
+        default_space=ADAM_SPACE,
     ),
     OptimizerRow(
         name="adamax",
@@ -191,6 +217,7 @@ TORCH_ROWS = (
         source="Kingma and Ba 2015, algorithm 2, https://arxiv.org/abs/1412.6980; torch.optim.Adamax",
         settings=(lr(2e-3), *BETAS, epsilon(1e-8), weight_decay()),
         build=partial(_build_torch, "Adamax", ()),
+        default_space=ADAM_SPACE,
     ),
     OptimizerRow(
         name="nadam",
@@ -204,6 +231,10 @@ TORCH_ROWS = (
             weight_decay(),
         ),
         build=partial(_build_torch, "NAdam", ()),
+        default_space={
+            "lr": log_range(1e-4, 1e-2),
+            "one_minus_beta1": log_range(4e-3, 0.1),
+        },  # [AP], whose weight decay is decoupled
     ),
     OptimizerRow(
         name="radam",
@@ -211,6 +242,7 @@ TORCH_ROWS = (
         source="Liu et al. 2020, algorithm 2, https://arxiv.org/abs/1908.03265; torch.optim.RAdam",
         settings=(lr(1e-3), *BETAS, epsilon(1e-8), weight_decay()),
         build=partial(_build_torch, "RAdam", ()),
+        default_space=ADAM_SPACE,
     ),
     OptimizerRow(
         name="adamw",
@@ -225,6 +257,11 @@ TORCH_ROWS = (
         build=partial(_build_torch, "AdamW", ()),
         fused_devices=("cpu", "cuda"),
         decoupled_weight_decay=True,
+        default_space={
+            "lr": log_range(1e-4, 3e-2),
+            "one_minus_beta1": log_range(2e-2, 0.5),
+            "weight_decay": log_range(5e-3, 1.0),
+        },  # [AP], wider
     ),
     OptimizerRow(
         name="rprop",
@@ -248,6 +285,7 @@ TORCH_ROWS = (
         ),
         build=_build_rprop,
         fixes_lr=True,
+        default_space={"lr": log_range(1e-4, 1e-1)},  # ours
     ),
     OptimizerRow(
         name="adafactor",
@@ -267,6 +305,7 @@ TORCH_ROWS = (
         ),
         build=_build_adafactor,
         decoupled_weight_decay=True,
+        default_space={"lr": log_range(1e-4, 1e-2), "weight_decay": log_range(1e-3, 1.0)},  # [AP]
     ),
     OptimizerRow(
         name="asgd",
@@ -280,6 +319,7 @@ TORCH_ROWS = (
             weight_decay(),
         ),
         build=_build_asgd,
+        default_space={"lr": log_range(1e-3, 3.0)},  # that of sgd
     ),
     OptimizerRow(
         name="lbfgs",
@@ -301,6 +341,10 @@ TORCH_ROWS = (
         re_evaluates=True,
         flattens=True,
         gradient_evaluations_per_step=None,
+        default_space={
+            "lr": log_range(1e-2, 1.0),
+            "history_size": one_of(5, 10, 20),
+        },  # torch; for batches of 2048 and more
     ),
     OptimizerRow(
         name="muon",
@@ -322,5 +366,10 @@ TORCH_ROWS = (
         ),
         build=_build_muon,
         decoupled_weight_decay=True,
+        default_space={  # Jordan 2024, https://github.com/KellerJordan/cifar10-airbench
+            "lr": log_range(1e-3, 0.5),
+            "momentum": one_of(0.6, 0.9, 0.95),
+            "vector_lr": log_range(1e-4, 1e-1),
+        },
     ),
 )
