@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
@@ -71,44 +71,9 @@ def build_median_curves(table: SweepTable, metric: str) -> Plot | None:
         for trial in table.select(arm):
             for epoch, value in trial.history.get(metric, ()):
                 by_epoch.setdefault(epoch, []).append(value)
-        if not by_epoch:
-            continue
-        epochs, most = sorted(by_epoch), max(map(len, by_epoch.values()))
-        color = arm_color(table.arms, arm)
-        low, high = zip(*(_quartiles(by_epoch[epoch]) for epoch in epochs), strict=True)
-        figure.add_trace(
-            go.Scatter(
-                x=[*epochs, *reversed(epochs)],
-                y=[*high, *reversed(low)],
-                fill="toself",
-                fillcolor=fade(color, 0.11),
-                line={"width": 0},
-                mode="lines",
-                hoverinfo="skip",
-                showlegend=False,
-                legendgroup=arm,
-            )
-        )
-        figure.add_trace(
-            go.Scatter(
-                x=epochs,
-                y=[median(by_epoch[epoch]) for epoch in epochs],
-                name=escape(arm),
-                legendgroup=arm,
-                mode="lines+markers",
-                line={"color": color, "width": 2.5, "dash": arm_dash(table.arms, arm)},
-                marker={
-                    "symbol": [
-                        arm_symbol(table.arms, arm) + ("" if len(by_epoch[epoch]) == most else "-open")
-                        for epoch in epochs
-                    ],
-                    "size": 8,
-                    "line": {"width": 2, "color": color},
-                },
-                text=[f"median of {len(by_epoch[epoch])} trials" for epoch in epochs],
-                hovertemplate=hover_text(metric),
-            )
-        )
+        if by_epoch:
+            in_order = dict(sorted(by_epoch.items()))
+            figure.add_traces([_build_band(table, arm, in_order), _build_median(table, arm, metric, in_order)])
     if not figure.data:
         return None
     _style_curves(figure, metric, table)
@@ -116,6 +81,47 @@ def build_median_curves(table: SweepTable, metric: str) -> Plot | None:
     if len({trial.num_epochs for trial in table.select()}) > 1:
         caption += " Open symbols: some trials had ended by then, mostly the weaker ones; the line shows the others."
     return Plot(f"median-{metric}", f"Median {title_of(metric)} of all trials", caption, figure)
+
+
+def _build_band(table: SweepTable, arm: str, by_epoch: Mapping[int, list[float]]) -> go.Scatter:
+    """The middle half of an arm's values, by rising epoch."""
+    import plotly.graph_objects as go
+
+    low, high = zip(*map(_quartiles, by_epoch.values()), strict=True)
+    return go.Scatter(
+        x=[*by_epoch, *reversed(list(by_epoch))],
+        y=[*high, *reversed(low)],
+        fill="toself",
+        fillcolor=fade(arm_color(table.arms, arm), 0.11),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=arm,
+    )
+
+
+def _build_median(table: SweepTable, arm: str, metric: str, by_epoch: Mapping[int, list[float]]) -> go.Scatter:
+    """The median of an arm's values, by rising epoch; open symbols where some trials had ended."""
+    import plotly.graph_objects as go
+
+    color, most = arm_color(table.arms, arm), max(map(len, by_epoch.values()))
+    symbol = arm_symbol(table.arms, arm)
+    return go.Scatter(
+        x=list(by_epoch),
+        y=[median(values) for values in by_epoch.values()],
+        name=escape(arm),
+        legendgroup=arm,
+        mode="lines+markers",
+        line={"color": color, "width": 2.5, "dash": arm_dash(table.arms, arm)},
+        marker={
+            "symbol": [symbol if len(values) == most else f"{symbol}-open" for values in by_epoch.values()],
+            "size": 8,
+            "line": {"width": 2, "color": color},
+        },
+        text=[f"median of {len(values)} trials" for values in by_epoch.values()],
+        hovertemplate=hover_text(metric),
+    )
 
 
 def build_trial_curves(table: SweepTable, metric: str) -> Plot | None:
