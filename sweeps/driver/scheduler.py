@@ -37,10 +37,10 @@ class ArmScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray ships no types
             return str(TrialScheduler.CONTINUE)
         entry = self._sweep.ledger.entries[request.trial_id]
         score = self._sweep.goal.sign * result[self._score_name]
-        verdict = self._sweep.rules[request.arm].judge(request.number, result["epoch"], score)
-        stopped = verdict.reason if verdict.action == "stop" else ""
+        decision = self._sweep.rules[request.arm].judge(request.number, result["epoch"], score)
+        stopped = decision.reason if decision.action == "stop" else ""
         entry.stop_reason = stopped or self._find_limit(entry, result)
-        entry.pausing = verdict.action == "pause" and not entry.stop_reason
+        entry.pausing = decision.action == "pause" and not entry.stop_reason
         return str(TrialScheduler.STOP if entry.stop_reason or entry.pausing else TrialScheduler.CONTINUE)
 
     def _find_limit(self, entry: TrialEntry, result: dict[str, Any]) -> str:

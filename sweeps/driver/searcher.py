@@ -14,7 +14,7 @@ from sweeps.running.budgets import find_halt, is_plateau
 from sweeps.running.lifecycle import close_trial, go_on, open_trial
 from sweeps.running.sweep import RunningSweep
 from sweeps.search.methods import METHODS
-from sweeps.search.proposer import Proposer, Search
+from sweeps.search.proposer import ArmSearch, Proposer
 from sweeps.space.arms import Arm, contains
 from sweeps.space.constraints import parse_constraint
 from sweeps.stopping.rules import RULES
@@ -67,7 +67,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             if method.shares_points
             else derive_seed(spec.seed, method.name, arm.name)
         )
-        search = Search(
+        search = ArmSearch(
             arm=arm,
             seed=seed,
             goal=self._sweep.goal,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sweeps.search.proposer import Search
+from sweeps.search.proposer import ArmSearch
 from sweeps.search.sampling import RandomProposer
 from sweeps.space.arms import Arm, build_grid, size
 from sweeps.space.constraints import parse_constraint
@@ -60,7 +60,7 @@ def draw_configurations(spec: SweepSpec, arm: Arm) -> list[dict[str, Value]]:
     num_points = size(arm)
     if spec.method == "grid" and num_points is not None and num_points <= NUM_DRAWS:
         return list(build_grid(arm, constraints))
-    proposer = RandomProposer(Search(arm, derive_seed(spec.seed, "plan"), constraints=constraints))
+    proposer = RandomProposer(ArmSearch(arm, derive_seed(spec.seed, "plan"), constraints=constraints))
     draws = (proposer.propose(number) for number in range(NUM_DRAWS))
     return [each for each in draws if each is not None]
 

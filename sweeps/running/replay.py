@@ -67,10 +67,10 @@ def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]
         entry.marks.update(content.get("marks", {}))
         entry.summary.update(content.get("summary", {}))
         if entry.stage == STAGE_SEARCH and not content.get("ended"):  # what ended by itself was not judged
-            verdict = sweep.rules[entry.arm].judge(entry.number, epoch, sweep.goal.sign * score)
-            stopped = verdict.reason if verdict.action == "stop" else ""
+            decision = sweep.rules[entry.arm].judge(entry.number, epoch, sweep.goal.sign * score)
+            stopped = decision.reason if decision.action == "stop" else ""
             entry.stop_reason = stopped or find_shortfall(sweep.spec, epoch, entry.best_score)
-            entry.pausing = verdict.action == "pause" and not entry.stop_reason
+            entry.pausing = decision.action == "pause" and not entry.stop_reason
 
 
 def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:

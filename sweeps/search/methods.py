@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeps.search.proposer import Proposer, Search
+from sweeps.search.proposer import ArmSearch, Proposer
 from sweeps.search.sampling import GridProposer, RandomProposer, SobolProposer
 from sweeps.search.study import StudyProposer
 
@@ -35,7 +35,7 @@ class Method:
     name: str
     description: str
     source: str
-    build: Callable[[Search], Proposer]
+    build: Callable[[ArmSearch], Proposer]
     learns: bool = False
     learns_from_stopped: bool = False
     takes_choices: bool = True
@@ -45,7 +45,7 @@ class Method:
     shares_points: bool = False
 
 
-def _num_startup(search: Search) -> int:
+def _num_startup(search: ArmSearch) -> int:
     """Random trials before a model is made: a third of the arm's, between 3 and Optuna's 10.
 
     Small budgets would otherwise never leave the start-up.
@@ -53,31 +53,31 @@ def _num_startup(search: Search) -> int:
     return 10 if search.num_trials is None else min(10, max(3, search.num_trials // 3))
 
 
-def _build_tpe(search: Search, seed: int) -> optuna.samplers.BaseSampler:
+def _build_tpe(search: ArmSearch, seed: int) -> optuna.samplers.BaseSampler:
     import optuna
 
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_num_startup(search))
 
 
-def _build_gp(search: Search, seed: int) -> optuna.samplers.BaseSampler:
+def _build_gp(search: ArmSearch, seed: int) -> optuna.samplers.BaseSampler:
     import optuna
 
     return optuna.samplers.GPSampler(seed=seed, n_startup_trials=_num_startup(search))
 
 
-def _build_cmaes(search: Search, seed: int) -> optuna.samplers.BaseSampler:
+def _build_cmaes(search: ArmSearch, seed: int) -> optuna.samplers.BaseSampler:
     import optuna
 
     return optuna.samplers.CmaEsSampler(seed=seed, popsize=_population(search, least=4, most=10))
 
 
-def _build_nsga2(search: Search, seed: int) -> optuna.samplers.BaseSampler:
+def _build_nsga2(search: ArmSearch, seed: int) -> optuna.samplers.BaseSampler:
     import optuna
 
     return optuna.samplers.NSGAIISampler(seed=seed, population_size=_population(search, least=4, most=50))
 
 
-def _population(search: Search, *, least: int, most: int) -> int:
+def _population(search: ArmSearch, *, least: int, most: int) -> int:
     """A fifth of the arm's trials, so that there are about five generations."""
     return most if search.num_trials is None else min(most, max(least, search.num_trials // 5))
 

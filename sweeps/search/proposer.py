@@ -21,7 +21,7 @@ MAX_DRAWS = 10_000  # of which one has to fulfil the constraints
 
 
 @dataclass(frozen=True)
-class Search:
+class ArmSearch:
     """What a proposer has to know of its arm's search.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sweeps.search.proposer import MAX_DRAWS, Proposer, Search
+from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer
 from sweeps.space.arms import build_grid, from_unit_cube, num_dimensions
 from sweeps.space.constraints import fulfils
 from trainer.config import Value
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class GridProposer(Proposer):
     """Every combination of the arm's values that fulfils the constraints, once, in the order of the file."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: ArmSearch) -> None:
         self._points = build_grid(search.arm, search.constraints)
 
     def propose(self, number: int) -> dict[str, Value] | None:
@@ -27,7 +27,7 @@ class GridProposer(Proposer):
 class RandomProposer(Proposer):
     """Independent draws; number n is the same whatever the order in which trials finish."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: ArmSearch) -> None:
         self._search = search
 
     def propose(self, number: int) -> dict[str, Value] | None:
@@ -53,7 +53,7 @@ class SobolProposer(Proposer):
     Source: Owen 1998, "Scrambling Sobol' and Niederreiter-Xing points"; scipy.stats.qmc.Sobol.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: ArmSearch) -> None:
         self._search = search
         self._legal: list[dict[str, Value]] = []  # without what the points give
         self._num_read = 0

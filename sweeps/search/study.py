@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sweeps.search.proposer import MAX_DRAWS, Proposer, Search
+from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer
 from sweeps.space.arms import sample, to_suggestions
 from sweeps.space.constraints import fulfils
 from sweeps.trials.seeds import derive_seed
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sweeps.trials.ledger import TrialEntry
 
-BuildSampler = Callable[[Search, int], "optuna.samplers.BaseSampler"]  # (search, seed)
+BuildSampler = Callable[[ArmSearch, int], "optuna.samplers.BaseSampler"]  # (search, seed)
 
 
 class StudyProposer(Proposer):
@@ -40,7 +40,7 @@ class StudyProposer(Proposer):
         learns_from_stopped: Whether the sampler learns from PRUNED.
     """
 
-    def __init__(self, search: Search, build_sampler: BuildSampler, *, learns_from_stopped: bool = False) -> None:
+    def __init__(self, search: ArmSearch, build_sampler: BuildSampler, *, learns_from_stopped: bool = False) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)

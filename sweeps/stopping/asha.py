@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sweeps.reader.model import Frozen, fault_at
-from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, to_finite
 
 
 class Asha(Frozen):
@@ -65,21 +65,21 @@ class Rungs(Rule):
     name: str = "asha"
     strict: bool = False
     scores: dict[int, dict[int, float]] = field(default_factory=dict)  # rung epoch -> trial -> score, by arrival
-    verdicts: dict[int, dict[int, Verdict]] = field(default_factory=dict)  # epoch -> trial -> what was said
+    decisions: dict[int, dict[int, Decision]] = field(default_factory=dict)  # epoch -> trial -> what was said
 
-    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+    def judge(self, trial: int, epoch: int, score: float) -> Decision:
         """Records the score if `epoch` is a rung, and ranks it among those that have arrived there."""
         if epoch not in self.epochs and not self.strict:
-            return GO
-        verdicts = self.verdicts.setdefault(epoch, {})
-        if trial not in verdicts:
+            return CONTINUE
+        decisions = self.decisions.setdefault(epoch, {})
+        if trial not in decisions:
             if epoch in self.epochs:
                 self.scores.setdefault(epoch, {})[trial] = to_finite(score)
             passed = [rung for rung in self.epochs if rung < epoch and trial in self.scores.get(rung, {})]
             judged = [*(passed if self.strict else ()), *(rung for rung in self.epochs if rung == epoch)]
             said = (self._rank(trial, rung) for rung in judged)
-            verdicts[trial] = next((verdict for verdict in said if verdict is not GO), GO)
-        return verdicts[trial]
+            decisions[trial] = next((decision for decision in said if decision is not CONTINUE), CONTINUE)
+        return decisions[trial]
 
     def record_ended(self, trial: int, epoch: int, score: float) -> None:
         """Lets a trial that ended by itself count at the next rung it would have met, if it ended diverged (NaN)."""
@@ -87,15 +87,17 @@ class Rungs(Rule):
         if rung is not None and (rung == epoch or not math.isfinite(score)):
             self.judge(trial, rung, score)
 
-    def _rank(self, trial: int, epoch: int) -> Verdict:
+    def _rank(self, trial: int, epoch: int) -> Decision:
         scores = self.scores[epoch]
         score, num_kept = scores[trial], max(1, len(scores) // self.eta)
         if score == -math.inf:
-            return Verdict("stop", f"{self.name}: no finite score at epoch {epoch}")
+            return Decision("stop", f"{self.name}: no finite score at epoch {epoch}")
         rank = find_rank(scores, trial)
         if rank <= num_kept:
-            return GO
-        return Verdict("stop", f"{self.name}: rank {rank} of {len(scores)} at epoch {epoch}, the best {num_kept} go on")
+            return CONTINUE
+        return Decision(
+            "stop", f"{self.name}: rank {rank} of {len(scores)} at epoch {epoch}, the best {num_kept} go on"
+        )
 
 
 def find_rank(scores: Mapping[int, float], trial: int) -> int:

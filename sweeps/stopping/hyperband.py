@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from sweeps.reader.model import Frozen, fault_at
 from sweeps.stopping.asha import Rungs, rung_epochs
-from sweeps.stopping.rule import Rule, Verdict
+from sweeps.stopping.rule import Decision, Rule
 
 
 class Hyperband(Frozen):
@@ -77,7 +77,7 @@ class Brackets(Rule):
             self._assigned.append(assign_next(self._shares, self._assigned))
         return self._assigned[trial]
 
-    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+    def judge(self, trial: int, epoch: int, score: float) -> Decision:
         """Asks the rungs of the trial's bracket."""
         return self.brackets[self.bracket(trial)].judge(trial, epoch, score)
 

@@ -9,14 +9,14 @@ from typing import Literal
 from pydantic import Field
 
 from sweeps.reader.model import Frozen
-from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, to_finite
 
 
 class Median(Frozen):
     """Stops a trial whose best score so far is behind the median of the others' running means."""
 
     type: Literal["median"] = Field(description="The rule.")
-    min_iter: int = Field(default=1, ge=1, description="Epoch of the first verdict.")
+    min_iter: int = Field(default=1, ge=1, description="Epoch of the first decision.")
     min_trials: int = Field(default=3, ge=1, description="Other trials that must have reached the epoch.")
 
 
@@ -32,31 +32,31 @@ class MedianRule(Rule):
     min_trials: int
     means: dict[int, dict[int, float]] = field(default_factory=dict)  # epoch -> trial -> mean so far, by arrival
     best: dict[int, float] = field(default_factory=dict)  # trial -> best score so far
-    verdicts: dict[tuple[int, int], Verdict] = field(default_factory=dict)  # (trial, epoch) -> what was said
+    decisions: dict[tuple[int, int], Decision] = field(default_factory=dict)  # (trial, epoch) -> what was said
 
-    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+    def judge(self, trial: int, epoch: int, score: float) -> Decision:
         """Records the trial's running mean, and compares its best score with those of the others."""
         key = (trial, epoch)
-        if key not in self.verdicts:
+        if key not in self.decisions:
             self.best[trial] = max(to_finite(score), self.best.get(trial, -math.inf))
             means = self.means.setdefault(epoch, {})
             before = self.means.get(epoch - 1, {}).get(trial, 0.0) if epoch > 1 else 0.0
             means[trial] = before + (to_finite(score) - before) / epoch if math.isfinite(before) else -math.inf
-            self.verdicts[key] = self._compare(trial, epoch)
-        return self.verdicts[key]
+            self.decisions[key] = self._compare(trial, epoch)
+        return self.decisions[key]
 
     def record_ended(self, trial: int, epoch: int, score: float) -> None:
         """Lets the last epoch of a trial that ended by itself count for the others."""
         self.judge(trial, epoch, score)
 
-    def _compare(self, trial: int, epoch: int) -> Verdict:
+    def _compare(self, trial: int, epoch: int) -> Decision:
         best = self.best[trial]
         others = [mean for other, mean in self.means[epoch].items() if other != trial]  # all of them came earlier
         if epoch < self.min_iter or len(others) < self.min_trials:
-            return GO
+            return CONTINUE
         if best == -math.inf:
-            return Verdict("stop", f"median: no finite score by epoch {epoch}")
+            return Decision("stop", f"median: no finite score by epoch {epoch}")
         num_ahead = sum(mean >= best for mean in others)
         if 2 * num_ahead <= len(others):
-            return GO
-        return Verdict("stop", f"median: {num_ahead} of {len(others)} others are ahead at epoch {epoch}")
+            return CONTINUE
+        return Decision("stop", f"median: {num_ahead} of {len(others)} others are ahead at epoch {epoch}")

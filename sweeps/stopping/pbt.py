@@ -12,7 +12,7 @@ from pydantic import Field
 
 from sweeps.reader.model import Frozen
 from sweeps.space.distributions import Categorical, Distribution
-from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, to_finite
 from sweeps.trials.seeds import derive_seed
 from trainer.config import TABLES, Value
 
@@ -52,17 +52,17 @@ class PbtRule(Rule):
     gone_on: dict[int, set[int]] = field(default_factory=dict)  # epoch -> members that have gone on from there
     out: set[int] = field(default_factory=set)  # members that have ended
 
-    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+    def judge(self, trial: int, epoch: int, score: float) -> Decision:
         """Pauses a member at the end of a generation."""
         for earlier in self.epochs:
             if earlier < epoch and trial in self.scores.get(earlier, {}):
                 self.gone_on.setdefault(earlier, set()).add(trial)
         if epoch not in self.epochs:
-            return GO
+            return CONTINUE
         self.scores.setdefault(epoch, {}).setdefault(trial, to_finite(score))
         if trial in self.gone_on.get(epoch, ()):
-            return GO
-        return Verdict("pause", f"pbt: waits for its generation at epoch {epoch}")
+            return CONTINUE
+        return Decision("pause", f"pbt: waits for its generation at epoch {epoch}")
 
     def record_ended(self, trial: int, epoch: int, score: float) -> None:  # noqa: ARG002
         """Nobody waits for a member that has ended."""

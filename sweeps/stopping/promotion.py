@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from sweeps.reader.model import Frozen
 from sweeps.stopping.asha import check_rung_order, find_rank, rung_epochs
-from sweeps.stopping.rule import GO, Rule, Verdict, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, to_finite
 
 
 class AshaPromotion(Frozen):
@@ -48,20 +48,20 @@ class PromotionRungs(Rule):
     scores: dict[int, dict[int, float]] = field(default_factory=dict)  # rung epoch -> trial -> score, by arrival
     promoted: dict[int, set[int]] = field(default_factory=dict)  # rung epoch -> trials that have gone on
 
-    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+    def judge(self, trial: int, epoch: int, score: float) -> Decision:
         """Pauses a trial at a rung; a result beyond a rung says that the trial was promoted there."""
         for rung in self.epochs:
             if rung < epoch and trial in self.scores.get(rung, {}):
                 self.promoted.setdefault(rung, set()).add(trial)
         if epoch not in self.epochs:
-            return GO
+            return CONTINUE
         scores = self.scores.setdefault(epoch, {})
         scores.setdefault(trial, to_finite(score))
         if scores[trial] == -math.inf:
-            return Verdict("stop", f"{self.name}: no finite score at epoch {epoch}")
+            return Decision("stop", f"{self.name}: no finite score at epoch {epoch}")
         if trial in self.promoted.get(epoch, ()):
-            return GO
-        return Verdict("pause", f"{self.name}: waits at epoch {epoch}")
+            return CONTINUE
+        return Decision("pause", f"{self.name}: waits at epoch {epoch}")
 
     def record_ended(self, trial: int, epoch: int, score: float) -> None:
         """Lets a trial that ended by itself count at the next rung it would have met, if it ended diverged (NaN)."""

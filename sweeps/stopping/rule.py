@@ -9,7 +9,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """What becomes of a trial after a result.
 
     Attributes:
@@ -21,7 +21,7 @@ class Verdict:
     reason: str = ""
 
 
-GO = Verdict("go")
+CONTINUE = Decision("go")
 
 
 class Rule(ABC):
@@ -34,8 +34,8 @@ class Rule(ABC):
     """
 
     @abstractmethod
-    def judge(self, trial: int, epoch: int, score: float) -> Verdict:
-        """Takes in a result of a trial that may go on; the same verdict when it comes again."""
+    def judge(self, trial: int, epoch: int, score: float) -> Decision:
+        """Takes in a result of a trial that may go on; the same decision when it comes again."""
 
     def record_ended(self, trial: int, epoch: int, score: float) -> None:  # noqa: B027
         """Takes in that a trial ended by itself after an epoch; with a score of NaN if it diverged."""
@@ -75,9 +75,9 @@ class Rule(ABC):
 class NoRule(Rule):
     """Every trial runs to its end."""
 
-    def judge(self, trial: int, epoch: int, score: float) -> Verdict:  # noqa: ARG002
+    def judge(self, trial: int, epoch: int, score: float) -> Decision:  # noqa: ARG002
         """Go on."""
-        return GO
+        return CONTINUE
 
 
 def to_finite(score: float) -> float:

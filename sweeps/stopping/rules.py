@@ -21,7 +21,7 @@ EarlyTerminate = Asha | AshaPromotion | Hyperband | Median | Pbt
 
 
 @dataclass(frozen=True)
-class Search:
+class RuleContext:
     """What a rule has to know of an arm's search.
 
     Attributes:
@@ -53,7 +53,7 @@ class RuleRow:
     description: str
     source: str
     section: type[Frozen]
-    build: Callable[[Any, Search], Rule]
+    build: Callable[[Any, RuleContext], Rule]
     pauses: bool = False
     changes_settings: bool = False
 
@@ -114,7 +114,7 @@ class ArmRules:
         arms: Names.
         section: Of the sweep file; None to stop nothing.
         num_epochs: Of a trial.
-        num_trials: Search trials of each arm, None where only a budget ends the search; None for all alike.
+        num_trials: RuleContext trials of each arm, None where only a budget ends the search; None for all alike.
         seed: Of what the rules draw.
     """
 
@@ -130,7 +130,9 @@ class ArmRules:
         self._rules = {
             arm: NoRule()
             if row is None
-            else row.build(section, Search(num_epochs, (num_trials or {}).get(arm), derive_seed(seed, "rule", arm)))
+            else row.build(
+                section, RuleContext(num_epochs, (num_trials or {}).get(arm), derive_seed(seed, "rule", arm))
+            )
             for arm in arms
         }
 

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from trainer.config import ConfigError, build_trial_config
-from trainer.tables.schedules import SCHEDULES, Plan
+from trainer.tables.schedules import SCHEDULES, ScheduleContext
 
 REQUIRED = {"step": {"step_epochs": 2}, "cosine_restarts": {"first_cycle_epochs": 2}}
 NUM_EPOCHS, STEPS_PER_EPOCH = 6, 10
@@ -13,7 +13,7 @@ VAL_LOSSES = (2.0, 1.5, 1.6, 1.7, 1.4, 1.4)
 
 
 def build_schedule(row, *, num_warmup_steps=0, **settings):
-    plan = Plan(0.3, NUM_EPOCHS * STEPS_PER_EPOCH, STEPS_PER_EPOCH, num_warmup_steps)
+    plan = ScheduleContext(0.3, NUM_EPOCHS * STEPS_PER_EPOCH, STEPS_PER_EPOCH, num_warmup_steps)
     return row.build({**row.defaults, **REQUIRED.get(row.name, {}), **settings}, plan)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeps.stopping.asha import Asha, Rungs, rung_epochs
-from sweeps.stopping.rule import GO, Verdict
+from sweeps.stopping.rule import CONTINUE, Decision
 from sweeps.stopping.rules import ArmRules
 
 QUICK = settings(deadline=None, max_examples=100)
@@ -30,7 +30,7 @@ def draw_events(draw: st.DrawFn) -> list[tuple[int, int, float]]:
 def list_going(scores: Sequence[float], eta: int) -> list[bool]:
     """Which of some trials go on that arrive at one rung in this order."""
     rungs = Rungs((1,), eta)
-    return [rungs.judge(trial, 1, score) is GO for trial, score in enumerate(scores)]
+    return [rungs.judge(trial, 1, score) is CONTINUE for trial, score in enumerate(scores)]
 
 
 @QUICK
@@ -93,15 +93,15 @@ def test_results_that_come_again_change_nothing(
     events: list[tuple[int, int, float]], eta: int, data: st.DataObject
 ) -> None:
     once, again = Rungs(EPOCHS, eta), Rungs(EPOCHS, eta)
-    verdicts: dict[tuple[int, int], Verdict] = {}
+    decisions: dict[tuple[int, int], Decision] = {}
     for index, (trial, epoch, score) in enumerate(events):
-        verdicts[trial, epoch] = once.judge(trial, epoch, score)
-        assert again.judge(trial, epoch, score) == verdicts[trial, epoch]
+        decisions[trial, epoch] = once.judge(trial, epoch, score)
+        assert again.judge(trial, epoch, score) == decisions[trial, epoch]
         for old in data.draw(st.lists(st.integers(0, index), max_size=2), label="again"):
             # A trial that is replayed may come to another number, on other hardware say.
             old_trial, old_epoch, _ = events[old]
-            assert again.judge(old_trial, old_epoch, data.draw(SCORE)) == verdicts[old_trial, old_epoch]
-    assert (again.scores, again.verdicts) == (once.scores, once.verdicts)
+            assert again.judge(old_trial, old_epoch, data.draw(SCORE)) == decisions[old_trial, old_epoch]
+    assert (again.scores, again.decisions) == (once.scores, once.decisions)
 
 
 @QUICK
@@ -110,10 +110,10 @@ def test_rungs_and_arms_know_nothing_of_each_other(events: list[tuple[int, int, 
     asha = Asha(min_iter=1, eta=eta)
     together = ArmRules(("early", "late"), asha, 10)
     found = [together["early" if trial < 4 else "late"].judge(trial, epoch, score) for trial, epoch, score in events]
-    for (trial, epoch, _), verdict in zip(events, found, strict=True):
+    for (trial, epoch, _), decision in zip(events, found, strict=True):
         alone = Rungs((epoch,) if epoch in rung_epochs(1, 10, eta) else (), eta)
         rivals = [each for each in events if each[1] == epoch and (each[0] < 4) == (trial < 4)]
-        assert {name: alone.judge(name, epoch, score) for name, _, score in rivals}[trial] == verdict
+        assert {name: alone.judge(name, epoch, score) for name, _, score in rivals}[trial] == decision
 
 
 @QUICK

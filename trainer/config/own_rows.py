@@ -18,7 +18,7 @@ from trainer.tables.initializers import InitializerRow
 from trainer.tables.losses import LossRow
 from trainer.tables.models import ModelRow
 from trainer.tables.optimizer_row import OptimizerRow
-from trainer.tables.schedules import Plan, Schedule, ScheduleRow
+from trainer.tables.schedules import Schedule, ScheduleContext, ScheduleRow
 from trainer.tables.settings import Row, Setting, Value
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _call_loss(found: Callable[..., Any], values: Mapping[str, Value], logits_NK
 
 
 def _build_schedule(path: str, description: str, settings: tuple[Setting, ...], found: Callable[..., Any]) -> Row:
-    def build(values: Mapping[str, Value], plan: Plan) -> Schedule:
+    def build(values: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
         return Schedule(plan, lambda plan, step: float(found(step, plan.num_steps, **values)))
 
     return ScheduleRow(path, description, path, settings, build=build)

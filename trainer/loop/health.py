@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Verdict = Literal["healthy", "diverged", "exploding", "vanishing", "dead", "stalled"]
+HealthVerdict = Literal["healthy", "diverged", "exploding", "vanishing", "dead", "stalled"]
 
 # Conventions of this project, wide enough that a network which learns is called healthy.
 EXPLODING_NORM = 1e3
@@ -43,7 +43,7 @@ class Health:
     first_to_last_gradient: float
     update_to_weight: float
     dead_units: float
-    verdict: Verdict
+    verdict: HealthVerdict
 
     def metrics(self) -> dict[str, float]:
         """The numbers, by name."""
@@ -126,7 +126,7 @@ class HealthCheck:
         units = torch.cat(self._dead) if self._dead else torch.zeros(1)
         dead_units = float(units.float().mean())
         ratio = layer_norms[0] / layer_norms[-1] if layer_norms[-1] > 0 else math.nan
-        verdict: Verdict = "healthy"
+        verdict: HealthVerdict = "healthy"
         if diverged:
             verdict = "diverged"
         elif not norm <= EXPLODING_NORM:

@@ -33,7 +33,7 @@ from trainer.tables.initializers import InitializerRow, initialize
 from trainer.tables.losses import LossRow
 from trainer.tables.models import ModelRow
 from trainer.tables.optimizer_row import OptimizerRow
-from trainer.tables.schedules import Plan, ScheduleRow
+from trainer.tables.schedules import ScheduleContext, ScheduleRow
 from trainer.tables.settings import get_float
 
 _EVALUATION_BATCH = 500
@@ -250,7 +250,7 @@ class TrainingRun:
         )
         self._health = HealthCheck(self.model)
         self._lr = get_float(config.optimizer.settings, "lr")
-        plan = Plan(
+        plan = ScheduleContext(
             lr=self._lr,
             num_steps=config.epochs * self._pictures.steps_per_epoch,
             steps_per_epoch=self._pictures.steps_per_epoch,

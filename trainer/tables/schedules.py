@@ -15,7 +15,7 @@ from trainer.tables.settings import Row, Setting, Value, get_float, get_int
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScheduleContext:
     """What a schedule knows of the run it is for.
 
     Attributes:
@@ -34,7 +34,7 @@ class Plan:
 class Schedule:
     """The learning rate of each step: the plan's, times the warm-up's factor, times the shape's factor."""
 
-    def __init__(self, plan: Plan, shape: Callable[[Plan, int], float]) -> None:
+    def __init__(self, plan: ScheduleContext, shape: Callable[[ScheduleContext, int], float]) -> None:
         self.plan = plan
         self.shape = shape
 
@@ -68,7 +68,7 @@ class PlateauSchedule(Schedule):
     A validation loss that is not a number is no improvement.
     """
 
-    def __init__(self, plan: Plan, *, factor: float, patience: int, min_delta: float, min_lr: float) -> None:
+    def __init__(self, plan: ScheduleContext, *, factor: float, patience: int, min_delta: float, min_lr: float) -> None:
         super().__init__(plan, _shape_constant)
         self.factor = factor
         self.patience = patience
@@ -105,7 +105,7 @@ class PlateauSchedule(Schedule):
         self.num_bad_epochs = int(state["num_bad_epochs"])
 
 
-BuildSchedule = Callable[[Mapping[str, Value], Plan], Schedule]
+BuildSchedule = Callable[[Mapping[str, Value], ScheduleContext], Schedule]
 
 
 @dataclass(frozen=True)
@@ -123,36 +123,36 @@ class ScheduleRow(Row):
     reads_val_loss: bool = False
 
 
-def _shape_constant(plan: Plan, step: int) -> float:
+def _shape_constant(plan: ScheduleContext, step: int) -> float:
     del plan, step  # the same for all
     return 1.0
 
 
-def _shape_cosine(final_fraction: float, plan: Plan, step: int) -> float:
+def _shape_cosine(final_fraction: float, plan: ScheduleContext, step: int) -> float:
     done = (step - plan.num_warmup_steps) / max(1, plan.num_steps - plan.num_warmup_steps)
     return final_fraction + (1 - final_fraction) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _shape_step(step_epochs: int, gamma: float, plan: Plan, step: int) -> float:
+def _shape_step(step_epochs: int, gamma: float, plan: ScheduleContext, step: int) -> float:
     return float(gamma ** (step // plan.steps_per_epoch // step_epochs))
 
 
-def _shape_multistep(drop_fractions: tuple[float, ...], gamma: float, plan: Plan, step: int) -> float:
+def _shape_multistep(drop_fractions: tuple[float, ...], gamma: float, plan: ScheduleContext, step: int) -> float:
     # Rounded, since 0.55 of 100 steps is a little above 55 in floating point.
     return float(gamma ** sum(step >= round(fraction * plan.num_steps) for fraction in drop_fractions))
 
 
-def _shape_exponential(gamma: float, plan: Plan, step: int) -> float:
+def _shape_exponential(gamma: float, plan: ScheduleContext, step: int) -> float:
     return float(gamma ** ((step - plan.num_warmup_steps) // plan.steps_per_epoch))
 
 
-def _shape_polynomial(power: float, final_fraction: float, plan: Plan, step: int) -> float:
+def _shape_polynomial(power: float, final_fraction: float, plan: ScheduleContext, step: int) -> float:
     done = (step - plan.num_warmup_steps) / max(1, plan.num_steps - plan.num_warmup_steps)
     return float(final_fraction + (1 - final_fraction) * (1 - done) ** power)
 
 
 def _shape_cosine_restarts(
-    first_cycle_epochs: int, cycle_factor: float, final_fraction: float, plan: Plan, step: int
+    first_cycle_epochs: int, cycle_factor: float, final_fraction: float, plan: ScheduleContext, step: int
 ) -> float:
     cycle_step, num_cycles = step - plan.num_warmup_steps, 0
     cycle_steps = first_cycle_epochs * plan.steps_per_epoch
@@ -162,13 +162,13 @@ def _shape_cosine_restarts(
     return final_fraction + (1 - final_fraction) * 0.5 * (1 + math.cos(math.pi * cycle_step / cycle_steps))
 
 
-def _shape_trapezoid(decay_fraction: float, final_fraction: float, plan: Plan, step: int) -> float:
+def _shape_trapezoid(decay_fraction: float, final_fraction: float, plan: ScheduleContext, step: int) -> float:
     first = max(plan.num_warmup_steps, plan.num_steps - round(decay_fraction * plan.num_steps))
     return 1.0 if step < first else 1 + (final_fraction - 1) * (step - first) / (plan.num_steps - first)
 
 
 def _shape_one_cycle(
-    warmup_fraction: float, initial_fraction: float, final_fraction: float, plan: Plan, step: int
+    warmup_fraction: float, initial_fraction: float, final_fraction: float, plan: ScheduleContext, step: int
 ) -> float:
     peak_step = warmup_fraction * plan.num_steps
     if step < peak_step:
@@ -176,53 +176,53 @@ def _shape_one_cycle(
     return 1 + (final_fraction - 1) * (step - peak_step) / (plan.num_steps - peak_step)
 
 
-def _build_constant(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_constant(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     del settings  # has none
     return Schedule(plan, _shape_constant)
 
 
-def _build_cosine(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_cosine(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     return Schedule(plan, partial(_shape_cosine, get_float(settings, "final_lr_fraction")))
 
 
-def _build_step(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_step(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     return Schedule(plan, partial(_shape_step, get_int(settings, "step_epochs"), get_float(settings, "gamma")))
 
 
-def _build_multistep(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_multistep(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     drop_fractions = (get_float(settings, "first_drop_fraction"), get_float(settings, "second_drop_fraction"))
     return Schedule(plan, partial(_shape_multistep, drop_fractions, get_float(settings, "gamma")))
 
 
-def _build_exponential(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_exponential(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     return Schedule(plan, partial(_shape_exponential, get_float(settings, "gamma")))
 
 
-def _build_polynomial(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_polynomial(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     power, final_fraction = get_float(settings, "power"), get_float(settings, "final_lr_fraction")
     return Schedule(plan, partial(_shape_polynomial, power, final_fraction))
 
 
-def _build_cosine_restarts(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_cosine_restarts(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     first_cycle_epochs = get_int(settings, "first_cycle_epochs")
     cycle_factor = get_float(settings, "cycle_factor")
     final_fraction = get_float(settings, "final_lr_fraction")
     return Schedule(plan, partial(_shape_cosine_restarts, first_cycle_epochs, cycle_factor, final_fraction))
 
 
-def _build_trapezoid(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_trapezoid(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     decay_fraction, final_fraction = get_float(settings, "decay_fraction"), get_float(settings, "final_lr_fraction")
     return Schedule(plan, partial(_shape_trapezoid, decay_fraction, final_fraction))
 
 
-def _build_one_cycle(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_one_cycle(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     warmup_fraction = get_float(settings, "warmup_fraction")
     initial_fraction = get_float(settings, "initial_lr_fraction")
     final_fraction = get_float(settings, "final_lr_fraction")
     return Schedule(plan, partial(_shape_one_cycle, warmup_fraction, initial_fraction, final_fraction))
 
 
-def _build_reduce_on_plateau(settings: Mapping[str, Value], plan: Plan) -> Schedule:
+def _build_reduce_on_plateau(settings: Mapping[str, Value], plan: ScheduleContext) -> Schedule:
     return PlateauSchedule(
         plan,
         factor=get_float(settings, "plateau_factor"),

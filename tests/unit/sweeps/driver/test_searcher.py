@@ -9,7 +9,7 @@ from sweeps.driver.searcher import ArmSearcher, conclude, slug
 from sweeps.home import SweepFolder
 from sweeps.running.sweep import RunningSweep
 from sweeps.search.methods import METHODS
-from sweeps.search.proposer import Search
+from sweeps.search.proposer import ArmSearch
 from sweeps.search.sampling import RandomProposer, SobolProposer
 from sweeps.search.study import StudyProposer
 from sweeps.spec import SweepSpec, load_spec
@@ -278,7 +278,7 @@ def test_a_grid_ends_with_the_combinations_that_fulfil_the_constraints(tmp_path:
 def test_a_study_learns_from_earlier_trials(tmp_path: Path) -> None:
     spec = build_searcher(tmp_path, "bayes")._sweep.spec
     arm = build_arms(spec)[0]
-    proposer = METHODS["bayes"].build(Search(arm, 0, num_trials=9))
+    proposer = METHODS["bayes"].build(ArmSearch(arm, 0, num_trials=9))
     assert isinstance(proposer, StudyProposer)
     for number in range(30):
         lr = 10 ** (-3 + number / 10)
@@ -326,7 +326,7 @@ def test_no_method_keeps_on_proposing_what_diverges(
     arm = build_arms(build_searcher(tmp_path, method)._sweep.spec)[0]
     num_diverged = 0
     for seed in range(num_seeds):
-        proposer = METHODS[method].build(Search(arm, seed, num_trials=num_trials))
+        proposer = METHODS[method].build(ArmSearch(arm, seed, num_trials=num_trials))
         for number in range(num_trials):
             parameters = proposer.propose(number)
             assert parameters is not None
@@ -437,7 +437,7 @@ def test_sobol_gives_every_arm_the_same_points(tmp_path: Path) -> None:
 
 def test_draw_number_n_does_not_depend_on_what_was_drawn_before(tmp_path: Path) -> None:
     arm = build_arms(build_searcher(tmp_path)._sweep.spec)[1]
-    for proposer in (RandomProposer(Search(arm, 3)), SobolProposer(Search(arm, 3))):
+    for proposer in (RandomProposer(ArmSearch(arm, 3)), SobolProposer(ArmSearch(arm, 3))):
         late = proposer.propose(2)
         assert [proposer.propose(number) for number in range(3)][2] == late
 

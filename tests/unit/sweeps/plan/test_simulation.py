@@ -11,8 +11,8 @@ import pytest
 from sweeps.plan.simulation import KnownTrial, Simulated, simulate
 from sweeps.stopping.asha import Rungs
 from sweeps.stopping.promotion import PromotionRungs
-from sweeps.stopping.rule import NoRule, Rule, Verdict
-from sweeps.stopping.rules import RULES, Search
+from sweeps.stopping.rule import Decision, NoRule, Rule
+from sweeps.stopping.rules import RULES, RuleContext
 
 EPOCHS = 27
 
@@ -62,7 +62,7 @@ def test_epochs_spent(rule: str, order: str, num_epochs: int) -> None:
     row = RULES[rule]
     section = row.section.model_validate({"type": rule, **({"min_iter": 1} if rule == "hyperband" else {})})
     trials = arrive(order)
-    ran = search(trials, row.build(section, Search(EPOCHS))).arms["all"].num_epochs
+    ran = search(trials, row.build(section, RuleContext(EPOCHS))).arms["all"].num_epochs
     assert rank_of_winner(trials, ran) == 1
     assert sum(ran) == num_epochs
 
@@ -111,7 +111,7 @@ def test_a_slot_is_given_to_a_promotion_first() -> None:
     judged: list[tuple[int, int]] = []
 
     class Watched(PromotionRungs):
-        def judge(self, trial: int, epoch: int, score: float) -> Verdict:
+        def judge(self, trial: int, epoch: int, score: float) -> Decision:
             judged.append((trial, epoch))
             return super().judge(trial, epoch, score)
 
@@ -154,5 +154,5 @@ def test_epochs_spent_and_rank_of_the_winner_on_recorded_curves(
     elif order == "random":
         random.Random(0).shuffle(trials)
     section = RULES[rule].section.model_validate({"type": rule})
-    ran = search(trials, RULES[rule].build(section, Search(EPOCHS))).arms["all"].num_epochs
+    ran = search(trials, RULES[rule].build(section, RuleContext(EPOCHS))).arms["all"].num_epochs
     assert (sum(ran), rank_of_winner(trials, ran)) == (num_epochs, rank)

@@ -6,7 +6,7 @@ import pytest
 from sweeps.stopping.asha import Rungs, find_rank, rung_epochs
 from sweeps.stopping.hyperband import Brackets, assign_next
 from sweeps.stopping.promotion import PromotionRungs
-from sweeps.stopping.rule import GO
+from sweeps.stopping.rule import CONTINUE
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_rungs_lie_at_powers_of_eta_below_the_end(
 
 
 def test_the_first_arrival_goes_on() -> None:
-    assert Rungs((1,), 3).judge(0, 1, 0.1) is GO
+    assert Rungs((1,), 3).judge(0, 1, 0.1) is CONTINUE
 
 
 def test_only_the_best_third_goes_on() -> None:
@@ -28,28 +28,28 @@ def test_only_the_best_third_goes_on() -> None:
     stopped = {trial: rungs.judge(trial, 1, score).action == "stop" for trial, score in enumerate(range(6, 0, -1))}
     # falling arrival: 0 is the first; of six, two go on by the time the last arrives, and none of 1 to 5 is among them
     assert stopped == {0: False, 1: True, 2: True, 3: True, 4: True, 5: True}
-    assert rungs.judge(6, 1, 5.5) is GO  # second of seven, two go on
+    assert rungs.judge(6, 1, 5.5) is CONTINUE  # second of seven, two go on
 
 
 def test_nan_stops_even_as_first_arrival_and_counts_as_worst() -> None:
     rungs = Rungs((1,), 3)
     assert "no finite score" in rungs.judge(0, 1, math.nan).reason
     assert "no finite score" in rungs.judge(1, 1, math.inf).reason
-    assert rungs.judge(2, 1, 0.1) is GO
+    assert rungs.judge(2, 1, 0.1) is CONTINUE
 
 
 def test_a_field_of_equal_trials_does_not_run_to_the_end() -> None:
     rungs = Rungs((1,), 3)
-    going = [trial for trial in range(12) if rungs.judge(trial, 1, 0.10) is GO]
+    going = [trial for trial in range(12) if rungs.judge(trial, 1, 0.10) is CONTINUE]
     assert going == [0]
 
 
 def test_epochs_that_are_no_rung_are_not_recorded() -> None:
     rungs = Rungs((1, 3), 3)
-    assert rungs.judge(0, 2, 0.0) is GO
+    assert rungs.judge(0, 2, 0.0) is CONTINUE
     assert rungs.scores == {}
     # a trial resumed at epoch 4 never writes its late score into rung 3
-    assert rungs.judge(0, 4, 0.9) is GO
+    assert rungs.judge(0, 4, 0.9) is CONTINUE
     assert rungs.scores == {}
 
 
@@ -58,15 +58,15 @@ def test_a_replayed_result_changes_nothing() -> None:
     for trial, score in enumerate((0.5, 0.4, 0.6)):
         rungs.judge(trial, 1, score)
     assert rungs.judge(1, 1, 0.99).action == "stop"
-    assert rungs.judge(0, 1, 0.0) is GO
+    assert rungs.judge(0, 1, 0.0) is CONTINUE
     assert rungs.scores[1] == {0: 0.5, 1: 0.4, 2: 0.6}
 
 
 def test_the_best_trial_survives_in_every_order_of_arrival() -> None:
     for order in permutations((0.1, 0.2, 0.3, 0.4, 0.5)):
         rungs = Rungs((1,), 3)
-        verdicts = {score: rungs.judge(trial, 1, score) for trial, score in enumerate(order)}
-        assert verdicts[0.5] is GO
+        decisions = {score: rungs.judge(trial, 1, score) for trial, score in enumerate(order)}
+        assert decisions[0.5] is CONTINUE
 
 
 def test_a_diverged_trial_fills_a_place_at_the_rung_it_would_have_met() -> None:
@@ -80,13 +80,13 @@ def test_a_diverged_trial_fills_a_place_at_the_rung_it_would_have_met() -> None:
 def test_strict_stops_a_trial_that_has_fallen_behind_since_it_passed() -> None:
     lenient, strict = Rungs((1, 3), 2), Rungs((1, 3), 2, strict=True)
     for rungs in (lenient, strict):
-        assert rungs.judge(0, 1, 0.5) is GO
-        assert rungs.judge(1, 1, 0.6) is GO
-        assert rungs.judge(2, 1, 0.7) is GO
-    assert lenient.judge(0, 2, 0.9) is GO
+        assert rungs.judge(0, 1, 0.5) is CONTINUE
+        assert rungs.judge(1, 1, 0.6) is CONTINUE
+        assert rungs.judge(2, 1, 0.7) is CONTINUE
+    assert lenient.judge(0, 2, 0.9) is CONTINUE
     assert strict.judge(0, 2, 0.9).reason == "asha: rank 3 of 3 at epoch 1, the best 1 go on"
     assert strict.judge(0, 2, 0.9).action == "stop"  # said again
-    assert strict.judge(2, 2, 0.1) is GO
+    assert strict.judge(2, 2, 0.1) is CONTINUE
 
 
 def test_rank_of_equal_scores_is_the_order_of_arrival() -> None:
@@ -100,7 +100,7 @@ class TestPromotion:
     def test_every_trial_pauses_at_a_rung(self) -> None:
         rungs = PromotionRungs((1, 3), 3)
         assert [rungs.judge(trial, 1, score).action for trial, score in enumerate((0.1, 0.9))] == ["pause", "pause"]
-        assert rungs.judge(0, 2, 0.5) is GO
+        assert rungs.judge(0, 2, 0.5) is CONTINUE
         assert rungs.next_promoted() is None  # of two, none is the best third
 
     def test_one_that_was_not_among_the_best_is_promoted_when_more_have_come(self) -> None:
@@ -134,7 +134,7 @@ class TestPromotion:
         assert rungs.next_promoted() == 1
         rungs.judge(1, 2, 0.3)  # of a sweep that is replayed
         assert rungs.next_promoted() is None
-        assert rungs.judge(1, 1, 0.0) is GO  # and of one that repeats epochs from an old checkpoint
+        assert rungs.judge(1, 1, 0.0) is CONTINUE  # and of one that repeats epochs from an old checkpoint
         assert rungs.scores[1][1] == 0.1
 
     def test_diverged_trials_take_a_place_and_are_never_promoted(self) -> None:
@@ -174,13 +174,13 @@ class TestBrackets:
         brackets = Brackets((1, 3), 2, 2)
         first = [trial for trial in range(20) if brackets.bracket(trial) == 0]
         second = [trial for trial in range(20) if brackets.bracket(trial) == 1]
-        assert brackets.judge(first[0], 1, 0.9) is GO
-        assert brackets.judge(second[0], 1, 0.1) is GO  # no rung of its bracket
+        assert brackets.judge(first[0], 1, 0.9) is CONTINUE
+        assert brackets.judge(second[0], 1, 0.1) is CONTINUE  # no rung of its bracket
         assert (
             brackets.judge(first[1], 1, 0.1).reason == "hyperband bracket 1: rank 2 of 2 at epoch 1, the best 1 go on"
         )
-        assert brackets.judge(first[2], 3, 0.9) is GO
-        assert brackets.judge(second[0], 3, 0.1) is GO
+        assert brackets.judge(first[2], 3, 0.9) is CONTINUE
+        assert brackets.judge(second[0], 3, 0.1) is CONTINUE
 
     def test_one_bracket_is_asha(self) -> None:
         brackets, rungs = Brackets((1, 3), 3, 1), Rungs((1, 3), 3)

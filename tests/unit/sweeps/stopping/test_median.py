@@ -1,15 +1,15 @@
 import math
 
 from sweeps.stopping.median import MedianRule
-from sweeps.stopping.rule import GO
+from sweeps.stopping.rule import CONTINUE
 
 
 def run(rule: MedianRule, trial: int, scores: list[float]) -> str:
     """What is said of a trial that has these scores, as far as it goes."""
     for epoch, score in enumerate(scores, 1):
-        verdict = rule.judge(trial, epoch, score)
-        if verdict is not GO:
-            return verdict.reason
+        decision = rule.judge(trial, epoch, score)
+        if decision is not CONTINUE:
+            return decision.reason
     return ""
 
 

@@ -6,7 +6,7 @@ import pytest
 from sweeps.space.distributions import Categorical, Constant, Distribution
 from sweeps.space.numeric import IntUniform, LogUniformValues
 from sweeps.stopping.pbt import Pbt, PbtRule, mutate
-from sweeps.stopping.rule import GO
+from sweeps.stopping.rule import CONTINUE
 from trainer.config import Value
 
 SPACE: dict[str, Distribution] = {
@@ -42,7 +42,7 @@ class TestRule:
     def test_nobody_goes_on_before_the_generation_is_complete(self) -> None:
         rule = build(3)
         for member in (2, 0):
-            assert rule.judge(member, 1, 0.1) is GO
+            assert rule.judge(member, 1, 0.1) is CONTINUE
             assert rule.judge(member, 2, 0.1).action == "pause"
             assert rule.next_promoted() is None
         rule.judge(1, 2, 0.1)
@@ -101,7 +101,7 @@ class TestRule:
             rule.judge(member, 2, 0.1)
         rule.judge(0, 3, 0.2)  # of a sweep that is replayed
         assert rule.next_promoted() == 1
-        assert rule.judge(0, 2, 0.9) is GO  # and of one that repeats epochs
+        assert rule.judge(0, 2, 0.9) is CONTINUE  # and of one that repeats epochs
 
     def test_what_failed_while_it_was_saved_is_nobodys_donor(self) -> None:
         rule = build(4)

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from sweeps.plan.simulation import KnownTrial, simulate
 from sweeps.spec import SweepSpec
 from sweeps.stopping.asha import Asha
-from sweeps.stopping.rule import GO, Rule, Verdict
-from sweeps.stopping.rules import RULES, ArmRules, RuleRow, Search
+from sweeps.stopping.rule import CONTINUE, Decision, Rule
+from sweeps.stopping.rules import RULES, ArmRules, RuleContext, RuleRow
 
 SECTIONS: dict[str, dict[str, Any]] = {
     "asha": {},
@@ -31,10 +31,10 @@ def build_section(row: RuleRow) -> Any:
 
 
 def build_rule(row: RuleRow, num_trials: int = 12) -> Rule:
-    return row.build(build_section(row), Search(num_epochs=9, num_trials=num_trials, seed=1))
+    return row.build(build_section(row), RuleContext(num_epochs=9, num_trials=num_trials, seed=1))
 
 
-def judge_all(rule: Rule, events: list[tuple[int, int, float]]) -> list[Verdict]:
+def judge_all(rule: Rule, events: list[tuple[int, int, float]]) -> list[Decision]:
     return [rule.judge(*event) for event in events]
 
 
@@ -80,13 +80,13 @@ class TestRow:
         assert [each.action for each in judge_all(restored, more)] == [each.action for each in said]
 
     def test_every_verdict_but_to_go_on_has_a_reason(self, row: RuleRow) -> None:
-        verdicts = judge_all(build_rule(row), draw_events(3))
-        assert any(verdict.action != "go" for verdict in verdicts)
-        assert all(bool(verdict.reason) != (verdict.action == "go") for verdict in verdicts)
+        decisions = judge_all(build_rule(row), draw_events(3))
+        assert any(decision.action != "go" for decision in decisions)
+        assert all(bool(decision.reason) != (decision.action == "go") for decision in decisions)
 
     def test_pauses_only_if_the_row_says_so(self, row: RuleRow) -> None:
         rule = build_rule(row)
-        paused = [verdict.action == "pause" for verdict in judge_all(rule, draw_events(3))]
+        paused = [decision.action == "pause" for decision in judge_all(rule, draw_events(3))]
         assert any(paused) == row.pauses
         assert bool(rule.pause_epochs) == row.pauses
 
@@ -110,12 +110,12 @@ def test_arms_do_not_compete() -> None:
     rules = ArmRules(("fast", "slow"), Asha(min_iter=1, eta=3), 9)
     for trial in range(3):
         rules["fast"].judge(trial, 1, 0.9)
-    assert rules["slow"].judge(0, 1, 0.2) is GO
+    assert rules["slow"].judge(0, 1, 0.2) is CONTINUE
 
 
 def test_without_early_termination_nothing_is_stopped() -> None:
     rules = ArmRules(("all",), None, 9)
-    assert all(rules["all"].judge(trial, epoch, math.nan) is GO for trial in range(5) for epoch in range(1, 10))
+    assert all(rules["all"].judge(trial, epoch, math.nan) is CONTINUE for trial in range(5) for epoch in range(1, 10))
     assert rules["all"].next_promoted() is None
 
 

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from trainer.tables.schedules import SCHEDULES, Plan
+from trainer.tables.schedules import SCHEDULES, ScheduleContext
 
-PLAN = Plan(lr=0.5, num_steps=40, steps_per_epoch=10, num_warmup_steps=0)
+PLAN = ScheduleContext(lr=0.5, num_steps=40, steps_per_epoch=10, num_warmup_steps=0)
 
 
 def build(name, plan=PLAN, **settings):
@@ -37,12 +37,12 @@ def test_cosine_equals_torch():
 
 
 def test_cosine_begins_after_the_warmup():
-    schedule = build("cosine", Plan(0.5, 40, 10, 20))
+    schedule = build("cosine", ScheduleContext(0.5, 40, 10, 20))
     assert [schedule.get_lr(step) for step in (19, 20, 30)] == pytest.approx([0.5, 0.5, 0.25])
 
 
 def test_cosine_that_is_all_warmup_ends_at_the_peak():
-    schedule = build("cosine", Plan(0.5, 40, 10, 40))
+    schedule = build("cosine", ScheduleContext(0.5, 40, 10, 40))
     assert schedule.get_lr(39) == pytest.approx(0.5)
 
 
@@ -67,7 +67,7 @@ def test_reduce_on_plateau_equals_torch(patience):
     val_losses = [2.0, 1.0, 1.1, 1.2, 0.95, 0.9, 0.9, 0.9, 0.9, 0.2, 0.3, 0.4, 0.5]
     ours = build(
         "reduce_on_plateau",
-        Plan(0.5, 1000, 10, 0),
+        ScheduleContext(0.5, 1000, 10, 0),
         plateau_factor=0.1,
         plateau_patience=patience,
         plateau_min_delta=0.06,
@@ -108,7 +108,7 @@ def test_multistep_equals_torch():
 
 
 def test_multistep_falls_where_he_et_al_let_it_fall():
-    schedule = build("multistep", Plan(0.1, 64_000, 390, 0))
+    schedule = build("multistep", ScheduleContext(0.1, 64_000, 390, 0))
     lrs = [schedule.get_lr(step) for step in (0, 31_999, 32_000, 47_999, 48_000, 63_999)]
     assert lrs == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
 
@@ -119,14 +119,14 @@ def test_multistep_does_not_mind_the_order():
 
 
 def test_multistep_falls_on_the_step_itself_whatever_floating_point_says():
-    schedule = build("multistep", Plan(0.5, 100, 10, 0), first_drop_fraction=0.55, second_drop_fraction=0.57)
+    schedule = build("multistep", ScheduleContext(0.5, 100, 10, 0), first_drop_fraction=0.55, second_drop_fraction=0.57)
     assert 0.55 * 100 > 55
     assert 0.57 * 100 < 57
     assert [schedule.get_lr(step) for step in (54, 55, 56, 57)] == pytest.approx([0.5, 0.05, 0.05, 0.005])
 
 
 def test_multistep_counts_the_warmup():
-    schedule = build("multistep", Plan(0.5, 40, 10, 8))
+    schedule = build("multistep", ScheduleContext(0.5, 40, 10, 8))
     assert [schedule.get_lr(step) for step in (7, 8, 19, 20, 30)] == pytest.approx([0.5, 0.5, 0.5, 0.05, 0.005])
 
 
@@ -137,7 +137,7 @@ def test_exponential_equals_torch():
 
 
 def test_exponential_counts_epochs_from_the_end_of_the_warmup():
-    schedule = build("exponential", Plan(0.5, 40, 10, 15), gamma=0.5)
+    schedule = build("exponential", ScheduleContext(0.5, 40, 10, 15), gamma=0.5)
     assert [schedule.get_lr(step) for step in (14, 24, 25, 34, 35, 39)] == [0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
 
 
@@ -149,7 +149,7 @@ def test_polynomial_equals_torch(power):
 
 
 def test_polynomial_falls_to_its_end_over_the_steps_after_the_warmup():
-    schedule = build("polynomial", Plan(0.5, 40, 10, 20), power=2.0, final_lr_fraction=0.2)
+    schedule = build("polynomial", ScheduleContext(0.5, 40, 10, 20), power=2.0, final_lr_fraction=0.2)
     expected = [0.5, 0.5, 0.1 + 0.4 * 0.5**2, 0.1 + 0.4 * 0.05**2]
     assert [schedule.get_lr(step) for step in (19, 20, 30, 39)] == pytest.approx(expected)
 
@@ -164,13 +164,13 @@ def test_cosine_restarts_equals_torch(first, factor):
 
 
 def test_cosine_restarts_begins_after_the_warmup():
-    schedule = build("cosine_restarts", Plan(0.5, 40, 10, 5), first_cycle_epochs=1, cycle_factor=2.0)
+    schedule = build("cosine_restarts", ScheduleContext(0.5, 40, 10, 5), first_cycle_epochs=1, cycle_factor=2.0)
     assert [schedule.get_lr(step) for step in (4, 5, 10, 15, 25, 35)] == pytest.approx([0.5, 0.5, 0.25, 0.5, 0.25, 0.5])
 
 
 def test_cosine_restarts_with_a_fraction_for_a_factor_restarts_on_whole_steps():
     # 10, 11, 12.1 and 13.31 steps.
-    schedule = build("cosine_restarts", Plan(0.5, 50, 10, 0), first_cycle_epochs=1, cycle_factor=1.1)
+    schedule = build("cosine_restarts", ScheduleContext(0.5, 50, 10, 0), first_cycle_epochs=1, cycle_factor=1.1)
     assert [step for step, lr in enumerate(get_lrs(schedule)) if lr == 0.5] == [0, 10, 21, 33, 46]
 
 
@@ -180,7 +180,9 @@ def test_cosine_restarts_that_do_not_come_are_cosine():
 
 @pytest.mark.parametrize("num_warmup_steps", [0, 1, 10])
 def test_trapezoid_is_three_straight_lines(num_warmup_steps):
-    schedule = build("trapezoid", Plan(0.5, 40, 10, num_warmup_steps), decay_fraction=0.5, final_lr_fraction=0.2)
+    schedule = build(
+        "trapezoid", ScheduleContext(0.5, 40, 10, num_warmup_steps), decay_fraction=0.5, final_lr_fraction=0.2
+    )
     lrs = get_lrs(schedule)
     assert lrs[num_warmup_steps:21] == [0.5] * (21 - num_warmup_steps)
     assert lrs[20:] == pytest.approx([0.5 - 0.4 * step / 20 for step in range(20)])
@@ -193,7 +195,7 @@ def test_trapezoid_falls_over_a_fifth_of_the_steps_unless_told_otherwise():
 
 
 def test_trapezoid_without_a_plateau_falls_from_the_end_of_the_warmup():
-    lrs = get_lrs(build("trapezoid", Plan(0.5, 40, 10, 20), decay_fraction=1.0))
+    lrs = get_lrs(build("trapezoid", ScheduleContext(0.5, 40, 10, 20), decay_fraction=1.0))
     assert lrs[19:21] == [0.5, 0.5]
     assert lrs[20:] == pytest.approx([0.5 * left / 20 for left in range(20, 0, -1)])
 
