@@ -100,12 +100,14 @@ class TestGradient:
     @pytest.mark.parametrize("settings", NETWORKS.values(), ids=NETWORKS)
     def test_steps_in_parts_lead_where_steps_at_once_do(self, settings):
         (whole, model), (parted, other) = build_stepper(settings), build_stepper(settings)
+        for each in (model, other):  # float32 sums of parts differ by more than the bound on some processors
+            each.double()
         for index in range(3):
-            batch = draw_batch(seed=index)
+            images_BCHW, labels_B = draw_batch(seed=index)
+            batch = images_BCHW.double(), labels_B
             whole.step(index, 0.01, take(batch))
             parted.step(index, 0.01, cut(batch))
-        # Processors add up in orders of their own: 1.4e-6 apart on one with AVX-512.
-        torch.testing.assert_close(list_weights(other), list_weights(model), rtol=1e-4, atol=5e-6)
+        torch.testing.assert_close(list_weights(other), list_weights(model), rtol=1e-4, atol=1e-6)
 
     def test_the_weights_move_against_it(self):
         stepper, model = build_stepper()
