@@ -82,7 +82,7 @@ def find_fitting(arm: Arm, tables: Sequence[SweepTable]) -> tuple[PriorTrial, ..
     found = []
     for table in tables:
         for trial in table.select(stage=STAGE_SEARCH):
-            score = trial.best(table.goal_metric, table.goal)
+            score = table.value(trial)
             if trial.state is TrialState.COMPLETED and score is not None:
                 fitting = _fit(arm, trial.parameters)
                 found += [] if fitting is None else [PriorTrial(fitting, score)]

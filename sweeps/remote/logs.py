@@ -78,7 +78,7 @@ def list_ended(table: SweepTable) -> list[str]:
     ended = [trial for trial in table.trials if trial.state is not None]
     lines = []
     for trial in sorted(ended, key=lambda trial: trial.end_time or 0.0):
-        best = trial.best(table.goal_metric, table.goal)
+        best = table.value(trial)
         score = "" if best is None else f"  best {table.goal_metric} {best:.4f}"
         state = str(trial.state).replace("_", " ")
         lines.append(f"{state:>13}  {trial.trial_id:<16} epoch {trial.num_epochs:>3}{score}  {trial.stop_reason}")

@@ -47,7 +47,7 @@ def build_effect(table: SweepTable, name: str) -> Plot | None:
 def _reached(table: SweepTable, trial: TrialRow) -> bool:
     """Whether a trial says something about its settings: a failed one does not."""
     return trial.state is TrialState.DIVERGED or (
-        trial.state is not TrialState.FAILED and trial.best(table.goal_metric, table.goal) is not None
+        trial.state is not TrialState.FAILED and table.value(trial) is not None
     )
 
 
@@ -61,7 +61,7 @@ def _build_number_line(table: SweepTable, name: str, trials: Sequence[TrialRow])
         figure.add_traces(_build_points(table, arm, members, [numbers[trial.trial_id] for trial in members], name))
         by_value: dict[float, list[float]] = {}
         for trial in members:
-            value = trial.best(table.goal_metric, table.goal)
+            value = table.value(trial)
             if trial.state is not TrialState.DIVERGED and value is not None:
                 by_value.setdefault(numbers[trial.trial_id], []).append(value)
         if len(by_value) == sum(map(len, by_value.values())):
@@ -105,7 +105,7 @@ def _build_strips(table: SweepTable, name: str, trials: Sequence[TrialRow]) -> P
                 for trial, its_center in zip(members, centers, strict=True)
                 if its_center == center
                 and trial.state is not TrialState.DIVERGED
-                and (value := trial.best(table.goal_metric, table.goal)) is not None
+                and (value := table.value(trial)) is not None
             ]
             if values:
                 figure.add_trace(
@@ -142,7 +142,7 @@ def _build_points(
     bottom = _worst(table)
     points = go.Scatter(
         x=list(x),
-        y=[_or(trial.best(table.goal_metric, table.goal), bottom) for trial in trials],
+        y=[_or(table.value(trial), bottom) for trial in trials],
         mode="markers",
         marker={
             "symbol": [trial_symbol(symbol, trial.state) for trial in trials],
@@ -183,7 +183,7 @@ def _finish_effect(table: SweepTable, name: str, figure: go.Figure, remark: str)
 
 def _worst(table: SweepTable) -> float:
     """Where a trial stands that diverged before it had any value."""
-    values = [value for trial in table.select() if (value := trial.best(table.goal_metric, table.goal)) is not None]
+    values = [value for trial in table.select() if (value := table.value(trial)) is not None]
     if not values:
         return 0.0
     return Goal(table.goal).worst(values)
