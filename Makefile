@@ -33,7 +33,7 @@ test: setup system lint  ## format, lint, types, imports and all tests
 	$(BIN)/python -m pytest -n 2 -m 'not cluster' $(ARGS)
 	$(BIN)/python -m pytest -m cluster $(ARGS)  # one Ray at a time: two would share ports, and each wants all cores
 
-quick: lint  ## lint, and the unit tests of what changed: under a minute
+quick: lint  ## lint, and the unit tests of what changed
 	@tests=$$(tests/list-changed.sh); \
 	if [ -n "$$tests" ]; then $(BIN)/python -m pytest -q -n 2 $$tests $(ARGS); else echo "no unit test mirrors what changed"; fi
 
