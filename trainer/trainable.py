@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from trainer.data.dataset import Dataset
     from trainer.loop.training_run import TrainingRun
 
-REPORTED_AT_END = "stop_reason"  # key of a trial's last result: epochs | patience | diverged | failed
+STOP_REASON = "stop_reason"  # key of a trial's last result: epochs | patience | diverged | failed
 ERROR = "error"  # key of a failed trial's last result: its traceback
 logger = logging.getLogger(__name__)
 HEALTH = "health"  # key of a result: one word on whether the network still learns
@@ -84,7 +84,7 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
             epoch = 0 if self._run is None else self._run.epoch
             return {
                 "epoch": epoch,
-                REPORTED_AT_END: "failed",
+                STOP_REASON: "failed",
                 "failure": f"{type(error).__name__}: {error}",
                 ERROR: traceback.format_exc(),
                 DONE: True,
@@ -100,7 +100,7 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
             DONE: epoch.done,
         }
         if epoch.done:
-            result[REPORTED_AT_END] = epoch.stop_reason
+            result[STOP_REASON] = epoch.stop_reason
             if run.config.measure_curvature and epoch.stop_reason != "diverged":
                 curvature = run.measure_curvature()
                 result["hessian_largest"], result["hessian_smallest"] = curvature.largest, curvature.smallest

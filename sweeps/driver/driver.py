@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from typing import Any
 
-from sweeps.driver.callback import SweepCallback
+from sweeps.driver.callback import SweepCallback, keep_error
 from sweeps.driver.cluster import stop_ray
 from sweeps.driver.interrupts import graceful_interrupts, remote_requests
 from sweeps.driver.measuring import plan_prepared
@@ -146,13 +145,13 @@ def _run(
         folder=folder,
         num_trials=num_trials,
         slots=prepared.slots,
-        listeners=[*listeners, log_to(folder.driver_log)],
+        listeners=[keep_error, *listeners, log_to(folder.driver_log)],
     )
     try:
         replay(sweep, recorder.past)
-        if spec.budget.hours is not None and sweep.deadline is None:
-            sweep.deadline = time.time() + 3600 * spec.budget.hours
-        recorder.start_sweep(_build_record(prepared, folder, arms, plan))
+        record, now_ms = _build_record(prepared, folder, arms, plan), sweep.clock_ms()
+        sweep.begin(now_ms)
+        recorder.start_sweep(record, time_ms=now_ms)
         with graceful_interrupts(sweep), remote_requests(sweep, home.tracking_uri):
             _tune(sweep, arms, prior, prepared)
         if not sweep.finished:  # whatever made Tune end: what is left can be resumed

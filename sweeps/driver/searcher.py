@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from sweeps.driver.prior import Prior
+from sweeps.driver.results import classify_end
 from sweeps.running.budgets import find_halt, is_plateau
-from sweeps.running.lifecycle import close_trial, go_on, open_trial
-from sweeps.running.sweep import RunningSweep
+from sweeps.running.lifecycle import Ending, end, end_paused, end_told, let_go, propose, resume
+from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.search.methods import METHODS
 from sweeps.search.proposer import ArmSearch, Proposer
 from sweeps.space.arms import Arm, contains
 from sweeps.space.constraints import parse_constraint
 from sweeps.stopping.rules import RULES
 from sweeps.trials.confirm import build_confirm_trials
-from sweeps.trials.ledger import TrialEntry
+from sweeps.trials.ledger import TrialEntry, TrialPhase
 from sweeps.trials.seeds import derive_seed, trial_seed
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.ranking import Goal
 from trainer.config import Value
-from trainer.trainable import ERROR, REPORTED_AT_END, TrialRequest
+from trainer.trainable import TrialRequest
 
 
 class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
@@ -43,21 +43,14 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         self._prior = prior or {}
         rule = sweep.spec.early_terminate
         self._changes_settings = rule is not None and RULES[rule.type].changes_settings
-        self._end_stopped()
+        end_told(sweep)
+        self._told: set[str] = set()  # trials of which their arm's proposer has been told, as they stand
         self._proposers = {arm.name: self._build_proposer(arm) for arm in arms}
         self._exhausted: set[str] = set()
         self._confirm: dict[str, list[TrialRequest]] = {}  # arm -> its retrainings, once its search is over
         self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial
         self._cut_off = deque(entry for entry in sweep.ledger.running() if entry.active)
-
-    def _end_stopped(self) -> None:
-        """Ends the trials that were to be stopped when an earlier driver of the sweep ended."""
-        for entry in list(self._sweep.ledger.select(stage=STAGE_SEARCH)):
-            if entry.stop_reason and not entry.ended:
-                open_trial(self._sweep, entry)
-                self._sweep.ledger.end(entry.trial_id, TrialState.EARLY_STOPPED, entry.stop_reason)
-                self._sweep.rules[entry.arm].forget(entry.number)
-                close_trial(self._sweep, entry)
+        sweep.listeners.append(self._hear)
 
     def _build_proposer(self, arm: Arm) -> Proposer:
         """The arm's proposer, knowing all that is known by now."""
@@ -86,7 +79,16 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         for entry in sorted(entries, key=lambda entry: entry.ended_as):  # what one counts as may hang on those before
             if not entry.active:
                 proposer.tell(entry)
+                self._told.add(entry.trial_id)
         return proposer
+
+    def _hear(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:  # noqa: ARG002
+        """Tells the arm's proposer, once, what a search trial that ended or waits has come to."""
+        if entry is None or event not in (TrialEvent.ENDED, TrialEvent.PAUSED):
+            return
+        if entry.stage == STAGE_SEARCH and entry.trial_id not in self._told:
+            self._told.add(entry.trial_id)
+            self._proposers[entry.arm].tell(entry)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's config; None to be asked again later; FINISHED when no more can come."""
@@ -108,19 +110,12 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         return request.to_ray()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Settles how a trial ended, first of all who hear of it, and tells the arm's proposer."""
+        """Notes that a trial's process has let go of it. Of one that was lost, the callback knows why."""
         entry = self._of_ray[trial_id]
-        if entry.ended:
-            return
-        if entry.pausing and not error and REPORTED_AT_END not in (result or {}):
-            self._sweep.ledger.pause(entry)
-            self._proposers[entry.arm].tell(entry)
-            return
-        self._sweep.ledger.end(entry.trial_id, *conclude(entry, result or {}, error))
-        if entry.stage == STAGE_SEARCH:
-            self._proposers[entry.arm].tell(entry)
-            if entry.state in (TrialState.FAILED, TrialState.EARLY_STOPPED):
-                self._sweep.rules[entry.arm].forget(entry.number)
+        if result is not None:
+            let_go(self._sweep, entry, classify_end(result))
+        elif not error:
+            end(self._sweep, entry, Ending(TrialState.STOPPED, "stopped before its end"))
 
     def _check_budgets(self) -> None:
         if reason := find_halt(self._sweep.spec, self._sweep.ledger):
@@ -140,8 +135,9 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         for arm in sorted(self._arms, key=lambda arm: tallies[arm.name].num_epochs):
             entry = None if self._sweep.search_end(arm.name) else self._find_promoted(arm.name)
             if entry is not None:
-                go_on(self._sweep, entry)
+                resume(self._sweep, entry)
                 entry.part += 1
+                self._told.discard(entry.trial_id)
                 if METHODS[self._sweep.spec.method].learns:  # a study cannot reopen what it was told
                     self._proposers[arm.name] = self._build_proposer(arm)
                 self._sweep.folder.drop_old_checkpoints(entry.trial_id)
@@ -153,20 +149,13 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         rule, entries = self._sweep.rules[arm], list(self._sweep.ledger.select(arm, STAGE_SEARCH))
         if self._proposed_all(arm):
             rule.close(len(entries))
-        if self._changes_settings and any(entry.pausing for entry in entries):
+        if self._changes_settings and any(entry.phase is TrialPhase.PAUSING for entry in entries):
             return None  # one that is still being saved may be the donor of another
-        while True:
-            number = rule.next_promoted()
-            if number is None and self._is_without_end(arm):
-                number = rule.best_paused()
-            if number is None:
-                return None
-            entry = next(each for each in entries if each.number == number)
-            if entry.active:
-                return None
-            rule.promote(number)
-            if entry.paused:  # what ended at a rung, by a budget say, holds its place there and does not go on
-                return entry
+        number = rule.next_promoted()
+        if number is None and self._is_without_end(arm):
+            number = rule.best_paused()
+        entry = next((each for each in entries if each.number == number), None)
+        return entry if entry is not None and entry.phase is TrialPhase.PAUSED else None
 
     def _is_without_end(self, arm: str) -> bool:
         """Whether no more trials of an arm come, and none of it has been trained in full."""
@@ -175,18 +164,18 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     def _go_on(self, entry: TrialEntry) -> TrialRequest:
         """A trial as far as its last checkpoint has it."""
         return TrialRequest(
-            entry.trial_id,
-            entry.arm,
-            entry.stage,
-            entry.number,
-            entry.stage == STAGE_CONFIRM,
-            entry.parameters,
-            self._list_checkpoints(entry.trial_id),
-            self._sweep.rules[entry.arm].pause_epochs if entry.stage == STAGE_SEARCH else (),
-            entry.part,
-            self._list_checkpoints(entry.donor_id) if entry.donor_id else (),
-            entry.donor_epoch,
-            entry.epoch if entry.pausing else 0,
+            trial_id=entry.trial_id,
+            arm=entry.arm,
+            stage=entry.stage,
+            number=entry.number,
+            read_test=entry.stage == STAGE_CONFIRM,
+            parameters=entry.parameters,
+            checkpoints=self._list_checkpoints(entry.trial_id),
+            checkpoint_epochs=self._sweep.rules[entry.arm].pause_epochs if entry.stage == STAGE_SEARCH else (),
+            part=entry.part,
+            donor_checkpoints=self._list_checkpoints(entry.donor_id) if entry.donor_id else (),
+            donor_epoch=entry.donor_epoch,
+            repeat_epoch=entry.epoch if entry.phase is TrialPhase.PAUSING else 0,
         )
 
     def _list_checkpoints(self, trial_id: str) -> tuple[str, ...]:
@@ -218,7 +207,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             return None
         for arm in self._arms:
             if arm.name not in self._confirm and self._search_over(arm.name):
-                self._end_paused(arm.name)
+                end_paused(self._sweep, arm.name)
                 self._confirm[arm.name] = self._confirm_requests(arm.name)
         for requests in self._confirm.values():
             for request in requests:
@@ -229,9 +218,8 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     def _add(self, request: TrialRequest) -> TrialRequest:
         """Takes a new trial into the ledger."""
         seed = _as_int(request.parameters["seed"])
-        self._sweep.ledger.add(
-            TrialEntry(request.trial_id, request.arm, request.stage, request.number, seed, dict(request.parameters))
-        )
+        names = request.trial_id, request.arm, request.stage, request.number
+        propose(self._sweep, TrialEntry(*names, seed, dict(request.parameters)))
         return request
 
     def _search_over(self, arm: str) -> bool:
@@ -247,15 +235,6 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             or is_plateau(self._sweep.spec, self._sweep.ledger)
         )
 
-    def _end_paused(self, arm: str) -> None:
-        """Ends the trials that have waited in vain, now that no more can come to let them go on."""
-        for entry in list(self._sweep.ledger.select(arm, STAGE_SEARCH)):
-            if entry.paused:
-                reason = self._sweep.search_end(arm) or self._sweep.rules[arm].explain_pause(entry.number)
-                open_trial(self._sweep, entry)  # unless it is, from before a resume
-                self._sweep.ledger.end(entry.trial_id, TrialState.EARLY_STOPPED, reason)
-                close_trial(self._sweep, entry)
-
     def _confirm_requests(self, arm: str) -> list[TrialRequest]:
         spec = self._sweep.spec
         trials = build_confirm_trials(
@@ -268,22 +247,6 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 
     def save(self, checkpoint_path: str) -> None:
         """Writes nothing: Tune asks with every snapshot of its own, and a sweep is resumed from its journal."""
-
-
-def conclude(entry: TrialEntry, result: Mapping[str, Any], error: bool) -> tuple[TrialState, str, str]:
-    """How a trial ended: its state, the reason in words, and the traceback of a failed one."""
-    reported = result.get(REPORTED_AT_END)
-    if error:
-        return TrialState.FAILED, "the trial's process or node was lost too often", ""
-    if reported == "failed":
-        return TrialState.FAILED, str(result["failure"]), str(result[ERROR])
-    if reported == "diverged":
-        return TrialState.DIVERGED, f"diverged in epoch {result['epoch']}", ""
-    if reported is not None:
-        return TrialState.COMPLETED, str(reported), ""
-    if entry.stop_reason:
-        return TrialState.EARLY_STOPPED, entry.stop_reason, ""
-    return TrialState.STOPPED, "stopped before its end", ""
 
 
 def slug(text: str) -> str:

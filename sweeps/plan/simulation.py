@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sweeps.stopping.rule import Rule
+from tracking.names import TrialState
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,9 @@ def simulate(trials: Mapping[str, Sequence[KnownTrial]], rules: Mapping[str, Rul
         num_epochs[arm][trial] += 1
         epoch, scores = num_epochs[arm][trial], trials[arm][trial].scores
         if not math.isfinite(scores[epoch - 1]):
-            rules[arm].record_ended(trial, epoch, math.nan)
+            rules[arm].settle(trial, epoch, TrialState.DIVERGED, scores[epoch - 1])
         elif epoch == len(scores):
-            rules[arm].record_ended(trial, epoch, scores[epoch - 1])
+            rules[arm].settle(trial, epoch, TrialState.COMPLETED, scores[epoch - 1])
         elif rules[arm].judge(trial, epoch, scores[epoch - 1]).action == "go":
             run_epoch(arm, trial)
         fill()

@@ -20,10 +20,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.running.sweep import Listener, RunningSweep
+from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
 from sweeps.spec.arms import num_confirm_trials
 from sweeps.stopping.rules import RULES
-from sweeps.trials.ledger import TrialEntry
+from sweeps.trials.ledger import TrialEntry, TrialPhase
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class View(ABC):
         return None
 
     @abstractmethod
-    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Takes in an event; must not wait."""
 
 
@@ -65,7 +65,7 @@ def log_to(path: Path) -> Listener:
     buffer = io.StringIO()
     view = LineView(Console(file=buffer, width=200))
 
-    def listen(sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+    def listen(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         view(sweep, entry, event)
         if text := buffer.getvalue():
             buffer.seek(0)
@@ -116,9 +116,9 @@ class LineView(View):
     console: Console
     _problem: str | None = None
 
-    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Prints what is worth a line."""
-        if entry is not None and event in ("ended", "recovered"):
+        if entry is not None and event in (TrialEvent.ENDED, TrialEvent.RECOVERED):
             self.console.print(_event_line(sweep, entry, event), soft_wrap=True)
         problem = sweep.recorder.problem
         if problem != self._problem:
@@ -149,10 +149,10 @@ class TableView(View):
         if self._live is not None:
             self._live.stop()
 
-    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Takes note; the thread draws."""
         self._sweep = sweep
-        if entry is not None and event in ("ended", "recovered"):
+        if entry is not None and event in (TrialEvent.ENDED, TrialEvent.RECOVERED):
             self._events.append(_event_line(sweep, entry, event))
 
     def _render(self) -> RenderableType:
@@ -196,7 +196,7 @@ def build_status_table(sweep: RunningSweep) -> Table:
             escape(arm),
             f"{len(search)}/{sweep.num_trials[arm] or '?'}",
             str(sum(entry.active for entry in ledger.select(arm))),
-            *([str(sum(entry.paused for entry in search))] if pauses else []),
+            *([str(sum(entry.phase is TrialPhase.PAUSED for entry in search))] if pauses else []),
             *(str(ledger.count(arm, state)) for state in states),
             Text(score, style="bold green" if best is not None and best is leader else ""),
             f"{ledger.count(arm, TrialState.COMPLETED, STAGE_CONFIRM)}/{num_confirm}",
@@ -204,8 +204,8 @@ def build_status_table(sweep: RunningSweep) -> Table:
     return table
 
 
-def _event_line(sweep: RunningSweep, entry: TrialEntry, event: str) -> Text:
-    if event == "recovered":
+def _event_line(sweep: RunningSweep, entry: TrialEntry, event: TrialEvent) -> Text:
+    if event is TrialEvent.RECOVERED:
         return Text(f"{entry.trial_id}: its process was lost; it goes on from its last checkpoint", style="red")
     assert entry.state is not None
     word, style = _WORDS[entry.state]

@@ -7,18 +7,27 @@ another every ten seconds: a driver killed in between comes back with trials tha
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from sweeps.running.budgets import find_shortfall
-from sweeps.running.lifecycle import take_change
-from sweeps.trials.ledger import TrialEntry
-from tracking.names import STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
+from sweeps.running import lifecycle
+from sweeps.running.lifecycle import Ending, TrialResult
+from sweeps.trials.ledger import TrialEntry, TrialPhase
+from tracking.names import TrialState
 
 if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
     from tracking.recording.events import Event
+    from tracking.recording.recorder import Recorder
+
+
+class DeafRecorder:
+    """Records nothing: what is replayed is in the journal already."""
+
+    def _ignore(self, *_: Any, **__: Any) -> None:
+        return
+
+    start_trial = record_epoch = pause_trial = go_on_trial = end_trial = _ignore
 
 
 def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
@@ -31,59 +40,62 @@ def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
         sweep: Nothing has run under it.
         events: Of the same sweep, in order.
     """
+    recorder, listeners = sweep.recorder, sweep.listeners
+    sweep.recorder, sweep.listeners = cast("Recorder", DeafRecorder()), []
     for event in events:
-        match event.kind:
-            case "start_sweep":
-                hours = sweep.spec.budget.hours
-                if hours is not None and sweep.deadline is None:
-                    sweep.deadline = event.time_ms / 1000 + 3600 * hours
-            case "start_trial":
-                _start(sweep, event.content)
-            case "epoch":
-                _record_epoch(sweep, event.trial_id, event.content)
-            case "pause":
-                sweep.ledger.pause(sweep.ledger.entries[event.trial_id])
-            case "go_on":
-                entry = sweep.ledger.entries[event.trial_id]
-                sweep.rules[entry.arm].promote(entry.number)
-                take_change(entry, event.content)
-            case "end_trial":
-                _end(sweep, event.trial_id, event.content)
-    sweep.ledger.forgive()
+        _replay_event(sweep, event)
+    sweep.recorder, sweep.listeners = recorder, listeners
+    sweep.opened.clear()
+    sweep.ledger.reset_failures()
+
+
+def _replay_event(sweep: RunningSweep, event: Event) -> None:
+    match event.kind:
+        case "start_sweep":
+            sweep.begin(event.time_ms)
+        case "start_trial":
+            _start(sweep, event.content)
+        case "epoch":
+            _take_result(sweep, sweep.ledger.entries[event.trial_id], event)
+        case "pause":
+            _pause(sweep, sweep.ledger.entries[event.trial_id])
+        case "go_on":
+            lifecycle.take_change(sweep, sweep.ledger.entries[event.trial_id], event.content)
+        case "end_trial":
+            _end(sweep, sweep.ledger.entries[event.trial_id], event.content)
 
 
 def _start(sweep: RunningSweep, trial: Mapping[str, Any]) -> None:
     if trial["trial_id"] not in sweep.ledger.entries:  # else it was opened again after a resume
         names = ("trial_id", "arm", "stage", "number", "seed", "parameters")
-        sweep.ledger.add(TrialEntry(**{name: trial[name] for name in names}))
+        lifecycle.propose(sweep, TrialEntry(**{name: trial[name] for name in names}))
+    lifecycle.start(sweep, sweep.ledger.entries[trial["trial_id"]])
 
 
-def _record_epoch(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:
-    epoch, metrics = content["epoch"], content["metrics"]
-    score = metrics[sweep.spec.metric.name]
-    seconds = metrics[TRAIN_SECONDS] + metrics[VALIDATION_SECONDS]
-    if sweep.ledger.record_epoch(trial_id, epoch, score, seconds, metrics):
-        entry = sweep.ledger.entries[trial_id]
-        entry.marks.update(content.get("marks", {}))
-        entry.summary.update(content.get("summary", {}))
-        if entry.stage == STAGE_SEARCH and not content.get("ended"):  # what ended by itself was not judged
-            decision = sweep.rules[entry.arm].judge(entry.number, epoch, sweep.goal.sign * score)
-            stopped = decision.reason if decision.action == "stop" else ""
-            entry.stop_reason = stopped or find_shortfall(sweep.spec, epoch, entry.best_score)
-            entry.pausing = decision.action == "pause" and not entry.stop_reason
+def _take_result(sweep: RunningSweep, entry: TrialEntry, event: Event) -> None:
+    content = event.content
+    if entry.phase is TrialPhase.STOPPING and content["epoch"] > entry.epoch:
+        # It was not stopped: the sweep had other limits then.
+        entry.phase, entry.stop_reason = TrialPhase.RUNNING, ""
+    result = TrialResult(
+        epoch=content["epoch"],
+        metrics=content["metrics"],
+        tags=content.get("marks", {}),
+        summary=content.get("summary", {}),
+        ends=bool(content.get("ended")),
+    )
+    lifecycle.take_result(sweep, entry, result, event.time_ms)
 
 
-def _end(sweep: RunningSweep, trial_id: str, content: Mapping[str, Any]) -> None:
+def _pause(sweep: RunningSweep, entry: TrialEntry) -> None:
+    entry.phase, entry.stop_reason = TrialPhase.PAUSING, ""  # whatever the limits of today make of its last result
+    lifecycle.pause(sweep, entry)
+
+
+def _end(sweep: RunningSweep, entry: TrialEntry, content: Mapping[str, Any]) -> None:
     state = TrialState(content["state"])
     if state is TrialState.STOPPED:
         return
-    entry = sweep.ledger.entries[trial_id]
-    entry.started = True
     entry.summary.update(content["metrics"])
-    entry.marks.update(content.get("marks", {}))  # journals of before November 25, 2026 have none
-    sweep.ledger.end(trial_id, state, content["stop_reason"])
-    if entry.stage == STAGE_SEARCH and state in (TrialState.FAILED, TrialState.EARLY_STOPPED):
-        sweep.rules[entry.arm].forget(entry.number)
-    if entry.stage == STAGE_SEARCH and state in (TrialState.COMPLETED, TrialState.DIVERGED):
-        score = math.nan if state is TrialState.DIVERGED else sweep.goal.sign * entry.last_score
-        sweep.rules[entry.arm].record_ended(entry.number, entry.epoch, score)
+    entry.tags.update(content.get("marks", {}))  # journals of before November 25, 2026 have none
+    lifecycle.end(sweep, entry, Ending(state, content["stop_reason"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sweeps.running.budgets import find_search_end
@@ -17,7 +18,24 @@ if TYPE_CHECKING:
     from sweeps.trials.ledger import Ledger, TrialEntry
     from tracking.recording.recorder import Recorder
 
-Listener = Callable[["RunningSweep", "TrialEntry | None", str], None]  # (sweep, trial, event)
+
+class TrialEvent(StrEnum):
+    """What listeners hear of."""
+
+    STARTED = "started"
+    EPOCH = "epoch"
+    PAUSED = "paused"
+    RECOVERED = "recovered"  # its process was lost, and another takes its place
+    ENDED = "ended"
+    STEP = "step"  # of the driver's loop; concerns no trial
+
+
+def read_clock_ms() -> int:
+    """Milliseconds since 1970: the resolution of the journal, so that a replay compares the same times."""
+    return int(time.time() * 1000)
+
+
+Listener = Callable[["RunningSweep", "TrialEntry | None", TrialEvent], None]
 
 
 @dataclass
@@ -35,13 +53,15 @@ class RunningSweep:
     recorder: Recorder
     folder: SweepFolder
     num_trials: Mapping[str, int | None]  # search trials of each arm at most, None where only time ends the search
-    deadline: float | None = None  # time.time() after which no search trial starts or goes on
+    deadline_ms: int | None = None  # of `clock_ms`, after which no search trial starts or goes on
+    clock_ms: Callable[[], int] = read_clock_ms
     slots: int = 1  # trials that can run at a time; follows the nodes that join and leave
     paused: bool = False  # no new trials until it is resumed
     stopping: bool = False  # no new trials; ends, to be resumed later, when those that run have ended
     finished: bool = False  # the searcher has nothing left to propose
     interrupted: bool = False  # ended before it was done; can be resumed
     halted: str = ""  # why no further trial is proposed; "" while the sweep goes on
+    opened: set[str] = field(default_factory=set)  # trials whose run this driver has opened
     listeners: list[Listener] = field(default_factory=list)
 
     @property
@@ -49,8 +69,14 @@ class RunningSweep:
         """The direction in which the metric gets better."""
         return self.ledger.goal
 
-    def notify(self, entry: TrialEntry | None, event: str) -> None:
-        """Tells the terminal what happened: started, epoch, ended, step."""
+    def begin(self, time_ms: int) -> None:
+        """Counts the budget's hours from a time on, unless they have been counting from an earlier one."""
+        hours = self.spec.budget.hours
+        if hours is not None and self.deadline_ms is None:
+            self.deadline_ms = time_ms + round(3_600_000 * hours)
+
+    def notify(self, entry: TrialEntry | None, event: TrialEvent) -> None:
+        """Tells all listeners what happened."""
         for listener in self.listeners:
             listener(self, entry, event)
 
@@ -62,9 +88,15 @@ class RunningSweep:
         """Takes note that the sweep ends before it is done."""
         self.interrupted = True
 
-    def search_end(self, arm: str) -> str:
-        """Why no search trial of an arm starts or goes on any more; "" while they may. The best are still retrained."""
-        time_is_up = self.deadline is not None and time.time() > self.deadline
+    def search_end(self, arm: str, now_ms: int | None = None) -> str:
+        """Why no search trial of an arm starts or goes on any more; "" while they may. The best are still retrained.
+
+        Args:
+            arm: Its name.
+            now_ms: Milliseconds since 1970; None for now.
+        """
+        now_ms = self.clock_ms() if now_ms is None else now_ms
+        time_is_up = self.deadline_ms is not None and now_ms > self.deadline_ms
         return find_search_end(self.spec, self.ledger, arm, time_is_up=time_is_up)
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer
 from sweeps.space.arms import sample, to_suggestions
 from sweeps.space.constraints import fulfils
+from sweeps.trials.ledger import TrialPhase
 from sweeps.trials.seeds import derive_seed
 from tracking.names import TrialState
 from tracking.ranking import Goal
@@ -95,7 +96,7 @@ class StudyProposer(Proposer):
         if single and entry.epoch and math.isfinite(entry.last_score) and not diverged:
             trial.report(entry.last_score, entry.epoch)
         values = self._find_values(entry)
-        stopped = entry.paused or entry.state is TrialState.EARLY_STOPPED
+        stopped = entry.phase is TrialPhase.PAUSED or entry.state is TrialState.EARLY_STOPPED
         if values is not None:
             self._keep_worst(values)
             self._study.tell(trial, values)

@@ -68,7 +68,7 @@ class PbtRule(Rule):
         """Nobody waits for a member that has ended."""
         self.out.add(trial)
 
-    def forget(self, trial: int) -> None:
+    def withdraw(self, trial: int) -> None:
         """Nor for one that has failed, whose weights may not be on the disk."""
         self.out.add(trial)
         for epoch, scores in self.scores.items():

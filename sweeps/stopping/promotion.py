@@ -70,6 +70,11 @@ class PromotionRungs(Rule):
             self.judge(trial, rung, score)
             self.promoted.setdefault(rung, set()).add(trial)  # nothing is left of it to go on
 
+    def withdraw(self, trial: int) -> None:
+        """Lets a trial hold its place where it waited, and go on no more."""
+        if any(trial in scores for scores in self.scores.values()):
+            self.promote(trial)
+
     def next_promoted(self) -> int | None:
         """The best trial that is among the best 1/eta of the highest rung where there is one."""
         for rung in reversed(self.epochs):

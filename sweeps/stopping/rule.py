@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
+from tracking.names import TrialState
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -40,8 +42,22 @@ class Rule(ABC):
     def record_ended(self, trial: int, epoch: int, score: float) -> None:  # noqa: B027
         """Takes in that a trial ended by itself after an epoch; with a score of NaN if it diverged."""
 
-    def forget(self, trial: int) -> None:  # noqa: B027
-        """Takes in that a trial failed, which says nothing about its settings."""
+    def withdraw(self, trial: int) -> None:  # noqa: B027
+        """Takes in that a trial failed or was stopped, and goes on no more."""
+
+    def settle(self, trial: int, epoch: int, state: TrialState, score: float) -> None:
+        """Takes in how a trial ended.
+
+        Args:
+            trial: Its number.
+            epoch: After which it ended.
+            state: How.
+            score: Of that epoch.
+        """
+        if state in (TrialState.FAILED, TrialState.EARLY_STOPPED):
+            self.withdraw(trial)
+        elif state in (TrialState.COMPLETED, TrialState.DIVERGED):
+            self.record_ended(trial, epoch, math.nan if state is TrialState.DIVERGED else score)
 
     def close(self, num_trials: int) -> None:  # noqa: B027
         """Takes in that no more trials come than these."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from sweeps.trials.objectives import take_in
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
@@ -15,9 +16,30 @@ from tracking.ranking import Goal, rank_key
 from trainer.config import Value
 
 
+class TrialPhase(StrEnum):
+    """Where a trial stands; `MOVES` says what may follow."""
+
+    PROPOSED = "proposed"
+    RUNNING = "running"  # its process trains, or is about to
+    PAUSING = "pausing"  # told to pause; its process still saves
+    PAUSED = "paused"  # waits at a rung until it has earned to go on
+    STOPPING = "stopping"  # told to stop; its process has not let go of it yet
+    ENDED = "ended"
+
+
+MOVES: Mapping[TrialPhase, frozenset[TrialPhase]] = {
+    TrialPhase.PROPOSED: frozenset({TrialPhase.RUNNING, TrialPhase.ENDED}),
+    TrialPhase.RUNNING: frozenset({TrialPhase.PAUSING, TrialPhase.STOPPING, TrialPhase.ENDED}),
+    TrialPhase.PAUSING: frozenset({TrialPhase.PAUSED, TrialPhase.ENDED}),
+    TrialPhase.PAUSED: frozenset({TrialPhase.RUNNING, TrialPhase.ENDED}),
+    TrialPhase.STOPPING: frozenset({TrialPhase.ENDED}),
+    TrialPhase.ENDED: frozenset(),
+}
+
+
 @dataclass
 class TrialEntry:
-    """One trial as the driver sees it."""
+    """One trial as the driver sees it. Only `running.lifecycle` and the ledger change it."""
 
     trial_id: str
     arm: str
@@ -29,32 +51,39 @@ class TrialEntry:
     last_score: float = math.nan
     best_score: float = math.nan
     best_epoch: int = 0
-    state: TrialState | None = None  # None until it ended
+    phase: TrialPhase = TrialPhase.PROPOSED
+    state: TrialState | None = None  # how it ended; None until then
     ended_as: int = 0  # its place among the ends of all trials, from 1
-    stop_reason: str = ""
+    stop_reason: str = ""  # why it ended, or is to end
     error: str = ""
-    started: bool = False
-    hung: bool = False  # its process was killed, since it ended no epoch for too long
-    pausing: bool = False  # has been told to pause, and its process has not let go of it yet
-    paused: bool = False  # at a rung, until it has earned to go on
     first_parameters: Mapping[str, Value] | None = None  # those that it began with, where they have changed
     donor_id: str = ""  # of the trial whose weights it took over last
     donor_epoch: int = 0  # after which it did
     part: int = 0  # how often it has gone on after a pause, under this driver
     train_seconds: float = 0.0
     values: dict[str, float] = field(default_factory=dict)  # what it has come to, of each metric it may be judged by
-    marks: dict[str, str] = field(default_factory=dict)  # words for its tags: whether the network still learnt
+    tags: dict[str, str] = field(default_factory=dict)  # words for its tags: whether the network still learnt
     summary: dict[str, float] = field(default_factory=dict)  # metrics of the end: test accuracy
 
     @property
     def ended(self) -> bool:
         """Whether the trial will report nothing more."""
-        return self.state is not None
+        return self.phase is TrialPhase.ENDED
 
     @property
     def active(self) -> bool:
         """Whether the trial runs, or waits for nothing but its process."""
-        return self.state is None and not self.paused
+        return self.phase not in (TrialPhase.PAUSED, TrialPhase.ENDED)
+
+    def move_to(self, phase: TrialPhase) -> None:
+        """Changes the phase.
+
+        Raises:
+            ValueError: When no trial may go from its phase to that one.
+        """
+        if phase not in MOVES[self.phase]:
+            raise ValueError(f"{self.trial_id}: a trial that is {self.phase} cannot be {phase} next")
+        self.phase = phase
 
 
 @dataclass
@@ -112,8 +141,8 @@ class Ledger:
     def end(self, trial_id: str, state: TrialState, stop_reason: str, error: str = "") -> None:
         """Closes a trial and keeps count of its arm's."""
         entry = self.entries[trial_id]
+        entry.move_to(TrialPhase.ENDED)
         entry.state, entry.stop_reason, entry.error = state, stop_reason, error
-        entry.pausing = entry.paused = False
         self._num_ends += 1
         entry.ended_as = self._num_ends
         tally = self.tallies[entry.arm]
@@ -129,10 +158,10 @@ class Ledger:
 
     def pause(self, entry: TrialEntry) -> None:
         """Takes in that a trial waits; one that has got so far is no failure."""
-        entry.pausing, entry.paused = False, True
+        entry.move_to(TrialPhase.PAUSED)
         self.consecutive_failures = self.tallies[entry.arm].consecutive_failures = 0
 
-    def forgive(self) -> None:
+    def reset_failures(self) -> None:
         """Counts failures in a row from 0 again."""
         self.consecutive_failures = 0
         for tally in self.tallies.values():

@@ -21,7 +21,7 @@ import ray
 import sweeps.driver.driver
 from sweeps.driver.cluster import _ENVIRONMENT
 from sweeps.home import Home
-from sweeps.running.sweep import RunningSweep
+from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.spec import load_spec
 from sweeps.trials.ledger import TrialEntry
 from tracking.names import EPOCH_METRICS
@@ -55,11 +55,13 @@ def build_sleeper(seconds: float, num_epochs: int) -> type[CifarTrainable]:
     return Sleeper
 
 
-def watch(samples: list[tuple[float, float, int, int, int]]) -> Callable[[RunningSweep, TrialEntry | None, str], None]:
+def watch(
+    samples: list[tuple[float, float, int, int, int]],
+) -> Callable[[RunningSweep, TrialEntry | None, TrialEvent], None]:
     """Keeps time, processor time, trials started, epochs and what MLflow has not got yet."""
     process, counts = psutil.Process(), {"started": 0, "epoch": 0}
 
-    def look(sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
+    def look(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         if event in counts:
             counts[event] += 1
             used = process.cpu_times()

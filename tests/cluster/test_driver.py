@@ -19,7 +19,7 @@ import torch
 from sweeps.driver.driver import run_sweep
 from sweeps.errors import BadUsage, ExitCode, Unreachable
 from sweeps.home import Home
-from sweeps.running.sweep import RunningSweep
+from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.spec import SweepSpec
 from sweeps.trials.ledger import TrialEntry
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
@@ -138,8 +138,8 @@ def test_paused_trials_go_on_from_their_checkpoints_when_they_are_promoted(home:
 def test_a_lost_worker_costs_no_trial(home: Home, build_spec: BuildSpec) -> None:
     killed: list[str] = []
 
-    def kill_once(sweep: RunningSweep, entry: TrialEntry | None, event: str) -> None:
-        if event == "epoch" and entry is not None and entry.epoch == 2 and not killed:
+    def kill_once(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
+        if event is TrialEvent.EPOCH and entry is not None and entry.epoch == 2 and not killed:
             killed.append(entry.trial_id)
             os.kill(worker_pid(), signal.SIGKILL)
 

@@ -37,7 +37,7 @@ from trainer.trainable import parse_trial
 SWEEP = """
 method: METHOD
 compare: optimizer
-budget: {trials_per_arm: 7}
+budget: BUDGET
 early_terminate: {type: RULE}
 confirm: {top: 2, seeds: 2}
 seed: 3
@@ -65,19 +65,29 @@ class ListRecorder:
         self.events = list(past)
         self._cut_after = cut_after
 
-    def _add(self, kind: str, trial_id: str, content: dict[str, Any]) -> None:
+    def clock_ms(self) -> int:
+        """A second for each event but starts, which a resume repeats: time goes on as if nothing had happened."""
+        return 1000 * sum(event.kind != "start_trial" for event in self.events)
+
+    def _add(self, kind: str, trial_id: str, content: dict[str, Any], time_ms: int | None = None) -> None:
         if self._cut_after is not None and len(self.events) >= self._cut_after:
             raise Cut
-        line = Event(len(self.events) + 1, kind, 0, trial_id, content).to_line()
+        line = Event(len(self.events) + 1, kind, time_ms or self.clock_ms(), trial_id, content).to_line()
         self.events.append(Event(**json.loads(line)))
 
     def start_trial(self, record: Any) -> None:
         self._add("start_trial", record.trial_id, vars(record))
 
     def record_epoch(
-        self, trial_id: str, epoch: int, metrics: dict[str, float], kept: dict[str, Any] | None = None
+        self,
+        trial_id: str,
+        epoch: int,
+        metrics: dict[str, float],
+        kept: dict[str, Any] | None = None,
+        *,
+        time_ms: int | None = None,
     ) -> None:
-        self._add("epoch", trial_id, {"epoch": epoch, "metrics": metrics, **(kept or {})})
+        self._add("epoch", trial_id, {"epoch": epoch, "metrics": metrics, **(kept or {})}, time_ms)
 
     def pause_trial(self, trial_id: str) -> None:
         self._add("pause", trial_id, {})
@@ -106,9 +116,25 @@ RULES = (
 )
 
 
-def load(tmp_path: Path, method: str, rule: str = RULES[0]) -> SweepSpec:
+# Each limit of a sweep or a trial, and the reason that it gives. An epoch takes 2 s, an event of the journal 1 s.
+LIMITS = {
+    "epochs_per_arm: 9": "budget: epochs_per_arm",
+    "target: 0.5": "budget: target reached by",
+    "hours: 0.003": "budget: hours",
+    "trial_hours: 0.0015": "budget: trial_hours",
+    "floor": "floor: best val_accuracy",
+    "plateau: 2": "",  # ends the search, and stops no trial
+    "max_failures_fraction: 0.1": "",
+}
+
+
+def load(tmp_path: Path, method: str, rule: str = RULES[0], limit: str = "") -> SweepSpec:
     file = tmp_path / "sweep.yaml"
     text = SWEEP.replace("METHOD", method).replace("RULE", rule)
+    if limit == "floor":
+        text += "floor: {after: 2, min: 0.45}\n"
+        limit = ""
+    text = text.replace("BUDGET", f"{{trials_per_arm: 7, max_consecutive_failures: 99{', ' if limit else ''}{limit}}}")
     file.write_text(text.replace("{top: 2, seeds: 2}", "{top: 0}") if rule.startswith("pbt") else text)
     return load_spec(file)
 
@@ -120,6 +146,8 @@ def train(request: Any, epoch: int) -> dict[str, Any]:
     metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": level * epoch / 5, "health": "healthy"}
     if kind < 0.08 and epoch == 2:
         return {"epoch": 1, "stop_reason": "failed", "failure": "ValueError: no", "error": "Traceback", "done": True}
+    if 0.5 < kind < 0.57 and epoch == 2:
+        return {"lost": "RayActorError: gone"}
     if kind < 0.2 and epoch == (2 if level < 0.5 else 3):  # with a score where the loss has only grown
         score = math.nan if level < 0.25 else level
         return metrics | {"epoch": epoch, "val_accuracy": score, "stop_reason": "diverged", "done": True}
@@ -141,8 +169,10 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
         folder=SweepFolder(tmp_path / "s"),
         num_trials=num_search_trials(spec, arms),
         slots=slots,
+        clock_ms=recorder.clock_ms,
     )
     replay(sweep, tuple(recorder.events))
+    sweep.begin(0)
     searcher, scheduler, callback = ArmSearcher(sweep, arms), ArmScheduler(sweep), SweepCallback(sweep)
     live: dict[str, tuple[Any, int]] = {}  # Ray's id -> trial, its next epoch
     stopping: dict[str, tuple[Any, dict[str, Any]]] = {}  # those that Tune still saves before it lets go of them
@@ -160,6 +190,7 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
         for ray_id in sorted(stopping):
             if luck.random() < 0.5:
                 trial, result = stopping.pop(ray_id)
+                scheduler.on_trial_complete(cast("Any", None), trial, result)
                 searcher.on_trial_complete(ray_id, result)
                 callback.on_trial_complete(0, [], trial)
         if not live:
@@ -167,10 +198,15 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
         ray_id = luck.choice(sorted(live))
         trial, epoch = live[ray_id]
         result = train(parse_trial(trial.config), epoch)
+        if "lost" in result:
+            if spec.budget.trial_hours is not None:
+                callback._hung.add(parse_trial(trial.config).trial_id)
+            lose(searcher, scheduler, callback, trial, result["lost"])
+            del live[ray_id]
+            continue
         stops = result["done"] or scheduler.on_trial_result(cast("Any", None), trial, result) == "STOP"
         callback.on_trial_result(0, [], trial, result)
         if stops:
-            scheduler.on_trial_complete(cast("Any", None), trial, result)
             stopping[ray_id] = trial, result
             del live[ray_id]
         else:
@@ -178,12 +214,18 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
     return sweep
 
 
+def lose(searcher: ArmSearcher, scheduler: ArmScheduler, callback: SweepCallback, trial: Any, error: str) -> None:
+    """Tells of a process that was lost once too often, in Tune's order."""
+    trial.get_error, trial.num_failures = lambda: error, 3
+    scheduler.on_trial_error(cast("Any", None), trial)
+    searcher.on_trial_complete(trial.trial_id, None, error=True)
+    callback.on_trial_error(0, [], trial)
+
+
 def show(sweep: RunningSweep) -> dict[str, Any]:
     """All that a sweep came to, under whatever driver; as text, since NaN does not equal itself."""
     rules = {arm: vars(sweep.rules[arm]) for arm in sweep.ledger.arms}
-    entries = {
-        key: vars(entry) | {"error": "", "started": True, "part": 0} for key, entry in sweep.ledger.entries.items()
-    }
+    entries = {key: vars(entry) | {"error": "", "part": 0} for key, entry in sweep.ledger.entries.items()}
     return {"rules": repr(rules), **{key: repr(entry) for key, entry in entries.items()}}
 
 
@@ -205,6 +247,22 @@ def test_killed_at_any_event_a_sweep_of_one_slot_ends_as_if_it_had_not_been(
             drive(spec, killed, tmp_path, 1, random.Random(1))
         assert len(killed.events) == cut
         assert show(drive(spec, ListRecorder(killed.events), tmp_path, 1, random.Random(2))) == whole
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_killed_at_any_event_a_sweep_with_limits_ends_as_if_it_had_not_been(limit: str, tmp_path: Path) -> None:
+    rules = {"epochs_per_arm": RULES[1], "hours": RULES[3]}  # under which the limit stops a trial
+    spec = load(tmp_path, "random", rules.get(limit.partition(":")[0], RULES[0]), limit)
+    recorder = ListRecorder()
+    sweep = drive(spec, recorder, tmp_path, 1, random.Random(1))
+    whole = show(sweep)
+    reasons = [entry.stop_reason for entry in sweep.ledger.entries.values()]
+    assert any(reason.startswith(LIMITS[limit]) for reason in reasons), sorted(reasons)
+    for cut in range(0, len(recorder.events), 2):
+        killed = ListRecorder(cut_after=cut)
+        with pytest.raises(Cut):
+            drive(spec, killed, tmp_path, 1, random.Random(1))
+        assert show(drive(spec, ListRecorder(killed.events), tmp_path, 1, random.Random(2))) == whole, cut
 
 
 @settings(max_examples=80, deadline=None)
@@ -267,8 +325,7 @@ def test_what_an_orderly_end_stopped_goes_on_when_it_is_resumed(tmp_path: Path) 
     replay(interrupted, tuple(recorder.events))
     running = [entry.trial_id for entry in interrupted.ledger.running()]
     assert running
-    for entry in interrupted.ledger.running():
-        entry.started = True
+    interrupted.opened.update(running)
     close_unfinished(interrupted, "interrupted")
     assert not interrupted.ledger.running()
     sweep = drive(spec, recorder, tmp_path, 2, random.Random(2))
@@ -279,11 +336,11 @@ def test_a_sweep_that_ended_for_failures_in_a_row_goes_on_when_it_is_resumed(tmp
     spec = load(tmp_path, "random")
     recorder = ListRecorder()
     sweep = drive(spec, recorder, tmp_path, 1, random.Random(1))
-    failed = next(iter(sweep.ledger.failed()))
-    for _ in range(3):
-        recorder.end_trial(failed.trial_id, TrialState.FAILED, "ValueError: no", {})
+    failed = [entry.trial_id for entry in sweep.ledger.failed()]
+    assert failed
+    events = [event for event in recorder.events if event.trial_id in failed]  # nothing but failures, in a row
     ledger = Ledger(Goal.MAXIMIZE, ("sgd", "adam"))
     sweep.ledger = ledger
-    replay(sweep, recorder.events)
+    replay(sweep, events)
     assert ledger.consecutive_failures == 0
-    assert ledger.entries[failed.trial_id].state is TrialState.FAILED
+    assert [entry.trial_id for entry in ledger.failed()] == failed

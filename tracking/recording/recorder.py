@@ -72,16 +72,27 @@ class Recorder:
 
     # Called by the driver
 
-    def start_sweep(self, record: SweepRecord) -> None:
-        """Opens the parent run, again after a resume; runs of trials that a crash left open are closed."""
-        self._add("start_sweep", "", asdict(record))
+    def start_sweep(self, record: SweepRecord, *, time_ms: int | None = None) -> None:
+        """Opens the parent run, again after a resume; runs of trials that a crash left open are closed.
+
+        Args:
+            record: Of the sweep.
+            time_ms: When it started, in milliseconds since 1970; None for now.
+        """
+        self._add("start_sweep", "", asdict(record), time_ms)
 
     def start_trial(self, record: TrialRecord) -> None:
         """Opens a trial's run, again after a resume."""
         self._add("start_trial", record.trial_id, asdict(record))
 
     def record_epoch(
-        self, trial_id: str, epoch: int, metrics: Mapping[str, float], kept: Mapping[str, Any] | None = None
+        self,
+        trial_id: str,
+        epoch: int,
+        metrics: Mapping[str, float],
+        kept: Mapping[str, Any] | None = None,
+        *,
+        time_ms: int | None = None,
     ) -> None:
         """Records one epoch; an epoch that is already recorded is left as it is.
 
@@ -90,9 +101,10 @@ class Recorder:
             epoch: Counts from 1.
             metrics: Of the epoch.
             kept: What a driver that resumes the sweep has to know of it beside, kept in the journal alone.
+            time_ms: When it ended, in milliseconds since 1970; None for now.
         """
         content = {"epoch": int(epoch), "metrics": _to_floats(metrics)}
-        self._add("epoch", trial_id, {**(kept or {}), **content})
+        self._add("epoch", trial_id, {**(kept or {}), **content}, time_ms)
 
     def pause_trial(self, trial_id: str) -> None:
         """Notes in the journal that a trial waits, its state on the disk, until it has earned to go on."""

@@ -16,7 +16,7 @@ from trainer.config import build_trial_config
 from trainer.data.dataset import build_dataset
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun
-from trainer.trainable import ERROR, REPORTED_AT_END, CifarTrainable, TrialRequest, parse_trial
+from trainer.trainable import ERROR, STOP_REASON, CifarTrainable, TrialRequest, parse_trial
 
 TINY = {"model": "fastcnn", "width": 0.25, "depth": 1, "dataset": "synthetic", "batch_size": 50, "epochs": 3}
 SEARCH = TrialRequest("adam-007", "adam", "search", 7, False, {**TINY, "precision": "fp32", "optimizer": "adam"})
@@ -97,14 +97,14 @@ class TestResults:
     def test_only_the_last_result_says_why_training_ended(self, start):
         results = run_to_end(start(SEARCH))
         assert [each[DONE] for each in results] == [False, False, True]
-        assert [each.get(REPORTED_AT_END) for each in results] == [None, None, "epochs"]
+        assert [each.get(STOP_REASON) for each in results] == [None, None, "epochs"]
         assert all(ERROR not in each for each in results)
 
     def test_a_search_trial_never_reads_the_test_pictures(self, start, data):
         # None that could be read: reading these would fail.
         spoilt = replace(data, test_images_NHWC=data.test_images_NHWC[:, :16], test_labels_N=data.test_labels_N[:1])
         results = run_to_end(start(SEARCH, spoilt))
-        assert results[-1][REPORTED_AT_END] == "epochs"
+        assert results[-1][STOP_REASON] == "epochs"
         assert not any(name.startswith("test_") for each in results for name in each)
         assert not any(SHOULD_CHECKPOINT in each for each in results)
 
@@ -120,7 +120,7 @@ class TestResults:
     def test_divergence_is_a_result_without_test_numbers(self, start):
         parameters = {**TINY, "precision": "fp32", "optimizer": "sgd", "lr": 1e30}
         (result,) = run_to_end(start(replace(CONFIRM, parameters=parameters)))
-        assert result[REPORTED_AT_END] == "diverged"
+        assert result[STOP_REASON] == "diverged"
         assert math.isnan(result["val_accuracy"])
         assert ERROR not in result
         assert "test_accuracy" not in result
@@ -129,14 +129,14 @@ class TestResults:
     def test_patience_is_reported_and_the_test_pictures_are_read(self, start):
         stopping = {"early_stopping_patience": 1, "early_stopping_min_delta": 0.99}
         results = run_to_end(start(replace(CONFIRM, parameters={**CONFIRM.parameters, **stopping})))
-        assert (len(results), results[-1][REPORTED_AT_END]) == (2, "patience")
+        assert (len(results), results[-1][STOP_REASON]) == (2, "patience")
         assert 0 <= results[-1]["test_accuracy"] <= 1
 
 
 class TestFailure:
     def test_settings_that_cannot_be_are_a_failed_trial(self, start):
         result = start(replace(SEARCH, parameters={"optimizer": "sgd", "momentum": 0.9})).step()
-        assert (result[REPORTED_AT_END], result[DONE], result["epoch"]) == ("failed", True, 0)
+        assert (result[STOP_REASON], result[DONE], result["epoch"]) == ("failed", True, 0)
         assert result["failure"].startswith("ConfigError: momentum: 'sgd' does not have this setting")
         assert result[ERROR].startswith("Traceback")
         assert "build_trial_config" in result[ERROR]
@@ -153,7 +153,7 @@ class TestFailure:
             data.test_labels_N,
         )
         result = start(SEARCH, wrong).train()
-        assert (result[REPORTED_AT_END], result[DONE], result["epoch"]) == ("failed", True, 1)
+        assert (result[STOP_REASON], result[DONE], result["epoch"]) == ("failed", True, 1)
         assert "out of bounds" in result["failure"]
         assert "run_epoch" in result[ERROR]
         assert result["training_iteration"] == 1, "Ray took it for a result and not for a fault of the machine"
@@ -162,12 +162,12 @@ class TestFailure:
         spoilt = replace(data, test_images_NHWC=data.test_images_NHWC[:, :16])
         results = run_to_end(start(CONFIRM, spoilt))
         assert [each["epoch"] for each in results] == [1, 2, 3]
-        assert results[-1][REPORTED_AT_END] == "failed"
+        assert results[-1][STOP_REASON] == "failed"
         assert "evaluate_test" in results[-1][ERROR]
 
     def test_the_process_is_good_for_another_trial(self, start):
         trial = start(replace(SEARCH, parameters={"optimizer": "nothing"}))
-        assert trial.step()[REPORTED_AT_END] == "failed"
+        assert trial.step()[STOP_REASON] == "failed"
         assert trial.reset(SEARCH.to_ray())
         assert show(run_to_end(trial)) == show(run_to_end(start(SEARCH)))
 
@@ -300,5 +300,5 @@ class TestTakingOver:
 
     def test_without_the_weights_it_fails_and_says_so(self, start, donated):
         result = start(self.build((), donor_epoch=2)).step()
-        assert result[REPORTED_AT_END] == "failed"
+        assert result[STOP_REASON] == "failed"
         assert "after epoch 2, are not on the disk" in result["failure"]

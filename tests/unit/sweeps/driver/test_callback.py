@@ -41,7 +41,7 @@ def test_a_trial_that_is_not_heard_of_for_all_its_hours_is_killed_once(monkeypat
     assert clock.killed == []
     clock.pass_seconds(3600, 10)
     assert clock.killed == ["its process"]
-    assert clock.entry.hung
+    assert clock.callback._hung == {"sgd-000"}
     assert clock.trial.max_failures == 0
 
 

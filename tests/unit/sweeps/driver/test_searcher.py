@@ -5,8 +5,11 @@ from typing import Any, cast
 import optuna
 import pytest
 
-from sweeps.driver.searcher import ArmSearcher, conclude, slug
+from sweeps.driver.results import classify_end
+from sweeps.driver.searcher import ArmSearcher, slug
 from sweeps.home import SweepFolder
+from sweeps.running.lifecycle import Ending
+from sweeps.running.replay import DeafRecorder
 from sweeps.running.sweep import RunningSweep
 from sweeps.search.methods import METHODS
 from sweeps.search.proposer import ArmSearch
@@ -15,7 +18,7 @@ from sweeps.search.study import StudyProposer
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.spec.arms import build_arms, num_search_trials
 from sweeps.stopping.rules import ArmRules
-from sweeps.trials.ledger import Ledger, TrialEntry
+from sweeps.trials.ledger import Ledger, TrialEntry, TrialPhase
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.ranking import Goal
 from trainer.trainable import TrialRequest, parse_trial
@@ -50,7 +53,7 @@ def build_searcher(
         spec=spec,
         ledger=known or Ledger(Goal(spec.metric.goal), names),
         rules=ArmRules(names, None, 9),
-        recorder=cast("Any", None),  # the searcher has nothing to record
+        recorder=cast("Any", DeafRecorder()),
         folder=SweepFolder(tmp_path / "s"),
         num_trials=num_search_trials(spec, arms),
         slots=slots,
@@ -69,6 +72,14 @@ def finish(searcher: ArmSearcher, ray_id: str, score: float, epochs: int = 9, **
         metrics = {"val_accuracy": score, "train_seconds": 2.0}
         ledger_of(searcher).record_epoch(trial_id, epoch, score, 3.0, metrics)
     searcher.on_trial_complete(ray_id, {"epoch": epochs, "val_accuracy": score, "stop_reason": "epochs", **result})
+
+
+def tell_to_stop(searcher: ArmSearcher, ray_id: str) -> None:
+    """As a rule would."""
+    entry = searcher._of_ray[ray_id]
+    entry.move_to(TrialPhase.RUNNING)
+    entry.move_to(TrialPhase.STOPPING)
+    entry.stop_reason = "asha: rank 3 of 3"
 
 
 def play(searcher: ArmSearcher, score: float = 0.5) -> list[TrialRequest]:
@@ -361,7 +372,7 @@ def test_of_several_metrics_a_study_hears_nothing_of_what_was_stopped(tmp_path: 
     text = SWEEP + "metrics: [{name: val_accuracy}, {name: train_seconds}]\n"
     searcher = build_searcher(tmp_path, "bayes", text=text)
     searcher.suggest("0")
-    searcher._of_ray["0"].stop_reason = "asha: rank 3 of 3"
+    tell_to_stop(searcher, "0")
     ledger_of(searcher).record_epoch("sgd-000", 1, 0.4, 1.0, {"val_accuracy": 0.4, "train_seconds": 1.0})
     searcher.on_trial_complete("0", {"epoch": 1, "val_accuracy": 0.4})
     proposer = searcher._proposers["sgd"]
@@ -390,7 +401,7 @@ def test_when_the_time_is_up_the_best_are_still_retrained(tmp_path: Path) -> Non
     searcher = build_searcher(tmp_path)
     searcher.suggest("0")
     finish(searcher, "0", 0.5)
-    searcher._sweep.deadline = 0.0
+    searcher._sweep.deadline_ms = 0
     config = searcher.suggest("1")
     assert isinstance(config, dict)
     assert (config["arm"], config["stage"]) == ("sgd", STAGE_CONFIRM)
@@ -410,7 +421,7 @@ def test_optuna_hears_the_truth(tmp_path: Path) -> None:
             searcher.suggest(ray_id)
         if not result:
             for ray_id in ray_ids:
-                searcher._of_ray[ray_id].stop_reason = "asha: rank 3 of 3"
+                tell_to_stop(searcher, ray_id)
         for ray_id in ray_ids:
             trial_id = searcher._of_ray[ray_id].trial_id
             ledger_of(searcher).record_epoch(trial_id, 1, score, 1.0)
@@ -443,13 +454,13 @@ def test_draw_number_n_does_not_depend_on_what_was_drawn_before(tmp_path: Path) 
 
 
 def test_a_trial_ended_by_itself_is_not_called_stopped(tmp_path: Path) -> None:
+    assert classify_end({"stop_reason": "patience", "epoch": 4}) == Ending(TrialState.COMPLETED, "patience")
+    assert classify_end({"stop_reason": "diverged", "epoch": 2}) == Ending(TrialState.DIVERGED, "diverged in epoch 2")
+    assert classify_end({"epoch": 2}) is None
     searcher = build_searcher(tmp_path)
     searcher.suggest("0")
-    entry = next(iter(ledger_of(searcher).entries.values()))
-    assert conclude(entry, {"stop_reason": "patience", "epoch": 4}, False) == (TrialState.COMPLETED, "patience", "")
-    assert conclude(entry, {"stop_reason": "diverged", "epoch": 2}, False)[0] is TrialState.DIVERGED
-    assert conclude(entry, {}, True)[0] is TrialState.FAILED
-    assert conclude(entry, {"epoch": 2}, False)[0] is TrialState.STOPPED
+    searcher.on_trial_complete("0", {"epoch": 2})
+    assert [entry.state for entry in ledger_of(searcher).entries.values()] == [TrialState.STOPPED]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("adam", "adam"), ("a/b c", "a_b_c"), ("", "_"), ("0.01", "0.01")])

@@ -92,7 +92,7 @@ def test_failures_in_a_row_of_all_or_of_one_arm_end_the_sweep(tmp_path: Path, le
     assert find_halt(spec, ledger) == "budget: 2 trials of sgd failed in a row"
     play(ledger, "adam", state=TrialState.FAILED)
     assert find_halt(spec, ledger) == "budget: 2 trials failed in a row"
-    ledger.forgive()
+    ledger.reset_failures()
     assert find_halt(spec, ledger) == ""
 
 

@@ -15,7 +15,7 @@ from sweeps.running.live import (
     estimate_seconds_left,
     format_seconds,
 )
-from sweeps.running.sweep import RunningSweep
+from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.space.distributions import Constant
 from sweeps.spec import SweepSpec
 from sweeps.stopping.rules import ArmRules
@@ -82,14 +82,14 @@ def test_the_table_counts_every_state_per_arm(sweep: RunningSweep) -> None:
 def test_lines_say_how_each_trial_ended_and_when_mlflow_goes_and_comes(sweep: RunningSweep) -> None:
     console = Console(file=io.StringIO(), width=160)
     view = LineView(console)
-    view(sweep, sweep.ledger.entries["sgd-001"], "ended")
-    view(sweep, sweep.ledger.entries["sgd-002"], "epoch")  # worth no line
+    view(sweep, sweep.ledger.entries["sgd-001"], TrialEvent.ENDED)
+    view(sweep, sweep.ledger.entries["sgd-002"], TrialEvent.EPOCH)  # worth no line
     recorder = cast("QuietRecorder", sweep.recorder)
     recorder.problem = "server away"
-    view(sweep, None, "step")
-    view(sweep, None, "step")
+    view(sweep, None, TrialEvent.STEP)
+    view(sweep, None, TrialEvent.STEP)
     recorder.problem = None
-    view(sweep, None, "step")
+    view(sweep, None, TrialEvent.STEP)
     lines = cast("io.StringIO", console.file).getvalue().splitlines()
     assert len(lines) == 3
     assert "stopped early" in lines[0]
@@ -107,7 +107,7 @@ def test_the_terminal_view_shows_time_left_and_problems(sweep: RunningSweep) -> 
     view = TableView(Console(file=io.StringIO(), force_terminal=True, width=160))
     assert "preparing" in render(view._render())
     cast("QuietRecorder", sweep.recorder).problem = "server away"
-    view(sweep, sweep.ledger.entries["sgd-000"], "ended")
+    view(sweep, sweep.ledger.entries["sgd-000"], TrialEvent.ENDED)
     shown = render(view._render())
     assert "time left about" in shown
     assert "server away" in shown

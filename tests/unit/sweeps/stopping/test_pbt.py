@@ -57,7 +57,7 @@ class TestRule:
         rule.judge(0, 2, 0.1)
         rule.record_ended(1, 1, math.nan)
         assert rule.next_promoted() is None
-        rule.forget(2)
+        rule.withdraw(2)
         assert rule.next_promoted() == 0
 
     def test_the_worst_become_copies_of_the_best(self) -> None:
@@ -107,7 +107,7 @@ class TestRule:
         rule = build(4)
         for member, score in enumerate((0.1, 0.2, 0.3, 0.9)):
             rule.judge(member, 2, score)
-        rule.forget(3)
+        rule.withdraw(3)
         assert [rule.find_donor(member, 2) for member in range(3)] == [2, None, None]
 
     def test_a_population_that_stays_smaller_than_it_was_to_be_goes_on(self) -> None:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sweeps.trials.ledger import Ledger, TrialEntry
+from sweeps.trials.ledger import MOVES, Ledger, TrialEntry, TrialPhase
 from tracking.names import STAGE_SEARCH, TrialState
 from tracking.ranking import Goal
 
@@ -86,7 +86,8 @@ def test_failures_in_a_row_are_counted_and_a_success_ends_the_row() -> None:
     ledger.add(TrialEntry("c", "adam", STAGE_SEARCH, 2, 0, {}))
     ledger.end("c", TrialState.DIVERGED, "")
     assert ledger.consecutive_failures == 2
-    ledger.end("c", TrialState.EARLY_STOPPED, "")
+    ledger.add(TrialEntry("d", "adam", STAGE_SEARCH, 3, 0, {}))
+    ledger.end("d", TrialState.EARLY_STOPPED, "")
     assert ledger.consecutive_failures == 0
 
 
@@ -96,6 +97,22 @@ def test_best_is_none_before_any_finite_score() -> None:
 
 def test_a_trial_that_is_lost_while_it_is_saved_for_a_pause_waits_no_more() -> None:
     ledger = build_ledger(("a", None, 2, 0.5))
-    ledger.entries["a"].pausing = True
+    entry = ledger.entries["a"]
+    entry.move_to(TrialPhase.RUNNING)
+    entry.move_to(TrialPhase.PAUSING)
     ledger.end("a", TrialState.FAILED, "lost")
-    assert not ledger.entries["a"].pausing
+    assert entry.ended
+    assert not entry.active
+
+
+def test_a_trial_that_has_ended_stays_ended() -> None:
+    ledger = build_ledger(("a", TrialState.COMPLETED, 2, 0.5))
+    for phase in TrialPhase:
+        with pytest.raises(ValueError, match="a: a trial that is ended cannot be"):
+            ledger.entries["a"].move_to(phase)
+
+
+def test_every_phase_can_come_to_its_end_and_only_what_pauses_is_paused() -> None:
+    assert set(MOVES) == set(TrialPhase)
+    assert all(TrialPhase.ENDED in MOVES[phase] for phase in TrialPhase if phase is not TrialPhase.ENDED)
+    assert [phase for phase in TrialPhase if TrialPhase.PAUSED in MOVES[phase]] == [TrialPhase.PAUSING]
