@@ -117,7 +117,8 @@ class TestRandomness:
 
     @pytest.mark.parametrize("optimizer", OPTIMIZERS)
     def test_for_one_seed_every_optimizer_gets_the_same_weights_order_and_augmentation(self, data, optimizer):
-        reference, other = build_run(data, optimizer="sgd", lr=0.1), build_run(data, optimizer=optimizer)
+        calm = {"lr": 0.1} if optimizer == "lbfgs" else {}  # with its default of 1 it diverges on some processors
+        reference, other = build_run(data, optimizer="sgd", lr=0.1), build_run(data, optimizer=optimizer, **calm)
         assert list_bytes(other.model) == list_bytes(reference.model)
         (images, _), (other_images, _) = watch(reference), watch(other)
         for run in (reference, other):
