@@ -176,6 +176,7 @@ def build_trial_curves(table: SweepTable, metric: str) -> Plot | None:
         f"{title_of(metric).capitalize()} of every trial",
         "Strong lines ran to their end; pale ones were cut short, where the symbol stands.",
         figure,
+        wide=True,
     )
 
 

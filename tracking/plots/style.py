@@ -28,12 +28,21 @@ HEIGHT = 400
 
 @dataclass(frozen=True)
 class Plot:
-    """One figure with what a reader needs to read it."""
+    """One figure with what a reader needs to read it.
+
+    Attributes:
+        key: Its name in file names and in the page.
+        title: HTML: what comes from the sweep is escaped.
+        caption: Text.
+        figure: The picture.
+        wide: Whether it takes the whole width of the page.
+    """
 
     key: str
     title: str
     caption: str
     figure: go.Figure
+    wide: bool = False
 
 
 def arm_color(arms: Sequence[str], arm: str) -> str:
