@@ -12,7 +12,7 @@ import typer
 
 from sweeps.errors import ExitCode
 from sweeps.plan.costs import MAX_COSTS
-from sweeps.running.live import format_seconds
+from tracking.analysis.labels import format_duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -210,7 +210,7 @@ def _list_sums(plan: Plan, price: float, gpu_price: float) -> list[tuple[str, st
         return [*lines, ("time", "not measured")]
     wall = plan.wall_seconds
     lines.append(
-        ("wall time", f"{format_seconds(wall.mid)} ({format_seconds(wall.low)} to {format_seconds(wall.high)})")
+        ("wall time", f"{format_duration(wall.mid)} ({format_duration(wall.low)} to {format_duration(wall.high)})")
     )
     lines.append(("work", f"{_show(plan.core_hours, '{:.2f}')} core-hours"))
     if plan.gpus:

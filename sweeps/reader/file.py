@@ -3,12 +3,12 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from sweeps.errors import SpecError, SpecFault
 from sweeps.reader.text import parse_text
 from sweeps.reader.tree import Entry, KeyPath, Place, Scalar, Section, describe
+from trainer.tables.settings import find_nearest
 
 MAX_FILE_BYTES = 1_000_000
 
@@ -44,8 +44,8 @@ def _read_bytes(path: Path) -> bytes:
         with path.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
-        close = get_close_matches(path.name, there, n=1)
-        hint = f"; did you mean {str(folder / close[0])!r}?" if close else _listing(folder, there)
+        nearest = find_nearest(path.name, there)
+        hint = _listing(folder, there) if nearest is None else f"; did you mean {str(folder / nearest)!r}?"
         raise SpecError([SpecFault(str(path), None, None, "", f"no such file{hint}")]) from None
     except IsADirectoryError:
         message = f"this is a directory; give a sweep file{_listing(folder, there)}"

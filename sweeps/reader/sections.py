@@ -12,7 +12,7 @@ from sweeps.errors import SpecFault
 from sweeps.reader.model import M, validate
 from sweeps.reader.tree import Entry, Items, KeyPath, Node, Scalar, Section, describe
 from trainer.config import Setting, Value
-from trainer.tables.settings import suggest
+from trainer.tables.settings import did_you_mean
 
 
 def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[SpecFault]) -> M | None:
@@ -47,7 +47,7 @@ def refuse_unknown(
     for key, entry in node.entries.items():
         if key in allowed:
             continue
-        hint = suggest(key, [each for each in allowed if each not in node.entries]) or suggest(key, allowed)
+        hint = did_you_mean(key, [each for each in allowed if each not in node.entries]) or did_you_mean(key, allowed)
         if refused is not None and key in refused:
             faults.append(entry.key_place.fault((*path, key), f"not supported; {refused[key]}"))
             continue

@@ -24,6 +24,7 @@ from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
 from sweeps.spec.arms import num_confirm_trials
 from sweeps.stopping.rules import RULES
 from sweeps.trials.ledger import TrialEntry, TrialPhase
+from tracking.analysis.labels import format_duration
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 
 if TYPE_CHECKING:
@@ -165,8 +166,8 @@ class TableView(View):
         num_confirm = num_confirm_trials(sweep.spec)
         left = estimate_seconds_left(sweep.ledger, sweep.num_trials, num_confirm, sweep.slots)
         text = Text.assemble(
-            f"{sweep.sweep_id} · elapsed {format_seconds(elapsed)} · ",
-            "time left: after the first trials" if math.isnan(left) else f"time left about {format_seconds(left)}",
+            f"{sweep.sweep_id} · elapsed {format_duration(elapsed)} · ",
+            "time left: after the first trials" if math.isnan(left) else f"time left about {format_duration(left)}",
         )
         if sweep.recorder.problem:
             text.append(f"\nMLflow: {sweep.recorder.problem} ({sweep.recorder.pending} events kept)", style="red")
@@ -217,13 +218,3 @@ def _event_line(sweep: RunningSweep, entry: TrialEntry, event: TrialEvent) -> Te
         line.append(f"  test_accuracy {entry.summary['test_accuracy']:.4f}", style="bold")
     line.append(f"  ({ended} ended)  {entry.stop_reason}", style="dim")
     return line
-
-
-def format_seconds(seconds: float) -> str:
-    """`42 s`, `3 min 05 s`, `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

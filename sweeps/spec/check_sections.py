@@ -1,7 +1,6 @@
 """Faults that lie between the parts of a sweep file."""
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from sweeps.errors import SpecFault
@@ -15,6 +14,7 @@ from sweeps.stopping.median import Median
 from sweeps.stopping.pbt import Pbt
 from sweeps.trials.objectives import Objective
 from trainer.config import SETTINGS, Value, known_names
+from trainer.tables.settings import did_you_mean
 
 MAX_GRID_TRIALS = 100_000
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
@@ -60,9 +60,8 @@ def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFau
 def _check_compare(compare: str, parameters: Mapping[str, Parameter], names: tuple[str, ...]) -> str | None:
     """What is wrong with `compare`, as a sentence."""
     if compare not in names:
-        close = get_close_matches(compare, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"it has: {', '.join(names)}" if names else "it is missing"
-        return f"{compare!r} is not in parameters; {hint}"
+        listed = f"it has: {', '.join(names)}" if names else "it is missing"
+        return f"{compare!r} is not in parameters; {did_you_mean(compare, names) or listed}"
     match parameters.get(compare):
         case None:
             return None  # at fault itself, and reported there
@@ -193,9 +192,8 @@ def _find_constraint_faults(constraints: tuple[str, ...], tree: Section) -> Iter
             yield list_place(tree, "constraints", index).fault(path, str(error))
             continue
         for name in sorted(constraint.names - known_names()):
-            close = get_close_matches(name, sorted(known_names()), n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "; a text stands in quotes: optimizer != 'adam'"
-            yield list_place(tree, "constraints", index).fault(path, f"{name!r} is no parameter{hint}")
+            hint = did_you_mean(name, sorted(known_names())) or "a text stands in quotes: optimizer != 'adam'"
+            yield list_place(tree, "constraints", index).fault(path, f"{name!r} is no parameter; {hint}")
 
 
 def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:

@@ -1,7 +1,6 @@
 """Faults of parameters that only the trainer can know: settings, their values, and configurations it would refuse."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
 from sweeps.errors import SpecFault
 from sweeps.reader.sections import check_scalar
@@ -13,6 +12,7 @@ from sweeps.space.parameters import Choices, Parameter
 from sweeps.space.quantized import Quantized, QUniform
 from sweeps.spec.check_configurations import Leaf, check_configurations
 from trainer.config import DEFAULT_ROWS, TABLES, Setting, Value, find_row, find_setting, known_names, rows_with
+from trainer.tables.settings import did_you_mean
 
 # What the same thing is called elsewhere, where the spelling gives no hint.
 SYNONYMS: Mapping[str, str] = {
@@ -210,8 +210,8 @@ def _explain_lacking(
     """
     owners = rows_with(name)
     if not owners:
-        close = [SYNONYMS[name]] if name in SYNONYMS else get_close_matches(name, sorted(known_names()), n=1)
-        return f"unknown parameter; {f'did you mean {close[0]!r}?' if close else '`sweeps schema` lists all there are'}"
+        hint = did_you_mean(SYNONYMS.get(name, name), sorted(known_names()))
+        return f"unknown parameter; {hint or '`sweeps schema` lists all there are'}"
     table = owners[0][0]
     having = [row for owner, row in owners if owner == table]
     chosen_rows = dict.fromkeys(chosen.get(table, DEFAULT_ROWS[table]) for chosen in without)

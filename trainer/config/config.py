@@ -18,7 +18,7 @@ from trainer.tables.losses import LOSSES
 from trainer.tables.models import MODELS
 from trainer.tables.optimizers import OPTIMIZERS
 from trainer.tables.schedules import SCHEDULES
-from trainer.tables.settings import Choice, ConfigError, Fault, FrozenSettings, Row, Setting, Value, suggest
+from trainer.tables.settings import Choice, ConfigError, Fault, FrozenSettings, Row, Setting, Value, did_you_mean
 
 TABLES: Mapping[str, Mapping[str, Row]] = {
     "optimizer": OPTIMIZERS,
@@ -245,7 +245,7 @@ def _explain_unknown(name: str, chosen: Mapping[str, str]) -> str:
     owners = rows_with(name)
     if not owners:
         usable = [each for each in known_names() if find_setting(each, chosen)]
-        hint = suggest(name, sorted(usable)) or suggest(name, sorted(known_names()))
+        hint = did_you_mean(name, sorted(usable)) or did_you_mean(name, sorted(known_names()))
         return f"unknown setting; {hint or 'remove it, or run `sweeps schema` to see all settings'}"
     table = owners[0][0]
     rows = ", ".join(row for _, row in owners)

@@ -92,7 +92,7 @@ class Setting:
         if self.choices is None:
             return None if value else "write a text or leave the setting out"
         names = (*self.choices, *(alias for alias, _ in self.aliases))
-        return None if value in names else suggest(value, names) or "choose one of these"
+        return None if value in names else did_you_mean(value, names) or "choose one of these"
 
     def _find_number_remedy(self, value: object) -> str | None:
         if value in self.words:
@@ -205,11 +205,17 @@ def get_int(settings: Mapping[str, Value], name: str) -> int:
     return value
 
 
-def suggest(name: str, names: Iterable[str]) -> str | None:
-    """The question "did you mean ...?" with the nearest of some names, in whatever case; None where none is near."""
+def find_nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that is spelt most like another, in whatever case; None where none is near."""
     by_lower_case = {each.lower(): each for each in names}
     nearest = difflib.get_close_matches(name.lower(), list(by_lower_case), n=1, cutoff=0.6)
-    return f"did you mean {by_lower_case[nearest[0]]!r}?" if nearest else None
+    return by_lower_case[nearest[0]] if nearest else None
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str | None:
+    """The question "did you mean ...?" with the nearest of some names; None where none is near."""
+    nearest = find_nearest(name, names)
+    return None if nearest is None else f"did you mean {nearest!r}?"
 
 
 def _show(value: object) -> str:

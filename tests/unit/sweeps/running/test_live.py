@@ -13,7 +13,6 @@ from sweeps.running.live import (
     build_status_table,
     build_view,
     estimate_seconds_left,
-    format_seconds,
 )
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.space.distributions import Constant
@@ -133,10 +132,3 @@ def test_retraining_already_done_is_not_counted_again(sweep: RunningSweep) -> No
 def test_time_left_is_unknown_before_the_first_trial_and_without_a_limit(sweep: RunningSweep) -> None:
     assert math.isnan(estimate_seconds_left(Ledger(Goal.MAXIMIZE, ("sgd",)), {"sgd": 3}, 1, slots=2))
     assert math.isnan(estimate_seconds_left(sweep.ledger, {"sgd": None, "adam": None}, 1, slots=2))
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (7800, "2 h 10 min")]
-)
-def test_format_seconds(seconds: float, text: str) -> None:
-    assert format_seconds(seconds) == text

@@ -53,7 +53,7 @@ def build_table(**changes: object) -> SweepTable:
 
 def test_predicted_and_actual_stand_side_by_side() -> None:
     assert build_forecast(build_table()) == (
-        ForecastRow("wall time", "80 s (60 s to 2 min)", "98 s", 98 / 80 - 1),
+        ForecastRow("wall time", "1 min 20 s (1 min 00 s to 1 min 40 s)", "1 min 38 s", 98 / 80 - 1),
         ForecastRow("core-hours", "0.10 (0.05 to 0.20)", "0.10", 2 * 180 / 3600 / 0.1 - 1),
         ForecastRow("epochs", "4", "4", 0.0),
     )

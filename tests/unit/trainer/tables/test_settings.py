@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 
-from trainer.tables.settings import ConfigError, Fault, FrozenSettings, Row, Setting, get_float, get_int, suggest
+from trainer.tables.settings import ConfigError, Fault, FrozenSettings, Row, Setting, get_float, get_int, did_you_mean
 
 RATE = Setting("lr", "Learning rate", "float", 0.1, low=0, low_open=True)
 SHARE = Setting("share", "Share", "float", 0.1, low=0, high=1, low_open=True, high_open=True)
@@ -135,5 +135,5 @@ def test_typed_access():
 
 
 def test_suggest_names_the_nearest_or_nothing():
-    assert suggest("bacth_size", ["batch_size", "seed"]) == "did you mean 'batch_size'?"
-    assert suggest("zebra", ["batch_size", "seed"]) is None
+    assert did_you_mean("bacth_size", ["batch_size", "seed"]) == "did you mean 'batch_size'?"
+    assert did_you_mean("zebra", ["batch_size", "seed"]) is None
