@@ -115,10 +115,16 @@ def take_result(sweep: RunningSweep, entry: TrialEntry, result: TrialResult, now
         return result.epoch < entry.epoch or entry.phase is TrialPhase.RUNNING
     if entry.phase is TrialPhase.RUNNING and entry.stage == STAGE_SEARCH and not result.ends:
         _decide(sweep, entry, score, now_ms)
-    kept: dict[str, Any] = {"ended": True} if result.ends else {}
-    if entry.phase is not TrialPhase.RUNNING:  # a later driver that closes it has not seen its results
-        kept = {"marks": dict(entry.tags), "summary": dict(entry.summary)}
-    sweep.recorder.record_epoch(entry.trial_id, result.epoch, result.metrics, kept, time_ms=now_ms)
+    told = entry.phase is not TrialPhase.RUNNING  # a later driver that closes it has not seen its results
+    sweep.recorder.record_epoch(
+        entry.trial_id,
+        result.epoch,
+        result.metrics,
+        ended=result.ends,
+        tags=entry.tags if told else None,
+        summary=entry.summary if told else None,
+        time_ms=now_ms,
+    )
     sweep.notify(entry, TrialEvent.EPOCH)
     return entry.phase is TrialPhase.RUNNING
 

@@ -7,17 +7,25 @@ another every ten seconds: a driver killed in between comes back with trials tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from sweeps.running import lifecycle
 from sweeps.running.lifecycle import Ending, TrialResult
 from sweeps.trials.ledger import TrialEntry, TrialPhase
 from tracking.names import TrialState
+from tracking.recording.events import (
+    EpochRecorded,
+    SweepStarted,
+    TrialEnded,
+    TrialPaused,
+    TrialResumed,
+    TrialStarted,
+)
 
 if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
-    from tracking.recording.events import Event
+    from tracking.recording.events import Event, TrialRecord
     from tracking.recording.recorder import Recorder
 
 
@@ -50,41 +58,35 @@ def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
 
 
 def _replay_event(sweep: RunningSweep, event: Event) -> None:
-    match event.kind:
-        case "start_sweep":
+    entries = sweep.ledger.entries
+    match event.what:
+        case SweepStarted():
             sweep.begin(event.time_ms)
-        case "start_trial":
-            _start(sweep, event.content)
-        case "epoch":
-            _take_result(sweep, sweep.ledger.entries[event.trial_id], event)
-        case "pause":
-            _pause(sweep, sweep.ledger.entries[event.trial_id])
-        case "go_on":
-            lifecycle.take_change(sweep, sweep.ledger.entries[event.trial_id], event.content)
-        case "end_trial":
-            _end(sweep, sweep.ledger.entries[event.trial_id], event.content)
+        case TrialStarted(record):
+            _start(sweep, record)
+        case EpochRecorded() as epoch:
+            _take_result(sweep, entries[epoch.trial_id], epoch, event.time_ms)
+        case TrialPaused(trial_id):
+            _pause(sweep, entries[trial_id])
+        case TrialResumed(trial_id, change):
+            lifecycle.take_change(sweep, entries[trial_id], change)
+        case TrialEnded() as ended:
+            _end(sweep, entries[ended.trial_id], ended)
 
 
-def _start(sweep: RunningSweep, trial: Mapping[str, Any]) -> None:
-    if trial["trial_id"] not in sweep.ledger.entries:  # else it was opened again after a resume
+def _start(sweep: RunningSweep, record: TrialRecord) -> None:
+    if record.trial_id not in sweep.ledger.entries:  # else it was opened again after a resume
         names = ("trial_id", "arm", "stage", "number", "seed", "parameters")
-        lifecycle.propose(sweep, TrialEntry(**{name: trial[name] for name in names}))
-    lifecycle.start(sweep, sweep.ledger.entries[trial["trial_id"]])
+        lifecycle.propose(sweep, TrialEntry(**{name: getattr(record, name) for name in names}))
+    lifecycle.start(sweep, sweep.ledger.entries[record.trial_id])
 
 
-def _take_result(sweep: RunningSweep, entry: TrialEntry, event: Event) -> None:
-    content = event.content
-    if entry.phase is TrialPhase.STOPPING and content["epoch"] > entry.epoch:
+def _take_result(sweep: RunningSweep, entry: TrialEntry, epoch: EpochRecorded, time_ms: int) -> None:
+    if entry.phase is TrialPhase.STOPPING and epoch.epoch > entry.epoch:
         # It was not stopped: the sweep had other limits then.
         entry.phase, entry.stop_reason = TrialPhase.RUNNING, ""
-    result = TrialResult(
-        epoch=content["epoch"],
-        metrics=content["metrics"],
-        tags=content.get("marks", {}),
-        summary=content.get("summary", {}),
-        ends=bool(content.get("ended")),
-    )
-    lifecycle.take_result(sweep, entry, result, event.time_ms)
+    result = TrialResult(epoch.epoch, epoch.metrics, epoch.tags, epoch.summary, ends=epoch.ended)
+    lifecycle.take_result(sweep, entry, result, time_ms)
 
 
 def _pause(sweep: RunningSweep, entry: TrialEntry) -> None:
@@ -92,10 +94,9 @@ def _pause(sweep: RunningSweep, entry: TrialEntry) -> None:
     lifecycle.pause(sweep, entry)
 
 
-def _end(sweep: RunningSweep, entry: TrialEntry, content: Mapping[str, Any]) -> None:
-    state = TrialState(content["state"])
-    if state is TrialState.STOPPED:
+def _end(sweep: RunningSweep, entry: TrialEntry, ended: TrialEnded) -> None:
+    if ended.state is TrialState.STOPPED:
         return
-    entry.summary.update(content["metrics"])
-    entry.tags.update(content.get("marks", {}))  # journals of before November 25, 2026 have none
-    lifecycle.end(sweep, entry, Ending(state, content["stop_reason"]))
+    entry.summary.update(ended.metrics)
+    entry.tags.update(ended.tags)
+    lifecycle.end(sweep, entry, Ending(ended.state, ended.stop_reason))

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +31,16 @@ from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
 from tracking.names import EPOCH_METRICS, TrialState
 from tracking.ranking import Goal
-from tracking.recording.events import Event
+from tracking.recording.events import (
+    EpochRecorded,
+    Event,
+    Happening,
+    TrialEnded,
+    TrialPaused,
+    TrialRecord,
+    TrialResumed,
+    TrialStarted,
+)
 from trainer.trainable import parse_trial
 
 SWEEP = """
@@ -54,6 +63,9 @@ parameters:
 """
 
 
+Kind = TypeVar("Kind", TrialStarted, EpochRecorded, TrialEnded)
+
+
 class Cut(BaseException):
     """The driver is killed."""
 
@@ -67,44 +79,39 @@ class ListRecorder:
 
     def clock_ms(self) -> int:
         """A second for each event but starts, which a resume repeats: time goes on as if nothing had happened."""
-        return 1000 * sum(event.kind != "start_trial" for event in self.events)
+        return 1000 * sum(not isinstance(event.what, TrialStarted) for event in self.events)
 
-    def _add(self, kind: str, trial_id: str, content: dict[str, Any], time_ms: int | None = None) -> None:
+    def _add(self, what: Happening, time_ms: int | None = None) -> None:
         if self._cut_after is not None and len(self.events) >= self._cut_after:
             raise Cut
-        line = Event(len(self.events) + 1, kind, time_ms or self.clock_ms(), trial_id, content).to_line()
-        self.events.append(Event(**json.loads(line)))
+        event = Event(len(self.events) + 1, time_ms or self.clock_ms(), what)
+        self.events.append(Event.from_line(event.to_line()))
 
-    def start_trial(self, record: Any) -> None:
-        self._add("start_trial", record.trial_id, vars(record))
+    def start_trial(self, record: TrialRecord) -> None:
+        self._add(TrialStarted(record))
 
-    def record_epoch(
-        self,
-        trial_id: str,
-        epoch: int,
-        metrics: dict[str, float],
-        kept: dict[str, Any] | None = None,
-        *,
-        time_ms: int | None = None,
-    ) -> None:
-        self._add("epoch", trial_id, {"epoch": epoch, "metrics": metrics, **(kept or {})}, time_ms)
+    def record_epoch(self, trial_id: str, epoch: int, metrics: dict[str, float], **others: Any) -> None:
+        time_ms, tags, summary = others["time_ms"], others["tags"], others["summary"]
+        what = EpochRecorded(
+            trial_id, epoch, metrics, others["ended"], tags is not None, dict(tags or {}), dict(summary or {})
+        )
+        self._add(what, time_ms)
 
     def pause_trial(self, trial_id: str) -> None:
-        self._add("pause", trial_id, {})
+        self._add(TrialPaused(trial_id))
 
     def go_on_trial(self, trial_id: str, change: dict[str, Any]) -> None:
-        self._add("go_on", trial_id, change)
+        self._add(TrialResumed(trial_id, change))
 
     def end_trial(
-        self,
-        trial_id: str,
-        state: TrialState,
-        stop_reason: str,
-        metrics: dict[str, float],
-        marks: dict[str, str] | None = None,
+        self, trial_id: str, state: TrialState, stop_reason: str, metrics: dict[str, float], tags: dict[str, str]
     ) -> None:
-        content = {"state": str(state), "stop_reason": stop_reason, "metrics": dict(metrics), "marks": marks or {}}
-        self._add("end_trial", trial_id, content)
+        self._add(TrialEnded(trial_id, state, stop_reason, dict(metrics), dict(tags)))
+
+
+def list_all(recorder: ListRecorder, kind: type[Kind]) -> list[Kind]:
+    """What happened of one kind."""
+    return [event.what for event in recorder.events if isinstance(event.what, kind)]
 
 
 RULES = (
@@ -238,7 +245,7 @@ def test_killed_at_any_event_a_sweep_of_one_slot_ends_as_if_it_had_not_been(
     spec = load(tmp_path, method, rule)
     recorder = ListRecorder()
     whole = show(drive(spec, recorder, tmp_path, 1, random.Random(1)))
-    states = [event.content["state"] for event in recorder.events if event.kind == "end_trial"]
+    states = [str(what.state) for what in list_all(recorder, TrialEnded)]
     expected = {"completed", "diverged"} if rule.startswith("pbt") else {"completed", "early_stopped", "diverged"}
     assert expected <= set(states), "the test meets every kind of end"
     for cut in range(0, len(recorder.events), 1 if method == "random" else 5):
@@ -294,15 +301,14 @@ def test_killed_again_and_again_no_trial_is_lost_or_run_twice(
     num_confirm = 0 if rule.startswith("pbt") else 4
     assert all(len(list(sweep.ledger.select(arm, "confirm"))) == num_confirm for arm in ("adam", "sgd"))
     assert not sweep.ledger.running()
-    ends = [event.trial_id for event in recorder.events if event.kind == "end_trial"]
+    ends = [what.trial_id for what in list_all(recorder, TrialEnded)]
     assert sorted(ends) == sorted(sweep.ledger.entries), "each trial ends once"
     for trial_id, entry in sweep.ledger.entries.items():
         if waited := re.search(r"rank (\d+) of \d+ at epoch \d+, the best (\d+) went on", entry.stop_reason):
             assert int(waited[1]) > int(waited[2]), "who is among the best is promoted"
-        mine = [event for event in recorder.events if event.trial_id == trial_id]
-        epochs = [event.content["epoch"] for event in mine if event.kind == "epoch"]
+        epochs = [what.epoch for what in list_all(recorder, EpochRecorded) if what.trial_id == trial_id]
         assert epochs == list(range(1, entry.epoch + 1))
-        parameters = [event.content["parameters"] for event in mine if event.kind == "start_trial"]
+        parameters = [what.record.parameters for what in list_all(recorder, TrialStarted) if what.trial_id == trial_id]
         assert all(each == (entry.first_parameters or entry.parameters) for each in parameters)
 
 
@@ -338,7 +344,7 @@ def test_a_sweep_that_ended_for_failures_in_a_row_goes_on_when_it_is_resumed(tmp
     sweep = drive(spec, recorder, tmp_path, 1, random.Random(1))
     failed = [entry.trial_id for entry in sweep.ledger.failed()]
     assert failed
-    events = [event for event in recorder.events if event.trial_id in failed]  # nothing but failures, in a row
+    events = [event for event in recorder.events if event.what.trial_id in failed]  # nothing but failures, in a row
     ledger = Ledger(Goal.MAXIMIZE, ("sgd", "adam"))
     sweep.ledger = ledger
     replay(sweep, events)

@@ -115,7 +115,7 @@ def test_times_are_those_of_the_events_not_of_the_delivery(
 
     journal = Journal(tmp_path / "sweep" / "journal.jsonl")
     journal.close()
-    events = {(event.kind, event.content.get("epoch")): event.time_ms for event in journal.events}
+    events = {(event.what.kind, getattr(event.what, "epoch", None)): event.time_ms for event in journal.events}
     run = read_runs(sqlite_uri)["sgd-000"]
     points = MlflowClient(sqlite_uri).get_metric_history(run.info.run_id, "val_loss")
     assert run.info.start_time == events["start_trial", None]

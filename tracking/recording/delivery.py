@@ -13,12 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracking import names
-from tracking.names import SweepState, TrialState
-from tracking.recording.events import Event
+from tracking.names import TrialState
+from tracking.recording.events import (
+    EpochRecorded,
+    Event,
+    PhaseNoted,
+    SweepEnded,
+    SweepRecord,
+    SweepStarted,
+    TrialEnded,
+    TrialRecord,
+    TrialStarted,
+)
+from tracking.recording.tags import build_sweep_tags, build_trial_tags
 from tracking.store.connection import describe, open_client
 from tracking.store.runs import (
-    build_sweep_tags,
-    build_trial_tags,
     build_user_tag,
     find_or_create_experiment,
     search_runs,
@@ -65,8 +74,9 @@ class Delivery:
         self._experiment_id = ""
         self._parent_id = ""
         self._runs: dict[str, _TrialRun] = {}
-        self._sweep: Event | None = None
-        self._trials: dict[str, Event] = {}
+        self._sweep: SweepRecord | None = None
+        self._started_ms = 0
+        self._trials: dict[str, tuple[TrialRecord, int]] = {}  # with the milliseconds since 1970 of its last start
         self.refusals: list[str] = []
         for event in past:
             self._learn(event)
@@ -90,27 +100,29 @@ class Delivery:
         for event in events:
             self._learn(event)
             if self._sweep is None:
-                self.refuse(f"{event.kind} came before start_sweep")
+                self.refuse(f"{event.what.kind} came before start_sweep")
                 continue
             if self._client is None:
                 self._connect()
-            if event.kind == "start_sweep":
-                self._flush()
-                self._start_sweep(event)
-            elif event.kind == "end_sweep":
-                self._flush()
-                self._end_sweep(event)
-            elif event.kind == "phase":
-                self._log(self._parent_id, tags={names.SWEEP_PHASE: event.content["phase"]})
-            else:
-                self._apply(event)
+            match event.what:
+                case SweepStarted(record):
+                    self._flush()
+                    self._start_sweep(record, event.time_ms)
+                case SweepEnded() as ended:
+                    self._flush()
+                    self._end_sweep(ended, event.time_ms)
+                case PhaseNoted(phase):
+                    self._log(self._parent_id, tags={names.SWEEP_PHASE: phase})
+                case _:
+                    self._apply(event)
         self._flush()
 
     def _learn(self, event: Event) -> None:
-        if event.kind == "start_sweep":
-            self._sweep = event
-        elif event.kind == "start_trial":
-            self._trials[event.trial_id] = event
+        match event.what:
+            case SweepStarted(record):
+                self._sweep, self._started_ms = record, event.time_ms
+            case TrialStarted(trial):
+                self._trials[trial.trial_id] = trial, event.time_ms
 
     # Connecting
 
@@ -118,11 +130,11 @@ class Delivery:
         """Finds experiment, parent and children of the sweep; creates what is missing of the first two."""
         assert self._sweep is not None
         client = open_client(self._uri)
-        record = self._sweep.content
-        self._experiment_id = find_or_create_experiment(client, record["project"], self._artifact_root)
+        record = self._sweep
+        self._experiment_id = find_or_create_experiment(client, record.project, self._artifact_root)
         self._runs.clear()
         parent = None
-        for run in search_runs(client, [self._experiment_id], f"tags.`{names.SWEEP_ID}` = '{record['sweep_id']}'"):
+        for run in search_runs(client, [self._experiment_id], f"tags.`{names.SWEEP_ID}` = '{record.sweep_id}'"):
             trial_id = run.data.tags.get(names.TRIAL_ID)
             if trial_id is None:
                 parent = run
@@ -138,8 +150,8 @@ class Delivery:
         if parent is None:
             parent = client.create_run(
                 self._experiment_id,
-                start_time=self._sweep.time_ms,
-                run_name=record["sweep_id"],
+                start_time=self._started_ms,
+                run_name=record.sweep_id,
                 tags=build_user_tag() | build_sweep_tags(record),
             )
         self._parent_id = parent.info.run_id
@@ -147,30 +159,30 @@ class Delivery:
 
     # Sweep
 
-    def _start_sweep(self, event: Event) -> None:
-        client, record = self._open, event.content
+    def _start_sweep(self, record: SweepRecord, time_ms: int) -> None:
+        client = self._open
         if client.get_run(self._parent_id).info.status != "RUNNING":
             client.update_run(self._parent_id, status="RUNNING")
         tags = build_sweep_tags(record)
         self._log(self._parent_id, tags=tags)
-        self._close_orphans(event.time_ms, INTERRUPTED)
+        self._close_orphans(time_ms, INTERRUPTED)
         texts = {
-            names.SWEEP_FILE_ARTIFACT: record["sweep_file"],
-            names.RESOLVED_ARTIFACT: record["resolved"],
-            names.MANIFEST_ARTIFACT: json.dumps(record["manifest"], indent=2),
+            names.SWEEP_FILE_ARTIFACT: record.sweep_file,
+            names.RESOLVED_ARTIFACT: record.resolved,
+            names.MANIFEST_ARTIFACT: json.dumps(record.manifest, indent=2),
         }
         for name, text in texts.items():
             self._attempt(f"artifact {name}", lambda name=name, text=text: client.log_text(self._parent_id, text, name))
 
-    def _end_sweep(self, event: Event) -> None:
-        client, state = self._open, SweepState(event.content["state"])
-        self._close_orphans(event.time_ms, ORPHANED)
+    def _end_sweep(self, ended: SweepEnded, time_ms: int) -> None:
+        client, state = self._open, ended.state
+        self._close_orphans(time_ms, ORPHANED)
         tags = {names.SWEEP_STATE: str(state), names.SWEEP_PHASE: ""}
-        if event.content["note"]:
-            tags[names.NOTE] = event.content["note"]
+        if ended.note:
+            tags[names.NOTE] = ended.note
         self._log(self._parent_id, tags=tags)
-        client.set_terminated(self._parent_id, status=state.mlflow_status, end_time=event.time_ms)
-        for path in event.content["artifacts"]:
+        client.set_terminated(self._parent_id, status=state.mlflow_status, end_time=time_ms)
+        for path in ended.artifacts:
             self._attempt(f"artifact {path}", lambda path=path: client.log_artifact(self._parent_id, path))
 
     def _close_orphans(self, time_ms: int, reason: str) -> None:
@@ -193,45 +205,48 @@ class Delivery:
     # Trials
 
     def _apply(self, event: Event) -> None:
-        run = self._find_or_create_run(event.trial_id)
+        run = self._find_or_create_run(event.what.trial_id)
         if run is None or run.deleted:
             return
-        if event.kind == "start_trial":
-            self._start_trial(run, event)
-        elif event.kind == "epoch":
-            self._add_metrics(run, event, event.content["epoch"], event.content["metrics"])
-        elif event.kind == "end_trial":
-            state = TrialState(event.content["state"])
-            last_epoch = max(self._last_steps(run).values(), default=0)
-            self._add_metrics(run, event, last_epoch, event.content["metrics"])
-            run.tags[names.TRIAL_STATE] = str(state)
-            run.tags |= event.content.get("marks", {})
-            self._set_reason(run, event.content["stop_reason"])
-            self._flush_run(run)
-            self._open.set_terminated(run.run_id, status=state.mlflow_status, end_time=event.time_ms)
-            run.running = False
+        match event.what:
+            case TrialStarted(record):
+                self._start_trial(run, record)
+            case EpochRecorded() as epoch:
+                self._add_metrics(run, event.time_ms, epoch.epoch, epoch.metrics)
+            case TrialEnded() as ended:
+                self._end_trial(run, ended, event.time_ms)
+
+    def _end_trial(self, run: _TrialRun, ended: TrialEnded, time_ms: int) -> None:
+        last_epoch = max(self._last_steps(run).values(), default=0)
+        self._add_metrics(run, time_ms, last_epoch, ended.metrics)
+        run.tags[names.TRIAL_STATE] = str(ended.state)
+        run.tags |= ended.tags
+        self._set_reason(run, ended.stop_reason)
+        self._flush_run(run)
+        self._open.set_terminated(run.run_id, status=ended.state.mlflow_status, end_time=time_ms)
+        run.running = False
 
     def _find_or_create_run(self, trial_id: str) -> _TrialRun | None:
         if trial_id not in self._runs:
-            start = self._trials.get(trial_id)
-            if start is None:
+            if trial_id not in self._trials:
                 self.refuse(f"{trial_id}: an event came before start_trial")
                 return None
+            start, time_ms = self._trials[trial_id]
             tags = build_user_tag() | self._trial_tags(start) | {names.PARENT_RUN_ID: self._parent_id}
-            created = self._open.create_run(self._experiment_id, start_time=start.time_ms, run_name=trial_id, tags=tags)
+            created = self._open.create_run(self._experiment_id, start_time=time_ms, run_name=trial_id, tags=tags)
             run = _TrialRun(created.info.run_id, running=True, tag_keys=set(tags))
             self._add_params(run, start)
             self._runs[trial_id] = run
         return self._runs[trial_id]
 
-    def _start_trial(self, run: _TrialRun, event: Event) -> None:
+    def _start_trial(self, run: _TrialRun, record: TrialRecord) -> None:
         if not run.running:  # a resumed trial goes on in its run
             self._flush_run(run)
             self._open.update_run(run.run_id, status="RUNNING")
             run.running = True
-            run.tags |= self._trial_tags(event)
+            run.tags |= self._trial_tags(record)
             self._set_reason(run, "")
-        self._add_params(run, event)
+        self._add_params(run, record)
 
     @staticmethod
     def _set_reason(run: _TrialRun, reason: str) -> None:
@@ -240,18 +255,18 @@ class Delivery:
             run.tags[names.TRIAL_STOP_REASON] = reason
             run.tag_keys.add(names.TRIAL_STOP_REASON)
 
-    def _trial_tags(self, start: Event) -> dict[str, str]:
+    def _trial_tags(self, record: TrialRecord) -> dict[str, str]:
         assert self._sweep is not None
-        return build_trial_tags(self._sweep.content["sweep_id"], start.trial_id, start.content)
+        return build_trial_tags(self._sweep.sweep_id, record)
 
-    def _add_params(self, run: _TrialRun, start: Event) -> None:
+    def _add_params(self, run: _TrialRun, record: TrialRecord) -> None:
         """MLflow's params are written once: those of a run that goes on stay as they are."""
-        for name, value in start.content["parameters"].items():
+        for name, value in record.parameters.items():
             if name not in run.param_keys:
                 run.params[name] = format_value(value)
                 run.param_keys.add(name)
 
-    def _add_metrics(self, run: _TrialRun, event: Event, step: int, metrics: Mapping[str, float]) -> None:
+    def _add_metrics(self, run: _TrialRun, time_ms: int, step: int, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
         last_steps = self._last_steps(run)
@@ -263,7 +278,7 @@ class Delivery:
                     run.tags[tag] = f"{value} at epoch {step}"
                     run.tag_keys.add(tag)
             elif step > last_steps.get(key, -1):
-                run.metrics.append(Metric(key, value, event.time_ms, step))
+                run.metrics.append(Metric(key, value, time_ms, step))
                 last_steps[key] = step
 
     def _last_steps(self, run: _TrialRun) -> dict[str, int]:

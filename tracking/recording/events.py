@@ -1,12 +1,13 @@
-"""What is known of a sweep and of a trial when they start. Pure."""
+"""What happens in a sweep, one class a kind, and how a line of its journal says it. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Self, get_args
 
+from tracking.names import SweepState, TrialState
 from tracking.table import Value
 
 
@@ -52,23 +53,248 @@ class TrialRecord:
 
 
 @dataclass(frozen=True)
+class SweepStarted:
+    """A driver of the sweep starts, the first or one that resumes it."""
+
+    kind: ClassVar[str] = "start_sweep"
+    trial_id: ClassVar[str] = ""
+    record: SweepRecord
+
+    def to_content(self) -> dict[str, Any]:
+        """The fields of the record."""
+        return asdict(self.record)
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """With lists as tuples again."""
+        fields: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in content.items()}
+        return cls(SweepRecord(**fields))
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial's run is opened, again after a resume."""
+
+    kind: ClassVar[str] = "start_trial"
+    record: TrialRecord
+
+    @property
+    def trial_id(self) -> str:
+        """Of the record."""
+        return self.record.trial_id
+
+    def to_content(self) -> dict[str, Any]:
+        """The fields of the record."""
+        return asdict(self.record)
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """The record has the trial's id itself."""
+        return cls(TrialRecord(**content))
+
+
+@dataclass(frozen=True)
+class EpochRecorded:
+    """A trial has ended an epoch.
+
+    Attributes:
+        epoch: Counts from 1.
+        metrics: Of the epoch.
+        ended: Whether the trial ended by itself with it.
+        kept: Whether `tags` and `summary` are kept, for a later driver that closes the trial.
+        tags: Words for the trial's tags.
+        summary: Metrics of the whole trial.
+    """
+
+    kind: ClassVar[str] = "epoch"
+    trial_id: str
+    epoch: int
+    metrics: Mapping[str, float]
+    ended: bool = False
+    kept: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    summary: Mapping[str, float] = field(default_factory=dict)
+
+    def to_content(self) -> dict[str, Any]:
+        """Most epochs are a number and metrics alone."""
+        content: dict[str, Any] = {"ended": True} if self.ended else {}
+        if self.kept:
+            content |= {"marks": dict(self.tags), "summary": dict(self.summary)}
+        return content | {"epoch": self.epoch, "metrics": dict(self.metrics)}
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:
+        """What was left out is empty."""
+        return cls(
+            trial_id,
+            int(content["epoch"]),
+            content["metrics"],
+            bool(content.get("ended")),
+            "marks" in content,
+            content.get("marks", {}),
+            content.get("summary", {}),
+        )
+
+
+@dataclass(frozen=True)
+class TrialPaused:
+    """A trial waits, its state on the disk."""
+
+    kind: ClassVar[str] = "pause"
+    trial_id: str
+
+    def to_content(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """Only the trial."""
+        return cls(trial_id)
+
+
+@dataclass(frozen=True)
+class TrialResumed:
+    """A trial that waited goes on.
+
+    Attributes:
+        change: Empty for one that goes on as it was; else its donor's id, and its new parameters.
+    """
+
+    kind: ClassVar[str] = "go_on"
+    trial_id: str
+    change: Mapping[str, Any]
+
+    def to_content(self) -> dict[str, Any]:
+        """The change."""
+        return dict(self.change)
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:
+        """The change."""
+        return cls(trial_id, content)
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial has ended.
+
+    Attributes:
+        state: How.
+        stop_reason: Why, in words.
+        metrics: Of the whole trial, such as the test accuracy.
+        tags: Words for its tags.
+    """
+
+    kind: ClassVar[str] = "end_trial"
+    trial_id: str
+    state: TrialState
+    stop_reason: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def to_content(self) -> dict[str, Any]:
+        """The tags are called marks in the journal."""
+        return {
+            "state": str(self.state),
+            "stop_reason": self.stop_reason,
+            "metrics": dict(self.metrics),
+            "marks": dict(self.tags),
+        }
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:
+        """Journals of before November 25, 2026 have no marks."""
+        state, reason = TrialState(content["state"]), content["stop_reason"]
+        return cls(trial_id, state, reason, content["metrics"], content.get("marks", {}))
+
+
+@dataclass(frozen=True)
+class PhaseNoted:
+    """The driver was asked for something: "" | paused | stopping | cancelling."""
+
+    kind: ClassVar[str] = "phase"
+    trial_id: ClassVar[str] = ""
+    phase: str
+
+    def to_content(self) -> dict[str, Any]:
+        """The phase."""
+        return {"phase": self.phase}
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """The phase."""
+        return cls(content["phase"])
+
+
+@dataclass(frozen=True)
+class SweepEnded:
+    """A driver of the sweep ends.
+
+    Attributes:
+        state: How.
+        note: Markdown for the run's page; "" leaves what is there.
+        artifacts: Paths of files for the parent run.
+    """
+
+    kind: ClassVar[str] = "end_sweep"
+    trial_id: ClassVar[str] = ""
+    state: SweepState
+    note: str = ""
+    artifacts: tuple[str, ...] = ()
+
+    def to_content(self) -> dict[str, Any]:
+        """State, note and paths."""
+        return {"state": str(self.state), "note": self.note, "artifacts": list(self.artifacts)}
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """State, note and paths."""
+        return cls(SweepState(content["state"]), content["note"], tuple(content["artifacts"]))
+
+
+Happening = (
+    SweepStarted | TrialStarted | EpochRecorded | TrialPaused | TrialResumed | TrialEnded | PhaseNoted | SweepEnded
+)
+_KINDS: Mapping[str, type[Happening]] = {each.kind: each for each in get_args(Happening)}
+
+
+@dataclass(frozen=True)
 class Event:
     """One thing that happened.
 
     Attributes:
         sequence: Counts from 1 within a journal.
-        kind: start_sweep | start_trial | epoch | pause | go_on | end_trial | phase | end_sweep.
         time_ms: Milliseconds since 1970 when it happened, which is not when it was sent.
-        trial_id: "" for what concerns the whole sweep.
+        what: What happened.
     """
 
     sequence: int
-    kind: str
     time_ms: int
-    trial_id: str
-    content: Mapping[str, Any]
+    what: Happening
 
     def to_line(self) -> bytes:
         """The event as a line of the journal."""
-        fields = {"sequence": self.sequence, "kind": self.kind, "time_ms": self.time_ms, "trial_id": self.trial_id}
-        return json.dumps({**fields, "content": self.content}, default=str).encode() + b"\n"
+        fields = {
+            "sequence": self.sequence,
+            "kind": self.what.kind,
+            "time_ms": self.time_ms,
+            "trial_id": self.what.trial_id,
+            "content": self.what.to_content(),
+        }
+        return json.dumps(fields, default=str).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Self:
+        """The event that a line of a journal says.
+
+        Raises:
+            ValueError: When the line is torn or damaged.
+        """
+        try:
+            fields = json.loads(line)
+            kind = _KINDS[fields["kind"]]
+            what = kind.from_content(str(fields["trial_id"]), fields["content"])
+            return cls(int(fields["sequence"]), int(fields["time_ms"]), what)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"no event of a journal: {line[:80]!r}") from error

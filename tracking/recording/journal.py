@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from tracking.recording.events import Event
+from tracking.recording.events import Event, Happening
 
 
 class JournalBusy(RuntimeError):
@@ -50,10 +47,10 @@ class Journal:
         """What was in the journal when it was opened and MLflow has not got."""
         return tuple(event for event in self.events if event.sequence > self.delivered)
 
-    def build_event(self, kind: str, time_ms: int, trial_id: str, content: Mapping[str, Any]) -> Event:
+    def build_event(self, time_ms: int, what: Happening) -> Event:
         """Returns the next event; nothing is written."""
         self._last_sequence += 1
-        return Event(self._last_sequence, kind, time_ms, trial_id, content)
+        return Event(self._last_sequence, time_ms, what)
 
     def append(self, event: Event) -> None:
         """Writes an event. After a failure it stays in memory and is written, in order, with the next.
@@ -105,8 +102,8 @@ def _read_events(path: Path) -> tuple[Event, ...]:
     events: dict[int, Event] = {}
     for line in path.read_bytes().splitlines():
         try:
-            event = Event(**json.loads(line))
-        except (ValueError, TypeError):
+            event = Event.from_line(line)
+        except ValueError:
             continue
         events.setdefault(event.sequence, event)
     return tuple(events[sequence] for sequence in sorted(events))

@@ -11,13 +11,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tracking.names import SweepState, TrialState
 from tracking.recording.delivery import Delivery
-from tracking.recording.events import Event, SweepRecord, TrialRecord
+from tracking.recording.events import (
+    EpochRecorded,
+    Event,
+    Happening,
+    PhaseNoted,
+    SweepEnded,
+    SweepRecord,
+    SweepStarted,
+    TrialEnded,
+    TrialPaused,
+    TrialRecord,
+    TrialResumed,
+    TrialStarted,
+)
 from tracking.recording.journal import Journal, JournalBusy
 from tracking.store.connection import TrackingUnavailable, check_tracking, describe, hide_password, short_retries
 from tracking.store.runs import default_artifact_root
@@ -79,19 +91,21 @@ class Recorder:
             record: Of the sweep.
             time_ms: When it started, in milliseconds since 1970; None for now.
         """
-        self._add("start_sweep", "", asdict(record), time_ms)
+        self._add(SweepStarted(record), time_ms)
 
     def start_trial(self, record: TrialRecord) -> None:
         """Opens a trial's run, again after a resume."""
-        self._add("start_trial", record.trial_id, asdict(record))
+        self._add(TrialStarted(record))
 
     def record_epoch(
         self,
         trial_id: str,
         epoch: int,
         metrics: Mapping[str, float],
-        kept: Mapping[str, Any] | None = None,
         *,
+        ended: bool = False,
+        tags: Mapping[str, str] | None = None,
+        summary: Mapping[str, float] | None = None,
         time_ms: int | None = None,
     ) -> None:
         """Records one epoch; an epoch that is already recorded is left as it is.
@@ -100,19 +114,24 @@ class Recorder:
             trial_id: Whose.
             epoch: Counts from 1.
             metrics: Of the epoch.
-            kept: What a driver that resumes the sweep has to know of it beside, kept in the journal alone.
+            ended: Whether the trial ended by itself with it.
+            tags: Of the trial, which a later driver has to know if it closes it; kept in the journal alone.
+            summary: Metrics of the whole trial, kept likewise.
             time_ms: When it ended, in milliseconds since 1970; None for now.
         """
-        content = {"epoch": int(epoch), "metrics": _to_floats(metrics)}
-        self._add("epoch", trial_id, {**(kept or {}), **content}, time_ms)
+        is_kept = tags is not None or summary is not None
+        what = EpochRecorded(
+            trial_id, int(epoch), _to_floats(metrics), ended, is_kept, dict(tags or {}), dict(summary or {})
+        )
+        self._add(what, time_ms)
 
     def pause_trial(self, trial_id: str) -> None:
         """Notes in the journal that a trial waits, its state on the disk, until it has earned to go on."""
-        self._add("pause", trial_id, {})
+        self._add(TrialPaused(trial_id))
 
     def go_on_trial(self, trial_id: str, change: Mapping[str, Any]) -> None:
         """Notes in the journal that a trial that waited goes on, and what of it is different from then on."""
-        self._add("go_on", trial_id, change)
+        self._add(TrialResumed(trial_id, change))
 
     def end_trial(
         self,
@@ -120,20 +139,14 @@ class Recorder:
         state: TrialState,
         stop_reason: str,
         metrics: Mapping[str, float] | None = None,
-        marks: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Closes a trial's run; `metrics` are those of the end, such as the test accuracy; `marks` are tags."""
-        content = {
-            "state": str(state),
-            "stop_reason": stop_reason,
-            "metrics": _to_floats(metrics or {}),
-            "marks": dict(marks or {}),
-        }
-        self._add("end_trial", trial_id, content)
+        """Closes a trial's run; `metrics` are those of the end, such as the test accuracy."""
+        self._add(TrialEnded(trial_id, TrialState(state), stop_reason, _to_floats(metrics or {}), dict(tags or {})))
 
     def note_phase(self, phase: str) -> None:
         """Says what the sweep's driver was asked to do: "" | paused | stopping | cancelling."""
-        self._add("phase", "", {"phase": phase})
+        self._add(PhaseNoted(phase))
 
     def end_sweep(self, state: str, note_markdown: str = "", artifacts: Sequence[Path] = ()) -> None:
         """Closes the parent run and any trial still open; stores the files.
@@ -143,15 +156,14 @@ class Recorder:
             note_markdown: Shown on the run's page; "" leaves what is there.
             artifacts: Files for the parent run.
         """
-        paths = [str(Path(path).absolute()) for path in artifacts]
-        self._add("end_sweep", "", {"state": str(SweepState(state)), "note": note_markdown, "artifacts": paths})
+        paths = tuple(str(Path(path).absolute()) for path in artifacts)
+        self._add(SweepEnded(SweepState(state), note_markdown, paths))
 
     def end_cut_off_sweep(self) -> None:
         """Closes a sweep whose process was killed, as interrupted at the time of its last event."""
         events = self._journal.events
         if _was_cut_off(events):
-            content = {"state": str(SweepState.INTERRUPTED), "note": "", "artifacts": []}
-            self._add("end_sweep", "", content, events[-1].time_ms)
+            self._add(SweepEnded(SweepState.INTERRUPTED), events[-1].time_ms)
 
     @property
     def pending(self) -> int:
@@ -185,13 +197,13 @@ class Recorder:
         self._thread.join(max(1.0, deadline - time.monotonic()))
         return delivered
 
-    def _add(self, kind: str, trial_id: str, content: Mapping[str, Any], time_ms: int | None = None) -> None:
+    def _add(self, what: Happening, time_ms: int | None = None) -> None:
         with self._changed:
             if self._closing:
-                self._journal_problem = f"{kind} came after the recorder was closed and is not recorded"
+                self._journal_problem = f"{what.kind} came after the recorder was closed and is not recorded"
                 return
             now_ms = int(time.time() * 1000) if time_ms is None else time_ms
-            event = self._journal.build_event(kind, now_ms, trial_id, content)
+            event = self._journal.build_event(now_ms, what)
             self._pending.append(event)
             try:
                 self._journal.append(event)
@@ -259,7 +271,8 @@ class Recorder:
             self._changed.notify_all()
 
     def _refuse(self, event: Event, error: Exception) -> None:
-        what = f"{event.kind} of {event.trial_id}" if event.trial_id else event.kind
+        trial_id = event.what.trial_id
+        what = f"{event.what.kind} of {trial_id}" if trial_id else event.what.kind
         self._delivery.refuse(f"MLflow refused {what}: {describe(error, self._uri)}")
 
     def _note_problem(self, error: Exception) -> None:
@@ -307,8 +320,8 @@ def deliver_journal(tracking_uri: str, journal_path: Path) -> int:
 
 def _was_cut_off(events: Iterable[Event]) -> bool:
     """Whether the sweep's process ended without closing the sweep."""
-    kinds = [event.kind for event in events if event.kind in ("start_sweep", "end_sweep")]
-    return bool(kinds) and kinds[-1] == "start_sweep"
+    found = [event.what for event in events if isinstance(event.what, SweepStarted | SweepEnded)]
+    return bool(found) and isinstance(found[-1], SweepStarted)
 
 
 def _is_refusal(error: Exception) -> bool:

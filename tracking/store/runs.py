@@ -1,14 +1,12 @@
-"""How a sweep looks in MLflow: its experiment, and the tags by which its runs are found again."""
+"""How a sweep is kept in MLflow: its experiment, its artifacts and its runs."""
 
 from __future__ import annotations
 
 import getpass
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tracking import names
 from tracking.store.connection import sqlite_path
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI opens on runs, not on chat traces
@@ -63,38 +61,6 @@ def find_or_create_experiment(client: MlflowClient, project: str, artifact_root:
             f"the experiment {project!r} is deleted in MLflow: restore it there, or choose another `project`"
         )
     return str(experiment.experiment_id)
-
-
-def build_sweep_tags(record: Mapping[str, Any]) -> dict[str, str]:
-    """Tags of a sweep's run while it runs; `record` holds the fields of a SweepRecord."""
-    tags = {
-        names.SWEEP_ID: record["sweep_id"],
-        names.SWEEP_NAME: record["name"],
-        names.SWEEP_STATE: names.STATE_RUNNING,
-        names.SWEEP_PHASE: "",
-        names.SWEEP_GOAL_METRIC: record["goal_metric"],
-        names.SWEEP_GOAL: record["goal"],
-        names.SWEEP_COMPARE: record["compare"] or "",
-        names.SWEEP_ARMS: json.dumps(record["arms"]),
-        names.SWEEP_SEARCHED: json.dumps(record["searched"]),
-        names.SWEEP_NOTICES: json.dumps(record["notices"]),
-    }
-    if record["description"]:
-        tags[names.NOTE] = record["description"]
-    return tags | {str(key): str(value) for key, value in record["tags"].items()}
-
-
-def build_trial_tags(sweep_id: str, trial_id: str, record: Mapping[str, Any]) -> dict[str, str]:
-    """Tags of a trial's run while it runs; `record` holds the fields of a TrialRecord."""
-    return {
-        names.SWEEP_ID: sweep_id,
-        names.TRIAL_ID: trial_id,
-        names.TRIAL_NUMBER: str(record["number"]),
-        names.TRIAL_ARM: record["arm"],
-        names.TRIAL_STAGE: record["stage"],
-        names.TRIAL_SEED: str(record["seed"]),
-        names.TRIAL_STATE: names.STATE_RUNNING,
-    }
 
 
 def build_user_tag() -> dict[str, str]:

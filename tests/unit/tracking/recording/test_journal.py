@@ -11,14 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.recording.events import Event
+from tracking.recording.events import EpochRecorded, Event
 from tracking.recording.journal import Journal, JournalBusy
 
 
-def add(journal: Journal, kind: str, **content: object) -> Event:
-    event = journal.build_event(kind, 1000, "t", content)
+def add(journal: Journal, epoch: int = 1, text: str = "", loss: float = 0.5) -> Event:
+    event = journal.build_event(1000, build_epoch(epoch, text, loss))
     journal.append(event)
     return event
+
+
+def build_epoch(epoch: int, text: str = "", loss: float = 0.5) -> EpochRecorded:
+    return EpochRecorded("t", epoch, {"val_loss": loss}, kept=True, tags={"text": text})
 
 
 def reopen(journal: Journal) -> Journal:
@@ -39,7 +43,7 @@ def largest_file(num_bytes: int) -> Iterator[None]:
 
 def test_events_come_back_in_order(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "deep" / "journal.jsonl")
-    events = [add(journal, "epoch", epoch=1, text='line\nbreak "ü"'), add(journal, "epoch", epoch=2, loss=math.inf)]
+    events = [add(journal, epoch=1, text='line\nbreak "ü"'), add(journal, epoch=2, loss=math.inf)]
 
     again = reopen(journal)
 
@@ -50,11 +54,11 @@ def test_events_come_back_in_order(tmp_path: Path) -> None:
 
 def test_what_was_delivered_is_remembered(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
-    events = [add(journal, "epoch", epoch=epoch) for epoch in range(4)]
+    events = [add(journal, epoch=epoch) for epoch in range(4)]
     journal.mark_delivered(events[1].sequence)
 
     again = reopen(journal)
-    fresh = add(again, "epoch", epoch=4)
+    fresh = add(again, epoch=4)
 
     assert again.undelivered() == tuple(events[2:])
     assert fresh.sequence == events[-1].sequence + 1
@@ -63,7 +67,7 @@ def test_what_was_delivered_is_remembered(tmp_path: Path) -> None:
 
 def test_a_damaged_marker_means_sending_all_again(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
-    event = add(journal, "epoch")
+    event = add(journal)
     journal.mark_delivered(event.sequence)
     (tmp_path / "j.delivered").write_text("")
 
@@ -88,14 +92,14 @@ def test_a_torn_last_line_costs_only_itself(num_lost: int) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "j"
         journal = Journal(path)
-        events = [add(journal, "epoch", epoch=epoch, loss=0.5) for epoch in range(4)]
+        events = [add(journal, epoch=epoch, loss=0.5) for epoch in range(4)]
         journal.close()
         whole = path.read_bytes()
         path.write_bytes(whole[:-num_lost])
 
         again = Journal(path)
         kept = list(again.events)
-        fresh = add(again, "epoch", epoch=99)
+        fresh = add(again, epoch=99)
         last = reopen(again)
 
         assert kept == events[: len(kept)]
@@ -106,16 +110,16 @@ def test_a_torn_last_line_costs_only_itself(num_lost: int) -> None:
 
 def test_a_full_disk_loses_nothing_once_there_is_room_again(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
-    events = [add(journal, "epoch", epoch=1)]
+    events = [add(journal, epoch=1)]
     size = (tmp_path / "j").stat().st_size
 
     with largest_file(size + 30):
         for epoch in (2, 3):
-            event = journal.build_event("epoch", 1000, "t", {"epoch": epoch})
+            event = journal.build_event(1000, build_epoch(epoch))
             events.append(event)
             with pytest.raises(OSError, match=r".+"):
                 journal.append(event)
-    events.append(add(journal, "epoch", epoch=4))
+    events.append(add(journal, epoch=4))
 
     again = reopen(journal)
     assert list(again.events) == events

@@ -3,7 +3,7 @@ import pickle
 
 import pytest
 
-from trainer.tables.settings import ConfigError, Fault, FrozenSettings, Row, Setting, get_float, get_int, did_you_mean
+from trainer.tables.settings import ConfigError, Fault, FrozenSettings, Row, Setting, did_you_mean, get_float, get_int
 
 RATE = Setting("lr", "Learning rate", "float", 0.1, low=0, low_open=True)
 SHARE = Setting("share", "Share", "float", 0.1, low=0, high=1, low_open=True, high_open=True)
