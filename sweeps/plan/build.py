@@ -142,7 +142,7 @@ def _play(
     for arm in arms:
         own = configurations[arm.name]
         count = min(_MAX_TRIALS, limits[arm.name] or _UNKNOWN_TRIALS)
-        in_order = spec.method == "grid" and len(own) == count
+        in_order = METHODS[spec.method].is_exhaustive and len(own) == count
         chosen = list(own) if in_order else [luck.choice(own) for _ in range(count)]
         trials[arm.name] = []
         for number, parameters in enumerate(chosen):
@@ -214,7 +214,7 @@ def _plan_arm(spec: SweepSpec, arm: Arm, runs: Sequence[_Run]) -> ArmPlan:
     ran = [run.ran[arm.name] for run in runs]
     epochs = _spread([run.epochs[arm.name] for run in runs], Range(1.0, 1.0, 1.0))
     rule = spec.early_terminate
-    rungs = rule.rungs(longest) if rule is not None and hasattr(rule, "rungs") else ()
+    rungs = () if rule is None else rule.rungs(longest)
     flat = [each for one in ran for each in one]
     # A trial that is stopped at a rung has run until there.
     reached = {epoch: sum(each >= epoch for each in flat) / len(flat) for epoch in (*rungs, longest)}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from sweeps.search.methods import METHODS
 from sweeps.search.proposer import ArmSearch
 from sweeps.search.sampling import RandomProposer
 from sweeps.space.arms import Arm, build_grid, size
@@ -58,7 +59,7 @@ def draw_configurations(spec: SweepSpec, arm: Arm) -> list[dict[str, Value]]:
     """Configurations that stand for those of an arm: all of a small grid, else random draws."""
     constraints = tuple(map(parse_constraint, spec.constraints))
     num_points = size(arm)
-    if spec.method == "grid" and num_points is not None and num_points <= NUM_DRAWS:
+    if METHODS[spec.method].is_exhaustive and num_points is not None and num_points <= NUM_DRAWS:
         return list(build_grid(arm, constraints))
     proposer = RandomProposer(ArmSearch(arm, derive_seed(spec.seed, "plan"), constraints=constraints))
     draws = (proposer.propose(number) for number in range(NUM_DRAWS))

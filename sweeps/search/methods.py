@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sweeps.search.proposer import ArmSearch, Proposer
 from sweeps.search.sampling import GridProposer, RandomProposer, SobolProposer
@@ -29,6 +29,8 @@ class Method:
         takes_categories: Whether values without an order may be searched.
         takes_metrics: Whether it can look for a Pareto front of several metrics.
         min_dimensions: Least number of parameters that it can search.
+        is_exhaustive: Whether each combination of the listed values is tried, and nothing else.
+        draws_by_probability: Whether a value is drawn as often as its probability says.
         shares_points: Whether every arm is tried at the same points of the unit cube, and so has the same seed.
     """
 
@@ -42,6 +44,8 @@ class Method:
     takes_categories: bool = True
     takes_metrics: bool = True
     min_dimensions: int = 1
+    is_exhaustive: bool = False
+    draws_by_probability: bool = False
     shares_points: bool = False
 
 
@@ -85,13 +89,20 @@ def _population(search: ArmSearch, *, least: int, most: int) -> int:
 METHODS: Mapping[str, Method] = {
     method.name: method
     for method in (
-        Method("grid", "every combination of the listed values", "exhaustive enumeration", GridProposer),
-        Method("random", "independent draws", "Bergstra and Bengio 2012", RandomProposer),
+        Method(
+            "grid",
+            "every combination of the listed values",
+            "exhaustive enumeration",
+            GridProposer,
+            is_exhaustive=True,
+        ),
+        Method("random", "independent draws", "Bergstra and Bengio 2012", RandomProposer, draws_by_probability=True),
         Method(
             "sobol",
             "evenly spread points, the same for every arm",
             "Owen 1998; scipy.stats.qmc.Sobol",
             SobolProposer,
+            draws_by_probability=True,
             shares_points=True,
         ),
         Method(
@@ -130,3 +141,8 @@ METHODS: Mapping[str, Method] = {
         ),
     )
 }
+
+if TYPE_CHECKING:
+    MethodName = str
+else:
+    MethodName = Literal[tuple(METHODS)]  # so that a new row is one entry

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sweeps.search.methods import METHODS
 from sweeps.space.arms import Arm, build_grid, size, split_arms
 from sweeps.space.constraints import parse_constraint
 from sweeps.space.distributions import Constant
@@ -29,7 +30,7 @@ def trials_per_arm(spec: SweepSpec) -> int | None:
 def num_search_trials(spec: SweepSpec, arms: tuple[Arm, ...]) -> dict[str, int | None]:
     """How many search trials each arm gets at most; None where only time ends the search. A grid ends with itself."""
     limit = trials_per_arm(spec)
-    sizes = {arm.name: _count_grid(spec, arm) if spec.method == "grid" else None for arm in arms}
+    sizes = {arm.name: _count_grid(spec, arm) if METHODS[spec.method].is_exhaustive else None for arm in arms}
     return {arm: min(filter(None, (limit, size)), default=None) for arm, size in sizes.items()}
 
 

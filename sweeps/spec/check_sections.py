@@ -10,8 +10,7 @@ from sweeps.space.arms import Arm, contains, count_configurations, list_varying,
 from sweeps.space.constraints import ConstraintError, parse_constraint
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter
-from sweeps.stopping.median import Median
-from sweeps.stopping.pbt import Pbt
+from sweeps.stopping.rules import RULES
 from sweeps.trials.objectives import Objective
 from trainer.config import SETTINGS, Value, known_names
 from trainer.tables.settings import did_you_mean
@@ -94,7 +93,7 @@ def _check_budget(draft: Mapping[str, Any], tree: Section, arms: int, faults: li
 
 def _check_method(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault], *, complete: bool) -> None:
     method, parameters = draft.get("method"), draft["parameters"]
-    if method == "grid":
+    if method is not None and METHODS[method].is_exhaustive:
         continuous = [
             (path, parameter)
             for path, parameter in _walk(parameters, ("parameters",))
@@ -138,9 +137,8 @@ def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
             path = ("early_terminate", key)
             faults.append(value_place(tree, path).fault(path, f"found {found}; allowed: {allowed}{by_default}"))
             return
-    if not isinstance(rule, Median) and not rule.rungs(epochs):
-        remedy = "a smaller interval" if isinstance(rule, Pbt) else "fewer s or a smaller eta"
-        message = f"no rung lies between epoch 1 and parameters.epochs, {epochs}{by_default}; give {remedy}"
+    if rule.remedy and not rule.rungs(epochs):
+        message = f"no rung lies between epoch 1 and parameters.epochs, {epochs}{by_default}; give {rule.remedy}"
         faults.append(key_place(tree, ("early_terminate",)).fault(("early_terminate",), message))
 
 
@@ -169,8 +167,10 @@ def _find_method_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: S
 def _find_point_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: Section) -> Iterator[SpecFault]:
     """Faults of points that no arm can try."""
     points: tuple[Mapping[str, Value], ...] = draft.get("points", ())
-    if points and draft.get("method") == "grid":
-        yield key_place(tree, ("points",)).fault(("points",), "found with method grid, which tries all; remove them")
+    method = draft.get("method")
+    if points and method is not None and METHODS[method].is_exhaustive:
+        message = f"found with method {method}, which tries all; remove them"
+        yield key_place(tree, ("points",)).fault(("points",), message)
         return
     for index, point in enumerate(points):
         path = ("points", str(index))
@@ -208,12 +208,13 @@ def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]
     if draft.get("prior") and not METHODS[method].learns:
         message = f"means nothing to {method}, which learns from no trial; remove it"
         yield key_place(tree, ("prior",)).fault(("prior",), message)
-    if method in ("random", "sobol"):
+    if METHODS[method].draws_by_probability:
         return
+    able = " and ".join(each.name for each in METHODS.values() if each.draws_by_probability)
     for path, parameter in _walk(draft["parameters"], ("parameters",)):
         if isinstance(parameter, Categorical) and parameter.probabilities is not None:
             path = (*path, "probabilities")
-            message = f"found with method {method}; only random and sobol draw by them; remove it"
+            message = f"found with method {method}; only {able} draw by them; remove it"
             yield key_place(tree, path).fault(path, message)
 
 
@@ -245,14 +246,15 @@ def _find_metrics_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[Sp
 
 def _find_pbt_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
     """Faults of what does not go with settings that change while a trial runs."""
-    if not isinstance(draft.get("early_terminate"), Pbt):
+    rule = draft.get("early_terminate")
+    if rule is None or not RULES[rule.type].changes_settings:
         return
     method, budget, confirm = draft.get("method"), draft.get("budget"), draft.get("confirm")
     if method is not None and METHODS[method].learns:
         message = f"found {method} with pbt, whose trials do not keep their settings; allowed: grid, random or sobol"
         yield value_place(tree, ("method",)).fault(("method",), message)
     counts = budget is None or "run_cap" not in draft or draft["run_cap"] or budget.trials or budget.trials_per_arm
-    if method in ("random", "sobol") and not counts:
+    if method is not None and METHODS[method].draws_by_probability and not counts:
         message = "pbt needs to know the size of the population; give trials_per_arm"
         yield key_place(tree, ("budget",)).fault(("budget",), message)
     if confirm is not None and confirm.top:
@@ -280,8 +282,9 @@ def _find_floor_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[Spec
 def _find_choosing(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
     """Faults of a sweep that evaluates on the test pictures and would choose by them."""
     why = "with parameters.evaluate_on: test, under which the test pictures would choose"
-    if draft.get("method") not in (None, "grid"):
-        yield value_place(tree, ("method",)).fault(("method",), f"found {draft['method']} {why}; allowed: grid")
+    method = draft.get("method")
+    if method is not None and not METHODS[method].is_exhaustive:
+        yield value_place(tree, ("method",)).fault(("method",), f"found {method} {why}; allowed: grid")
     if draft.get("early_terminate") is not None:
         message = f"found {why} what is stopped; remove it"
         yield key_place(tree, ("early_terminate",)).fault(("early_terminate",), message)

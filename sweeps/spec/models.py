@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from sweeps.reader.model import Frozen, fault_at
+from sweeps.search.methods import MethodName
 from sweeps.space.parameters import Parameter
 from sweeps.stopping.rules import EarlyTerminate
 from sweeps.trials.objectives import GOALS, Direction, Objective
@@ -112,9 +113,7 @@ class SweepSpec(Frozen):
     )
     description: str = Field(default="", description="Free text, shown in MLflow and in the report.")
     project: str = Field(default="cifar10", min_length=1, max_length=200, description="MLflow experiment.")
-    method: Literal["grid", "random", "sobol", "bayes", "gp", "cmaes", "genetic"] = Field(
-        default="bayes", description="How trials are proposed."
-    )
+    method: MethodName = Field(default="bayes", description="How trials are proposed.")
     metric: Metric = Field(default=Metric(), description="What decides between trials.")
     metrics: tuple[Objective, ...] = Field(
         default=(),

@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sweeps.reader.model import Frozen, fault_at
-from sweeps.stopping.rule import CONTINUE, Decision, Rule, to_finite
+from sweeps.reader.model import fault_at
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
 
 
-class Asha(Frozen):
+class Asha(RuleSection):
     """Successive halving without waiting: at each rung an arm goes on only with its best trials."""
 
+    remedy: ClassVar[str] = "a smaller eta"
     type: Literal["asha"] = Field(default="asha", description="The rule.")
     min_iter: int = Field(default=1, ge=1, description="Epoch of the first rung.")
     max_iter: int | None = Field(default=None, ge=2, description="Last epoch; null for the epochs of a trial.")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sweeps.reader.model import Frozen, fault_at
+from sweeps.reader.model import fault_at
 from sweeps.stopping.asha import Rungs, rung_epochs
-from sweeps.stopping.rule import Decision, Rule
+from sweeps.stopping.rule import Decision, Rule, RuleSection
 
 
-class Hyperband(Frozen):
+class Hyperband(RuleSection):
     """W&B's hyperband: judged at the rungs that min_iter, or max_iter and s, give; in several brackets if asked for."""
 
+    remedy: ClassVar[str] = "fewer s or a smaller eta"
     type: Literal["hyperband"] = Field(description="The rule.")
     min_iter: int | None = Field(default=None, ge=1, description="Epoch of the first rung.")
     max_iter: int | None = Field(default=None, ge=2, description="Epoch from which s rungs are counted down.")

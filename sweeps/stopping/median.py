@@ -8,11 +8,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from sweeps.reader.model import Frozen
-from sweeps.stopping.rule import CONTINUE, Decision, Rule, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
 
 
-class Median(Frozen):
+class Median(RuleSection):
     """Stops a trial whose best score so far is behind the median of the others' running means."""
 
     type: Literal["median"] = Field(description="The rule.")

@@ -6,22 +6,22 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from sweeps.reader.model import Frozen
 from sweeps.space.distributions import Categorical, Distribution
-from sweeps.stopping.rule import CONTINUE, Decision, Rule, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
 from sweeps.trials.seeds import derive_seed
 from trainer.config import TABLES, Value
 
 _MAX_DRAWS = 100  # of which one has to fulfil the constraints
 
 
-class Pbt(Frozen):
+class Pbt(RuleSection):
     """Trials are the members of a population: the worst go on with the weights of the best, and changed settings."""
 
+    remedy: ClassVar[str] = "a smaller interval"
     type: Literal["pbt"] = Field(description="The rule.")
     interval: int = Field(default=1, ge=1, description="Epochs between two comparisons.")
     quantile: float = Field(default=0.25, gt=0, le=0.5, description="Share that is replaced, and share that it copies.")

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sweeps.reader.model import Frozen
 from sweeps.stopping.asha import check_rung_order, find_rank, rung_epochs
-from sweeps.stopping.rule import CONTINUE, Decision, Rule, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
 
 
-class AshaPromotion(Frozen):
+class AshaPromotion(RuleSection):
     """The paper's ASHA: trials are paused at a rung, and the best of them go on while new ones still arrive."""
 
+    remedy: ClassVar[str] = "a smaller eta"
     type: Literal["asha_promotion"] = Field(description="The rule.")
     min_iter: int = Field(default=1, ge=1, description="Epoch of the first rung.")
     max_iter: int | None = Field(default=None, ge=2, description="Last epoch; null for the epochs of a trial.")

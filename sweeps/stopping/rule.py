@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from sweeps.reader.model import Frozen
 from tracking.names import TrialState
 
 
@@ -24,6 +25,21 @@ class Decision:
 
 
 CONTINUE = Decision("go")
+
+
+class RuleSection(Frozen):
+    """The section of a sweep file that chooses a rule and sets it.
+
+    Attributes:
+        remedy: What to change where no rung lies within a trial's epochs; "" for a rule that judges at every epoch.
+    """
+
+    remedy: ClassVar[str] = ""
+    type: str
+
+    def rungs(self, num_epochs: int) -> tuple[int, ...]:  # noqa: ARG002
+        """The epochs of a trial at which it is judged; none for a rule that judges at every epoch."""
+        return ()
 
 
 class Rule(ABC):

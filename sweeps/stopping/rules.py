@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeps.stopping.asha import Asha, Rungs
 from sweeps.stopping.hyperband import Brackets, Hyperband
 from sweeps.stopping.median import Median, MedianRule
 from sweeps.stopping.pbt import Pbt, PbtRule
 from sweeps.stopping.promotion import AshaPromotion, PromotionRungs
-from sweeps.stopping.rule import NoRule, Rule
+from sweeps.stopping.rule import NoRule, Rule, RuleSection
 from sweeps.trials.seeds import derive_seed
-
-if TYPE_CHECKING:
-    from sweeps.reader.model import Frozen
 
 EarlyTerminate = Asha | AshaPromotion | Hyperband | Median | Pbt
 
@@ -52,7 +49,7 @@ class RuleRow:
     name: str
     description: str
     source: str
-    section: type[Frozen]
+    section: type[RuleSection]
     build: Callable[[Any, RuleContext], Rule]
     pauses: bool = False
     changes_settings: bool = False
