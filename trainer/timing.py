@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from trainer.config import Value, build_trial_config
+from trainer.config import TrialConfig, Value, build_trial_config
 from trainer.data.dataset import VALIDATION_FRACTION, Dataset, split_for_training
 from trainer.loop.training_run import TrainingRun
 
@@ -68,24 +68,15 @@ def measure_cost(
         ConfigError: The parameters are none, or do not fit the data.
     """
     config = build_trial_config(parameters)
-    batch_size = 1 if config.batch_size == "full" else config.batch_size
-    assert isinstance(batch_size, int)
-    split = split_for_training(
-        data, train_size=config.train_size, batch_size=batch_size, evaluate_on=config.evaluate_on
-    )
-    num_train = len(split.train_indices_N)
-    num_held_out = len(data.test_labels_N if config.evaluate_on == "test" else split.validation_indices_N)
-    num_samples = num_train if config.batch_size == "full" else num_train - num_train % batch_size
-    num_measured = min(_PART, num_train) if config.batch_size == "full" else min(_STEPS * batch_size, num_samples)
-
+    sizes = _count(config, data)
     start = time.perf_counter()
     TrainingRun(config, data, device=device, num_threads=num_threads)
     setup_seconds = time.perf_counter() - start
 
-    small = _cut(data, num_measured)
+    small = _cut(data, sizes.measured)
 
     def build(**others: Value) -> TrainingRun:
-        settings = {**parameters, **_WITHOUT_END, "train_size": num_measured, **others}
+        settings = {**parameters, **_WITHOUT_END, "train_size": sizes.measured, **others}
         return TrainingRun(build_trial_config(settings), small, device=device, num_threads=num_threads)
 
     run = build()
@@ -103,7 +94,7 @@ def measure_cost(
         epoch = run.run_epoch()
         pictures.append(epoch.validation_seconds / run.num_held_out)
         rates.append(epoch.train_seconds / epoch.num_samples)
-        epochs.append(rates[-1] * num_samples + pictures[-1] * num_held_out)
+        epochs.append(rates[-1] * sizes.samples + pictures[-1] * sizes.held_out)
     if config.compile:  # what other first steps take longer for, a process that runs trial after trial does once
         setup_seconds += max(0.0, first.train_seconds - statistics.median(rates) * first.num_samples)
     return Cost(
@@ -114,6 +105,31 @@ def measure_cost(
         test_seconds=statistics.median(pictures) * len(data.test_labels_N),
         memory_bytes=_measure_memory(run.device),
         checkpoint_bytes=_measure_checkpoint(run),
+    )
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """How many pictures an epoch of a trial trains on and is validated on, and how many are trained on to measure."""
+
+    samples: int
+    held_out: int
+    measured: int
+
+
+def _count(config: TrialConfig, data: Dataset) -> _Sizes:
+    """The sizes of a trial's epoch."""
+    is_full = isinstance(config.batch_size, str)  # "full"
+    batch_size = 1 if isinstance(config.batch_size, str) else config.batch_size
+    split = split_for_training(
+        data, train_size=config.train_size, batch_size=batch_size, evaluate_on=config.evaluate_on
+    )
+    num_train = len(split.train_indices_N)
+    num_samples = num_train if is_full else num_train - num_train % batch_size
+    return _Sizes(
+        samples=num_samples,
+        held_out=len(data.test_labels_N if config.evaluate_on == "test" else split.validation_indices_N),
+        measured=min(_PART, num_train) if is_full else min(_STEPS * batch_size, num_samples),
     )
 
 

@@ -61,61 +61,83 @@ def simulate(trials: Mapping[str, Sequence[KnownTrial]], rules: Mapping[str, Rul
         rules: Of each arm; take in the results.
         num_slots: Trials that run at a time.
     """
-    waiting = {arm: deque(range(len(known))) for arm, known in trials.items()}
-    num_epochs = {arm: [0] * len(known) for arm, known in trials.items()}
-    proposed = dict.fromkeys(trials, 0)
-    running: list[tuple[float, int, str, int]] = []  # (end of its epoch, order of starting, arm, trial)
-    now, order = 0.0, 0
-
-    def run_epoch(arm: str, trial: int, setup_seconds: float = 0.0) -> None:
-        nonlocal order
-        order += 1
-        heapq.heappush(running, (now + setup_seconds + trials[arm][trial].epoch_seconds, order, arm, trial))
-
-    def start(arm: str, trial: int) -> None:
-        run_epoch(arm, trial, trials[arm][trial].setup_seconds)
-
-    def is_without_end(arm: str) -> bool:
-        ended = any(count == len(known.scores) for count, known in zip(num_epochs[arm], trials[arm], strict=True))
-        return not ended and not waiting[arm] and all(each[2] != arm for each in running)
-
-    def fill() -> None:
-        while len(running) < num_slots:
-            for arm in sorted(trials, key=lambda arm: sum(num_epochs[arm])):
-                trial = rules[arm].next_promoted()
-                if trial is None and is_without_end(arm):
-                    trial = rules[arm].best_paused()
-                if trial is not None:
-                    rules[arm].promote(trial)
-                    start(arm, trial)
-                    break
-            else:
-                arms = [arm for arm in trials if waiting[arm]]
-                if not arms:
-                    return
-                arm = min(arms, key=lambda arm: proposed[arm])
-                proposed[arm] += 1
-                start(arm, waiting[arm].popleft())
-
-    fill()
-    while running:
-        now, _, arm, trial = heapq.heappop(running)
-        num_epochs[arm][trial] += 1
-        epoch, scores = num_epochs[arm][trial], trials[arm][trial].scores
-        if not math.isfinite(scores[epoch - 1]):
-            rules[arm].settle(trial, epoch, TrialState.DIVERGED, scores[epoch - 1])
-        elif epoch == len(scores):
-            rules[arm].settle(trial, epoch, TrialState.COMPLETED, scores[epoch - 1])
-        elif rules[arm].judge(trial, epoch, scores[epoch - 1]).action == "go":
-            run_epoch(arm, trial)
-        fill()
+    simulation = _Simulation(trials, rules, num_slots)
+    simulation.run()
     return Simulated(
         {
             arm: SimulatedArm(
-                tuple(num_epochs[arm]),
-                sum(count * known.epoch_seconds for count, known in zip(num_epochs[arm], trials[arm], strict=True)),
+                tuple(simulation.num_epochs[arm]),
+                sum(
+                    count * trial.epoch_seconds for count, trial in zip(simulation.num_epochs[arm], known, strict=True)
+                ),
             )
-            for arm in trials
+            for arm, known in trials.items()
         },
-        now,
+        simulation.now,
     )
+
+
+class _Simulation:
+    """A search while it is simulated."""
+
+    def __init__(self, trials: Mapping[str, Sequence[KnownTrial]], rules: Mapping[str, Rule], num_slots: int) -> None:
+        self._trials, self._rules, self._num_slots = trials, rules, num_slots
+        self._waiting = {arm: deque(range(len(known))) for arm, known in trials.items()}
+        self._proposed = dict.fromkeys(trials, 0)
+        self._running: list[tuple[float, int, str, int]] = []  # (end of its epoch, order of starting, arm, trial)
+        self._order = 0
+        self.num_epochs = {arm: [0] * len(known) for arm, known in trials.items()}
+        self.now = 0.0
+
+    def run(self) -> None:
+        """Lets all trials run as far as their rules let them."""
+        while self._fill():
+            self.now, _, arm, trial = heapq.heappop(self._running)
+            self._end_epoch(arm, trial)
+
+    def _fill(self) -> bool:
+        """Starts what the slots have room for; whether anything runs."""
+        while len(self._running) < self._num_slots and (found := self._next_promoted() or self._next_new()):
+            arm, trial = found
+            self._run_epoch(arm, trial, self._trials[arm][trial].setup_seconds)
+        return bool(self._running)
+
+    def _next_promoted(self) -> tuple[str, int] | None:
+        for arm in sorted(self._trials, key=lambda arm: sum(self.num_epochs[arm])):
+            trial = self._rules[arm].next_promoted()
+            if trial is None and self._is_without_end(arm):
+                trial = self._rules[arm].best_paused()
+            if trial is not None:
+                self._rules[arm].promote(trial)
+                return arm, trial
+        return None
+
+    def _next_new(self) -> tuple[str, int] | None:
+        arms = [arm for arm in self._trials if self._waiting[arm]]
+        if not arms:
+            return None
+        arm = min(arms, key=lambda arm: self._proposed[arm])
+        self._proposed[arm] += 1
+        return arm, self._waiting[arm].popleft()
+
+    def _is_without_end(self, arm: str) -> bool:
+        """Whether no more trials of an arm come, and none of it has been trained in full."""
+        pairs = zip(self.num_epochs[arm], self._trials[arm], strict=True)
+        ended = any(count == len(known.scores) for count, known in pairs)
+        return not ended and not self._waiting[arm] and all(each[2] != arm for each in self._running)
+
+    def _run_epoch(self, arm: str, trial: int, setup_seconds: float = 0.0) -> None:
+        self._order += 1
+        end = self.now + setup_seconds + self._trials[arm][trial].epoch_seconds
+        heapq.heappush(self._running, (end, self._order, arm, trial))
+
+    def _end_epoch(self, arm: str, trial: int) -> None:
+        self.num_epochs[arm][trial] += 1
+        epoch, scores = self.num_epochs[arm][trial], self._trials[arm][trial].scores
+        score, rule = scores[epoch - 1], self._rules[arm]
+        if not math.isfinite(score):
+            rule.settle(trial, epoch, TrialState.DIVERGED, score)
+        elif epoch == len(scores):
+            rule.settle(trial, epoch, TrialState.COMPLETED, score)
+        elif rule.judge(trial, epoch, score).action == "go":
+            self._run_epoch(arm, trial)

@@ -145,20 +145,32 @@ def build_trial_curves(table: SweepTable, metric: str) -> Plot | None:
     )
     for index, arm in enumerate(arms):
         place = {"row": index // num_columns + 1, "col": index % num_columns + 1}
-        color = arm_color(table.arms, arm)
-        trials = [trial for trial in table.select(arm) if trial.history.get(metric)]
-        for group, width, opacity in ((TrialState.COMPLETED, 2.0, 0.9), (None, 1.2, 0.55)):
-            members = [trial for trial in trials if (trial.state is TrialState.COMPLETED) == (group is not None)]
-            figure.add_trace(_build_bundle(table, members, metric, fade(color, opacity), width), **place)
-        figure.add_trace(_build_ends(table, trials, metric, color), **place)
+        _add_panel(figure, table, arm, metric, place)
     for _, symbol, name in _END_LEGEND:
-        figure.add_trace(
-            go.Scatter(
-                x=[None], y=[None], mode="markers", name=name, marker={"symbol": symbol, "size": 9, "color": INK}
-            ),
-            row=1,
-            col=1,
-        )
+        marker = {"symbol": symbol, "size": 9, "color": INK}
+        figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker), row=1, col=1)
+    _style_panels(figure, table, metric, num_rows, num_columns)
+    return Plot(
+        f"trials-{metric}",
+        f"{title_of(metric).capitalize()} of every trial",
+        "Strong lines ran to their end; pale ones were cut short, where the symbol stands.",
+        figure,
+        wide=True,
+    )
+
+
+def _add_panel(figure: go.Figure, table: SweepTable, arm: str, metric: str, place: Mapping[str, int]) -> None:
+    """An arm's trials: strong lines for those that completed, pale ones for the others, symbols at their ends."""
+    color = arm_color(table.arms, arm)
+    trials = [trial for trial in table.select(arm) if trial.history.get(metric)]
+    for group, width, opacity in ((TrialState.COMPLETED, 2.0, 0.9), (None, 1.2, 0.55)):
+        members = [trial for trial in trials if (trial.state is TrialState.COMPLETED) == (group is not None)]
+        figure.add_trace(_build_bundle(table, members, metric, fade(color, opacity), width), **place)
+    figure.add_trace(_build_ends(table, trials, metric, color), **place)
+
+
+def _style_panels(figure: go.Figure, table: SweepTable, metric: str, num_rows: int, num_columns: int) -> None:
+    """Titles at the outer axes only, and one range for all panels."""
     _style_curves(figure, metric, table, height=110 + 230 * num_rows)
     figure.update_xaxes(showticklabels=True)
     if is_fraction(metric):  # plotly gives panels that share an axis a range of its own making
@@ -171,13 +183,6 @@ def build_trial_curves(table: SweepTable, metric: str) -> Plot | None:
         figure.update_yaxes(title_text=title_of(metric), row=row, col=1)
     figure.update_annotations(font_size=14)
     figure.update_layout(legend_y=1.0 + 40 / (230 * num_rows))
-    return Plot(
-        f"trials-{metric}",
-        f"{title_of(metric).capitalize()} of every trial",
-        "Strong lines ran to their end; pale ones were cut short, where the symbol stands.",
-        figure,
-        wide=True,
-    )
 
 
 _END_LEGEND = (
