@@ -32,46 +32,18 @@ class InitializerRow(Row):
     build: FillWeight
 
 
-def _fill_glorot_uniform(settings: Mapping[str, Value], weight: Tensor, generator: torch.Generator) -> None:
-    from torch import nn
+@dataclass(frozen=True)
+class _Torch:
+    """The function of that name in torch.nn.init, with fixed arguments; rows of it compare and pickle as values."""
 
-    del settings  # has none
-    nn.init.xavier_uniform_(weight, generator=generator)
+    name: str
+    fixed: tuple[tuple[str, str | float], ...] = ()
 
+    def __call__(self, settings: Mapping[str, Value], weight: Tensor, generator: torch.Generator) -> None:
+        from torch import nn
 
-def _fill_glorot_normal(settings: Mapping[str, Value], weight: Tensor, generator: torch.Generator) -> None:
-    from torch import nn
-
-    del settings  # has none
-    nn.init.xavier_normal_(weight, generator=generator)
-
-
-def _fill_he_uniform(settings: Mapping[str, Value], weight: Tensor, generator: torch.Generator) -> None:
-    from torch import nn
-
-    del settings  # has none
-    nn.init.kaiming_uniform_(weight, mode="fan_in", nonlinearity="relu", generator=generator)
-
-
-def _fill_he_normal(settings: Mapping[str, Value], weight: Tensor, generator: torch.Generator) -> None:
-    from torch import nn
-
-    del settings  # has none
-    nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="relu", generator=generator)
-
-
-def _fill_torch_default(settings: Mapping[str, Value], weight: Tensor, generator: torch.Generator) -> None:
-    from torch import nn
-
-    del settings  # has none
-    nn.init.kaiming_uniform_(weight, a=math.sqrt(5), generator=generator)
-
-
-def _fill_lecun_normal(settings: Mapping[str, Value], weight: Tensor, generator: torch.Generator) -> None:
-    from torch import nn
-
-    del settings  # has none
-    nn.init.kaiming_normal_(weight, mode="fan_in", nonlinearity="linear", generator=generator)
+        del settings  # has none
+        getattr(nn.init, self.name)(weight, generator=generator, **dict(self.fixed))
 
 
 def _fill_orthogonal(settings: Mapping[str, Value], weight: Tensor, generator: torch.Generator) -> None:
@@ -109,7 +81,7 @@ _ROWS = (
         source=_GLOROT.format("16", "xavier_uniform_"),
         settings=(),
         aliases=("GlorotUniform", "xavier_uniform", "xavier_uniform_"),
-        build=_fill_glorot_uniform,
+        build=_Torch("xavier_uniform_"),
     ),
     InitializerRow(
         name="glorot_normal",
@@ -117,7 +89,7 @@ _ROWS = (
         source=_GLOROT.format("12", "xavier_normal_"),
         settings=(),
         aliases=("GlorotNormal", "xavier_normal", "xavier_normal_"),
-        build=_fill_glorot_normal,
+        build=_Torch("xavier_normal_"),
     ),
     InitializerRow(
         name="he_uniform",
@@ -125,7 +97,7 @@ _ROWS = (
         source=_HE.format("kaiming_uniform_"),
         settings=(),
         aliases=("HeUniform", "kaiming_uniform", "kaiming_uniform_"),
-        build=_fill_he_uniform,
+        build=_Torch("kaiming_uniform_", (("mode", "fan_in"), ("nonlinearity", "relu"))),
     ),
     InitializerRow(
         name="he_normal",
@@ -133,7 +105,7 @@ _ROWS = (
         source=_HE.format("kaiming_normal_"),
         settings=(),
         aliases=("HeNormal", "kaiming_normal", "kaiming_normal_"),
-        build=_fill_he_normal,
+        build=_Torch("kaiming_normal_", (("mode", "fan_in"), ("nonlinearity", "relu"))),
     ),
     InitializerRow(
         name="torch_default",
@@ -141,7 +113,7 @@ _ROWS = (
         source="torch.nn.Conv2d and torch.nn.Linear, https://docs.pytorch.org/docs/stable/nn.html; biases are zero as "
         "under all initialisers here, where torch draws those as well",
         settings=(),
-        build=_fill_torch_default,
+        build=_Torch("kaiming_uniform_", (("a", math.sqrt(5)),)),
     ),
     InitializerRow(
         name="lecun_normal",
@@ -149,7 +121,7 @@ _ROWS = (
         source="LeCun et al. 1998, section 4.6, https://doi.org/10.1007/3-540-49430-8_2",
         settings=(),
         aliases=("LecunNormal",),
-        build=_fill_lecun_normal,
+        build=_Torch("kaiming_normal_", (("mode", "fan_in"), ("nonlinearity", "linear"))),
     ),
     InitializerRow(
         name="orthogonal",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from trainer.tables.settings import Row, Setting, Value
@@ -25,46 +26,23 @@ class ModelRow(Row):
     build: BuildModel
 
 
-def _build_fastcnn(settings: Mapping[str, Value], num_classes: int) -> Network:
-    from trainer.networks.feedforward import FastCNN
+@dataclass(frozen=True)
+class _Network:
+    """Makes a network; rows of it compare and pickle as values.
 
-    return FastCNN(num_classes, **_name_arguments(settings))
+    Attributes:
+        place: `module:name` of the class in `trainer.networks`, which has an argument for each setting and no other.
+        fixed: Arguments that no setting gives.
+    """
 
+    place: str
+    fixed: tuple[tuple[str, Any], ...] = ()
 
-def _build_cnn3c3d(settings: Mapping[str, Value], num_classes: int) -> Network:
-    from trainer.networks.feedforward import CNN3C3D
-
-    return CNN3C3D(num_classes, **_name_arguments(settings))
-
-
-def _build_resnet20(settings: Mapping[str, Value], num_classes: int) -> Network:
-    from trainer.networks.resnets import ResNet
-
-    return ResNet(num_classes, channels=(16, 32, 64), shortcut="pad", **_name_arguments(settings))
-
-
-def _build_resnet18(settings: Mapping[str, Value], num_classes: int) -> Network:
-    from trainer.networks.resnets import ResNet
-
-    channels = (64, 128, 256, 512)
-    return ResNet(num_classes, channels=channels, shortcut="project", depth=2, **_name_arguments(settings))
-
-
-def _build_plain(settings: Mapping[str, Value], num_classes: int) -> Network:
-    from trainer.networks.resnets import ResNet
-
-    return ResNet(num_classes, channels=(16, 32, 64), shortcut="none", **_name_arguments(settings))
-
-
-def _build_mlp(settings: Mapping[str, Value], num_classes: int) -> Network:
-    from trainer.networks.feedforward import MLP
-
-    return MLP(num_classes, **_name_arguments(settings))
-
-
-def _name_arguments(settings: Mapping[str, Value]) -> dict[str, Any]:
-    """The settings as arguments of a network, which has one of the same name for each and no other."""
-    return dict(settings)
+    def __call__(self, settings: Mapping[str, Value], num_classes: int) -> Network:
+        module, _, name = self.place.partition(":")
+        build = getattr(import_module(f"trainer.networks.{module}"), name)
+        network: Network = build(num_classes, **dict(self.fixed), **settings)
+        return network
 
 
 def _width(of: str) -> Setting:
@@ -112,7 +90,7 @@ _ROWS = (
             _normalization("batch"),
             _DROPOUT,
         ),
-        build=_build_fastcnn,
+        build=_Network("feedforward:FastCNN"),
     ),
     ModelRow(
         name="cnn3c3d",
@@ -129,7 +107,7 @@ _ROWS = (
             _ACTIVATION,
             _DROPOUT,
         ),
-        build=_build_cnn3c3d,
+        build=_Network("feedforward:CNN3C3D"),
     ),
     ModelRow(
         name="resnet20",
@@ -144,7 +122,7 @@ _ROWS = (
             _normalization("batch"),
             _DROPOUT,
         ),
-        build=_build_resnet20,
+        build=_Network("resnets:ResNet", (("channels", (16, 32, 64)), ("shortcut", "pad"))),
     ),
     ModelRow(
         name="resnet18",
@@ -156,7 +134,7 @@ _ROWS = (
             _normalization("batch"),
             _DROPOUT,
         ),
-        build=_build_resnet18,
+        build=_Network("resnets:ResNet", (("channels", (64, 128, 256, 512)), ("shortcut", "project"), ("depth", 2))),
     ),
     ModelRow(
         name="plain",
@@ -169,7 +147,7 @@ _ROWS = (
             _normalization("none"),
             _DROPOUT,
         ),
-        build=_build_plain,
+        build=_Network("resnets:ResNet", (("channels", (16, 32, 64)), ("shortcut", "none"))),
     ),
     ModelRow(
         name="mlp",
@@ -184,7 +162,7 @@ _ROWS = (
             _ACTIVATION,
             _DROPOUT,
         ),
-        build=_build_mlp,
+        build=_Network("feedforward:MLP"),
     ),
 )
 

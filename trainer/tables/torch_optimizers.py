@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
-# torch's names for the settings that are called otherwise here.
-_TORCH_NAMES = {"epsilon": "eps"}
+# torch's names for the settings that are called otherwise here; settings that torch takes as one pair.
+_TORCH_NAMES = {"epsilon": "eps", "clip_threshold": "d", "lr_power": "alpha"}
+_PAIRS = {
+    "betas": ("beta1", "beta2"),
+    "etas": ("eta_minus", "eta_plus"),
+    "step_sizes": ("min_step", "max_step"),
+}
+_IN_PAIRS = frozenset(name for pair in _PAIRS.values() for name in pair)
 
 
 def _build_torch(
@@ -39,53 +45,16 @@ def _build_torch(
     import torch
 
     arguments: dict[str, object] = {
-        _TORCH_NAMES.get(name, name): value for name, value in settings.items() if name not in ("beta1", "beta2")
+        _TORCH_NAMES.get(name, name): value for name, value in settings.items() if name not in _IN_PAIRS
     }
-    if "beta1" in settings:
-        arguments["betas"] = (settings["beta1"], settings["beta2"])
+    for pair, (first, second) in _PAIRS.items():
+        if first in settings:
+            arguments[pair] = settings[first], settings[second]
     arguments.update(fixed)
     if fused:
         arguments["fused"] = True
     optimizer: Optimizer = getattr(torch.optim, class_name)(parameters, **arguments)
     return optimizer
-
-
-def _build_rprop(parameters: Iterable[Tensor], settings: Mapping[str, Value], fused: bool) -> Optimizer:
-    del fused  # there is none
-    import torch
-
-    return torch.optim.Rprop(
-        parameters,
-        lr=get_float(settings, "lr"),
-        etas=(get_float(settings, "eta_minus"), get_float(settings, "eta_plus")),
-        step_sizes=(get_float(settings, "min_step"), get_float(settings, "max_step")),
-    )
-
-
-def _build_adafactor(parameters: Iterable[Tensor], settings: Mapping[str, Value], fused: bool) -> Optimizer:
-    del fused  # there is none
-    import torch
-
-    return torch.optim.Adafactor(
-        parameters,
-        lr=get_float(settings, "lr"),
-        beta2_decay=get_float(settings, "beta2_decay"),
-        d=get_float(settings, "clip_threshold"),
-        weight_decay=get_float(settings, "weight_decay"),
-    )
-
-
-def _build_asgd(parameters: Iterable[Tensor], settings: Mapping[str, Value], fused: bool) -> Optimizer:
-    del fused  # there is none
-    import torch
-
-    return torch.optim.ASGD(
-        parameters,
-        lr=get_float(settings, "lr"),
-        lambd=get_float(settings, "lambd"),
-        alpha=get_float(settings, "lr_power"),
-        weight_decay=get_float(settings, "weight_decay"),
-    )
 
 
 def _build_lbfgs(parameters: Iterable[Tensor], settings: Mapping[str, Value], fused: bool) -> Optimizer:
@@ -283,7 +252,7 @@ TORCH_ROWS = (
             Setting("min_step", "Smallest step", "float", 1e-6, low=0, low_open=True),
             Setting("max_step", "Largest step", "float", 50.0, low=0, low_open=True),
         ),
-        build=_build_rprop,
+        build=partial(_build_torch, "Rprop", ()),
         fixes_lr=True,
         default_space={"lr": log_range(1e-4, 1e-1)},  # ours
     ),
@@ -303,7 +272,7 @@ TORCH_ROWS = (
             ),
             weight_decay(0.0, "Weight decay, applied to the weights directly and multiplied by the learning rate"),
         ),
-        build=_build_adafactor,
+        build=partial(_build_torch, "Adafactor", ()),
         decoupled_weight_decay=True,
         default_space={"lr": log_range(1e-4, 1e-2), "weight_decay": log_range(1e-3, 1.0)},  # [AP]
     ),
@@ -318,7 +287,7 @@ TORCH_ROWS = (
             Setting("lr_power", "Power of the learning rate's decay", "float", 0.75, low=0),
             weight_decay(),
         ),
-        build=_build_asgd,
+        build=partial(_build_torch, "ASGD", ()),
         default_space={"lr": log_range(1e-3, 3.0)},  # that of sgd
     ),
     OptimizerRow(
