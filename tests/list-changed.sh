@@ -11,7 +11,11 @@ for file in $changed; do
     sweeps/*.py | trainer/*.py | tracking/*.py)
       mirrored=tests/unit/$(dirname "$file")
       own=$mirrored/test_$(basename "$file")
-      if [ -e "$own" ]; then echo "$own"; elif [ -d "$mirrored" ]; then echo "$mirrored"; fi ;;
+      if [ -e "$own" ]; then echo "$own"; elif [ -d "$mirrored" ]; then echo "$mirrored"; fi
+      case $file in
+        sweeps/search/*) echo tests/contract/test_methods.py ;;
+        sweeps/stopping/*) echo tests/contract/test_rules.py ;;
+      esac ;;
     sweeps/* | README.md) echo tests/unit/sweeps/test_examples.py ;;
   esac
 done | sort -u

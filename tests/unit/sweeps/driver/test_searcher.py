@@ -4,135 +4,19 @@ from typing import Any, cast
 
 import optuna
 import pytest
+from play_search import SWEEP, adapt, build_searcher, finish, ledger_of, play, tell_to_stop
 
 from sweeps.driver.results import classify_end
 from sweeps.driver.searcher import ArmSearcher, slug
-from sweeps.home import SweepFolder
 from sweeps.running.lifecycle import Ending
-from sweeps.running.replay import DeafRecorder
-from sweeps.running.sweep import RunningSweep
 from sweeps.search.methods import METHODS
 from sweeps.search.proposer import ArmSearch
 from sweeps.search.sampling import RandomProposer, SobolProposer
 from sweeps.search.study import StudyProposer
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.spec.arms import build_arms, num_search_trials
-from sweeps.stopping.rules import ArmRules
-from sweeps.trials.ledger import Ledger, TrialEntry, TrialPhase
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
-from tracking.ranking import Goal
-from trainer.trainable import TrialRequest, parse_trial
-
-SWEEP = """
-method: METHOD
-compare: optimizer
-budget: {trials_per_arm: 4}
-confirm: {top: 1, seeds: 2}
-seed: 5
-parameters:
-  dataset: synthetic
-  epochs: 9
-  batch_size: {values: [32, 64]}
-  optimizer:
-    choices:
-      sgd: {lr: {distribution: log_uniform_values, min: 1e-3, max: 1}}
-      adam: {lr: {distribution: log_uniform_values, min: 1e-5, max: 1e-1}, beta1: {min: 0.5, max: 0.99}}
-"""
-
-
-def build_searcher(
-    tmp_path: Path, method: str = "random", slots: int = 2, text: str = SWEEP, known: Ledger | None = None
-) -> ArmSearcher:
-    file = tmp_path / "sweep.yaml"
-    file.write_text(text.replace("METHOD", method))
-    spec = load_spec(file)
-    arms = build_arms(spec)
-    names = tuple(arm.name for arm in arms)
-    sweep = RunningSweep(
-        sweep_id="s",
-        spec=spec,
-        ledger=known or Ledger(Goal(spec.metric.goal), names),
-        rules=ArmRules(names, None, 9),
-        recorder=cast("Any", DeafRecorder()),
-        folder=SweepFolder(tmp_path / "s"),
-        num_trials=num_search_trials(spec, arms),
-        slots=slots,
-    )
-    return ArmSearcher(sweep, arms)
-
-
-def ledger_of(searcher: ArmSearcher) -> Ledger:
-    return searcher._sweep.ledger
-
-
-def finish(searcher: ArmSearcher, ray_id: str, score: float, epochs: int = 9, **result: Any) -> None:
-    """Plays a trial through: every epoch to the ledger, its end to the searcher."""
-    trial_id = searcher._of_ray[ray_id].trial_id
-    for epoch in range(1, epochs + 1):
-        metrics = {"val_accuracy": score, "train_seconds": 2.0}
-        ledger_of(searcher).record_epoch(trial_id, epoch, score, 3.0, metrics)
-    searcher.on_trial_complete(ray_id, {"epoch": epochs, "val_accuracy": score, "stop_reason": "epochs", **result})
-
-
-def tell_to_stop(searcher: ArmSearcher, ray_id: str) -> None:
-    """As a rule would."""
-    entry = searcher._of_ray[ray_id]
-    entry.move_to(TrialPhase.RUNNING)
-    entry.move_to(TrialPhase.STOPPING)
-    entry.stop_reason = "asha: rank 3 of 3"
-
-
-def play(searcher: ArmSearcher, score: float = 0.5) -> list[TrialRequest]:
-    """Runs a whole sweep, one trial at a time."""
-    requests: list[TrialRequest] = []
-    while (config := searcher.suggest(ray_id := str(len(requests)))) != "FINISHED":
-        assert isinstance(config, dict)
-        requests.append(parse_trial(config))
-        finish(searcher, ray_id, score + len(requests) / 1000)
-    return requests
-
-
-@pytest.mark.parametrize("method", METHODS)
-class TestEveryMethod:
-    def text(self, method: str) -> str:
-        if method == "grid":
-            return SWEEP.replace(
-                "{distribution: log_uniform_values, min: 1e-3, max: 1}", "{values: [1e-2, 1e-1]}"
-            ).replace(
-                "{distribution: log_uniform_values, min: 1e-5, max: 1e-1}, beta1: {min: 0.5, max: 0.99}",
-                "{values: [1e-3, 1e-2]}",
-            )
-        if not METHODS[method].takes_categories:
-            return SWEEP.replace("{values: [32, 64]}", "{min: 32, max: 64}")
-        return SWEEP
-
-    def test_arms_get_equal_budgets_and_each_is_retrained(self, method: str, tmp_path: Path) -> None:
-        requests = play(build_searcher(tmp_path, method, text=self.text(method)))
-        for arm in ("sgd", "adam"):
-            stages = [request.stage for request in requests if request.arm == arm]
-            assert stages == [STAGE_SEARCH] * 4 + [STAGE_CONFIRM] * 2
-
-    def test_same_seed_same_proposals(self, method: str, tmp_path: Path) -> None:
-        first, second = (play(build_searcher(tmp_path, method, text=self.text(method))) for _ in range(2))
-        assert first == second
-
-    def test_a_restored_search_goes_on_as_if_never_interrupted(self, method: str, tmp_path: Path) -> None:
-        whole = play(build_searcher(tmp_path, method, text=self.text(method)))
-        before = build_searcher(tmp_path, method, text=self.text(method))
-        for number in range(3):
-            before.suggest(str(number))
-            finish(before, str(number), 0.5 + (number + 1) / 1000)
-        after = build_searcher(tmp_path, method, text=self.text(method), known=ledger_of(before))
-        rest: list[TrialRequest] = []
-        while (config := after.suggest(ray_id := str(3 + len(rest)))) != "FINISHED":
-            assert isinstance(config, dict)
-            rest.append(parse_trial(config))
-            finish(after, ray_id, 0.5 + (3 + len(rest)) / 1000)
-        assert rest == whole[3:]
-
-    def test_row_says_what_it_is(self, method: str) -> None:
-        assert METHODS[method].description
-        assert METHODS[method].source
+from trainer.trainable import parse_trial
 
 
 def test_arms_take_turns(tmp_path: Path) -> None:
@@ -251,36 +135,8 @@ def rest_of(searcher: ArmSearcher) -> list[dict[str, Any]]:
     return found
 
 
-POINTS = "points: [{optimizer: adam, lr: 0.05}, {batch_size: 64, lr: 0.02}]"
-
-
-@pytest.mark.parametrize("method", ["random", "sobol", "bayes", "genetic"])
-def test_points_are_tried_first_in_the_arms_that_they_fit(method: str, tmp_path: Path) -> None:
-    requests = play(build_searcher(tmp_path, method, text=f"{POINTS}\n{SWEEP}"))
-    sgd, adam = (
-        [request.parameters for request in requests if request.arm == arm and request.stage == STAGE_SEARCH]
-        for arm in ("sgd", "adam")
-    )
-    assert [(each["batch_size"], each["lr"]) for each in sgd[:1]] == [(64, 0.02)]
-    assert adam[0]["lr"] == 0.05
-    assert (adam[1]["batch_size"], adam[1]["lr"]) == (64, 0.02)
-    assert all("beta1" in each for each in adam)
-    assert len(sgd) == len(adam) == 4
-    assert len({each["lr"] for each in sgd}) == 4
-
-
-@pytest.mark.parametrize("method", ["random", "sobol", "bayes", "genetic", "grid"])
-def test_every_trial_fulfils_the_constraints(method: str, tmp_path: Path) -> None:
-    text = f"constraints: batch_size < 64 or lr > 0.02\n{TestEveryMethod().text(method)}"
-    requests = play(build_searcher(tmp_path, method, text=text))
-    search = [request.parameters for request in requests if request.stage == STAGE_SEARCH]
-    assert search
-    for parameters in search:
-        assert parameters["batch_size"] == 32 or cast("float", parameters["lr"]) > 0.02
-
-
 def test_a_grid_ends_with_the_combinations_that_fulfil_the_constraints(tmp_path: Path) -> None:
-    text = f"constraints: lr >= 0.01 and batch_size == 32\n{TestEveryMethod().text('grid')}"
+    text = f"constraints: lr >= 0.01 and batch_size == 32\n{adapt('grid')}"
     requests = play(build_searcher(tmp_path, "grid", text=text))
     search = [(request.arm, request.parameters["lr"]) for request in requests if request.stage == STAGE_SEARCH]
     assert search == [("sgd", 0.01), ("adam", 0.01), ("sgd", 0.1)]
@@ -328,44 +184,6 @@ def test_what_diverged_counts_as_the_worst_so_far_also_after_a_resume(method: st
     for proposer in (searcher._proposers["sgd"], again._build_proposer(again._arms[0])):
         assert isinstance(proposer, StudyProposer)
         assert [trial.value for trial in proposer.study.trials] == [0.5, 0.3, 0.5, 0.3]
-
-
-@pytest.mark.parametrize(("method", "num_trials", "num_seeds"), [("bayes", 25, 6), ("gp", 12, 3), ("genetic", 25, 6)])
-def test_no_method_keeps_on_proposing_what_diverges(
-    method: str, num_trials: int, num_seeds: int, tmp_path: Path
-) -> None:
-    arm = build_arms(build_searcher(tmp_path, method)._sweep.spec)[0]
-    num_diverged = 0
-    for seed in range(num_seeds):
-        proposer = METHODS[method].build(ArmSearch(arm, seed, num_trials=num_trials))
-        for number in range(num_trials):
-            parameters = proposer.propose(number)
-            assert parameters is not None
-            entry = TrialEntry(f"sgd-{number}", "sgd", STAGE_SEARCH, number, 0, parameters)
-            lr = cast("float", parameters["lr"])
-            entry.state = TrialState.COMPLETED if lr < 0.1 else TrialState.DIVERGED
-            entry.best_score = 0.5 - abs(math.log10(lr / 0.05)) if lr < 0.1 else math.nan
-            num_diverged += lr >= 0.1
-            proposer.tell(entry)
-    print(f"{method}: {num_diverged} of {num_trials * num_seeds} diverged")
-    # A third of draws at random would. Told of FAIL, TPE and the Gaussian process come to two thirds.
-    assert num_diverged / (num_trials * num_seeds) < 0.45
-
-
-@pytest.mark.parametrize(
-    "method", [method.name for method in METHODS.values() if method.learns and method.takes_metrics]
-)
-def test_of_several_metrics_a_study_hears_all(method: str, tmp_path: Path) -> None:
-    text = SWEEP + "metrics: [{name: val_accuracy}, {name: train_seconds}]\n"
-    searcher = build_searcher(tmp_path, method, text=text)
-    requests = play(searcher)
-    assert requests == play(build_searcher(tmp_path, method, text=text))
-    proposer = searcher._proposers["sgd"]
-    assert isinstance(proposer, StudyProposer)
-    assert [each.name for each in proposer.study.directions] == ["MAXIMIZE", "MINIMIZE"]
-    assert [trial.values for trial in proposer.study.trials] == [
-        [pytest.approx(0.5 + (number + 1) / 1000), 18.0] for number in (0, 2, 4, 6)
-    ]
 
 
 def test_of_several_metrics_a_study_hears_nothing_of_what_was_stopped(tmp_path: Path) -> None:
