@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from sweeps.errors import SpecFault
-from sweeps.reader.tree import KeyPath, Section, key_place, list_place
+from sweeps.reader.faults import Faults
+from sweeps.reader.tree import KeyPath
 from sweeps.space.constraints import Constraint, ConstraintError, fulfils
 from sweeps.space.parameters import Choices, Parameter
 from trainer.config import ConfigError, Value, build_trial_config
@@ -23,15 +23,12 @@ class Leaf:
     path: KeyPath
 
 
-def check_configurations(
-    branches: list[list[Leaf]], constraints: tuple[Constraint, ...], tree: Section, faults: list[SpecFault]
-) -> None:
+def check_configurations(branches: list[list[Leaf]], constraints: tuple[Constraint, ...], faults: Faults) -> None:
     """Builds trial configurations at the corners of each branch and adds one fault for each parameter that fails.
 
     Args:
         branches: Every combination of table rows and choices, each with the parameters that are drawn in it.
         constraints: Configurations that do not fulfil them are never drawn, and not looked at.
-        tree: The file.
         faults: Gains what is wrong.
     """
     at_fault = {
@@ -53,13 +50,13 @@ def check_configurations(
                 for fault in error.faults:
                     path = paths.get(fault.parameter, ("parameters", fault.parameter))
                     if path not in reported:
-                        faults.append(key_place(tree, path).fault(path, fault.message))
+                        faults.at_key(path, fault.message)
                         reported.add(path)
     if constraints and not at_fault and not reported:
-        faults += _find_unmet(branches, constraints, tree)
+        _find_unmet(branches, constraints, faults)
 
 
-def _find_unmet(branches: list[list[Leaf]], constraints: tuple[Constraint, ...], tree: Section) -> Iterator[SpecFault]:
+def _find_unmet(branches: list[list[Leaf]], constraints: tuple[Constraint, ...], faults: Faults) -> None:
     """Faults of constraints that cannot be computed, or that hardly any configuration fulfils."""
     generator = random.Random(0)
     drawn = [
@@ -68,19 +65,18 @@ def _find_unmet(branches: list[list[Leaf]], constraints: tuple[Constraint, ...],
         for _ in range(max(4, MAX_SAMPLES // len(branches)))
     ]
     for index, constraint in enumerate(constraints):
-        path: KeyPath = ("constraints", str(index)) if len(constraints) > 1 else ("constraints",)
         try:
             held = [constraint.holds(configuration) for configuration in drawn]
         except ConstraintError as error:
-            yield list_place(tree, "constraints", index).fault(path, str(error))
+            faults.at_item("constraints", index, str(error))
             return
         if not any(held):
             message = f"none of {len(drawn)} configurations drawn at random fulfils {constraint.text!r}; change it"
-            yield list_place(tree, "constraints", index).fault(path, message)
+            faults.at_item("constraints", index, message)
             return
     if not any(fulfils(configuration, constraints) for configuration in drawn):
         message = f"none of {len(drawn)} configurations drawn at random fulfils all of them; change one"
-        yield key_place(tree, ("constraints",)).fault(("constraints",), message)
+        faults.at_key(("constraints",), message)
 
 
 def _draw(parameter: Parameter, generator: random.Random) -> Value:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sweeps.errors import SpecFault
-from sweeps.reader.tree import KeyPath, Section, find_entry, key_place, list_place, value_place
+from sweeps.reader.faults import Faults
+from sweeps.reader.tree import KeyPath, Section
 from sweeps.search.methods import METHODS
 from sweeps.space.arms import Arm, contains, count_configurations, list_varying, num_dimensions, split_arms
 from sweeps.space.constraints import ConstraintError, parse_constraint
@@ -19,41 +19,41 @@ MAX_GRID_TRIALS = 100_000
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
 
 
-def check_sections(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault]) -> None:
+def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
     """Adds the faults that lie between the sections of a file.
 
     Args:
         draft: The keys of SweepSpec that are without fault so far, defaults included.
-        tree: The file.
         faults: Gains what is wrong.
     """
     parameters: Mapping[str, Parameter] = draft["parameters"]
-    written = find_entry(tree, ("parameters",))
-    names = tuple(written.node.entries) if written is not None and isinstance(written.node, Section) else ()
+    written = faults.find(("parameters",))
+    names = tuple(written.entries) if isinstance(written, Section) else ()
     compare: tuple[str, ...] = draft.get("compare", ())
     messages = [message for each in compare if (message := _check_compare(each, parameters, names))]
-    faults += [value_place(tree, ("compare",)).fault(("compare",), message) for message in messages]
+    for message in messages:
+        faults.at_value(("compare",), message)
     arms: tuple[Arm, ...] = (Arm("all", parameters),)
     if not messages and all(each in parameters for each in compare):
         arms = split_arms(parameters, compare) if compare else arms
         if set(parameters) == set(names):
-            faults += _find_point_faults(draft, arms, tree)
+            _find_point_faults(draft, arms, faults)
             if "method" in draft:
-                faults += _find_method_faults(draft, arms, tree)
-    _check_budget(draft, tree, len(arms), faults)
-    _check_method(draft, tree, faults, complete=set(parameters) == set(names))
-    _check_epochs(draft, tree, faults)
-    faults += _find_constraint_faults(draft.get("constraints", ()), tree)
-    faults += _find_unused(draft, tree)
-    faults += _find_metrics_faults(draft, tree)
-    faults += _find_pbt_faults(draft, tree)
-    faults += _find_floor_faults(draft, tree)
+                _find_method_faults(draft, arms, faults)
+    _check_budget(draft, len(arms), faults)
+    _check_method(draft, faults, complete=set(parameters) == set(names))
+    _check_epochs(draft, faults)
+    _find_constraint_faults(draft.get("constraints", ()), faults)
+    _find_unused(draft, faults)
+    _find_metrics_faults(draft, faults)
+    _find_pbt_faults(draft, faults)
+    _find_floor_faults(draft, faults)
     if parameters.get("evaluate_on") == Constant(value="test"):
-        faults += _find_choosing(draft, tree)
+        _find_choosing(draft, faults)
     for path, parameter in _walk(parameters, ("parameters",)):
         if path[-1] in MUST_BE_CONSTANT and (len(path) > 2 or not isinstance(parameter, Constant)):
             message = "must be one value for the whole sweep, so that all trials have the same pictures"
-            faults.append(key_place(tree, path).fault(path, message))
+            faults.at_key(path, message)
 
 
 def _check_compare(compare: str, parameters: Mapping[str, Parameter], names: tuple[str, ...]) -> str | None:
@@ -73,7 +73,7 @@ def _check_compare(compare: str, parameters: Mapping[str, Parameter], names: tup
     return f"{compare!r} is drawn from a range; give it values: or choices:, so that there are arms to compare"
 
 
-def _check_budget(draft: Mapping[str, Any], tree: Section, arms: int, faults: list[SpecFault]) -> None:
+def _check_budget(draft: Mapping[str, Any], arms: int, faults: Faults) -> None:
     budget, method = draft.get("budget"), draft.get("method")
     if budget is None or "run_cap" not in draft:
         return
@@ -81,17 +81,17 @@ def _check_budget(draft: Mapping[str, Any], tree: Section, arms: int, faults: li
     ends = (total, budget.trials_per_arm, budget.epochs_per_arm, budget.hours)
     if method not in (None, "grid") and ends == (None,) * 4:
         message = f"missing; {method} draws trials for ever, so give trials, trials_per_arm, epochs_per_arm or hours"
-        faults.append(key_place(tree, ("budget",)).fault(("budget",), message))
+        faults.at_key(("budget",), message)
     if total is not None and total % arms:
         fair = [number for number in (total - total % arms, total + arms - total % arms) if number]
         message = (
             f"{total} trials cannot be shared equally by {arms} arms; write {' or '.join(map(str, fair))}, "
             "or trials_per_arm"
         )
-        faults.append(value_place(tree, key).fault(key, message))
+        faults.at_value(key, message)
 
 
-def _check_method(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault], *, complete: bool) -> None:
+def _check_method(draft: Mapping[str, Any], faults: Faults, *, complete: bool) -> None:
     method, parameters = draft.get("method"), draft["parameters"]
     if method is not None and METHODS[method].is_exhaustive:
         continuous = [
@@ -101,17 +101,17 @@ def _check_method(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
         ]
         for path, parameter in continuous:
             message = f"{parameter.distribution} has no end of values for grid to list; write values: instead"
-            faults.append(key_place(tree, path).fault(path, message))
+            faults.at_key(path, message)
         num_trials = None if continuous else count_configurations(parameters)
         if num_trials is not None and num_trials > MAX_GRID_TRIALS:
             message = f"the grid has {num_trials:,} trials; allowed: {MAX_GRID_TRIALS:,}; give fewer values"
-            faults.append(value_place(tree, ("method",)).fault(("method",), message))
+            faults.at_value(("method",), message)
     elif method is not None and complete and not any(list_varying(parameters)) and parameters:
         message = f"no parameter has more than one value, so {method} has nothing to search; method: grid runs it once"
-        faults.append(value_place(tree, ("method",)).fault(("method",), message))
+        faults.at_value(("method",), message)
 
 
-def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFault]) -> None:
+def _check_epochs(draft: Mapping[str, Any], faults: Faults) -> None:
     """Under early stopping all trials have the same epochs, and the rungs lie within them."""
     rule, parameters = draft.get("early_terminate"), draft["parameters"]
     if rule is None:
@@ -119,9 +119,9 @@ def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
     for path, parameter in _walk(parameters, ("parameters",)):
         if path[-1] == "epochs" and (len(path) > 2 or not isinstance(parameter, Constant)):
             message = "must be one value when early_terminate is given, since rungs are epochs that all trials reach"
-            faults.append(key_place(tree, path).fault(path, message))
+            faults.at_key(path, message)
             return
-    written = find_entry(tree, ("parameters", "epochs"))
+    written = faults.find(("parameters", "epochs"))
     if written is not None and "epochs" not in parameters:
         return  # at fault itself, and reported there
     epochs = parameters["epochs"].value if written else SETTINGS["epochs"].default
@@ -135,68 +135,65 @@ def _check_epochs(draft: Mapping[str, Any], tree: Section, faults: list[SpecFaul
                 f"up to parameters.epochs, {epochs}" if key == "max_iter" else f"below parameters.epochs, {epochs}"
             )
             path = ("early_terminate", key)
-            faults.append(value_place(tree, path).fault(path, f"found {found}; allowed: {allowed}{by_default}"))
+            faults.at_value(path, f"found {found}; allowed: {allowed}{by_default}")
             return
     if rule.remedy and not rule.rungs(epochs):
         message = f"no rung lies between epoch 1 and parameters.epochs, {epochs}{by_default}; give {rule.remedy}"
-        faults.append(key_place(tree, ("early_terminate",)).fault(("early_terminate",), message))
+        faults.at_key(("early_terminate",), message)
 
 
-def _find_method_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: Section) -> Iterator[SpecFault]:
+def _find_method_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults: Faults) -> None:
     """Faults of a space that its method cannot search."""
     method = METHODS[draft["method"]]
-    place, path = value_place(tree, ("method",)), ("method",)
     able = [name for name, other in METHODS.items() if other.takes_choices and other.takes_categories]
     for arm in arms:
         choices = [name for name, each in arm.parameters.items() if isinstance(each, Choices) and len(each.choices) > 1]
         lists = [name for name, each in arm.parameters.items() if isinstance(each, Categorical) and each.varies]
         if choices and not method.takes_choices:
             message = f"{method.name} cannot search settings that hang on the choice of {choices[0]}"
-            yield place.fault(path, f"{message}; write compare: {choices[0]}, or use {', '.join(able)}")
+            faults.at_value(("method",), f"{message}; write compare: {choices[0]}, or use {', '.join(able)}")
             return
         if lists and not method.takes_categories:
             message = f"{method.name} searches numbers alone, and {lists[0]} is a list of values"
-            yield place.fault(path, f"{message}; give it a range, compare it, or use {', '.join(able)}")
+            faults.at_value(("method",), f"{message}; give it a range, compare it, or use {', '.join(able)}")
             return
         if 0 < num_dimensions(arm) < method.min_dimensions:
             message = f"{method.name} searches {method.min_dimensions} parameters or more"
-            yield place.fault(path, f"{message}, and arm {arm.name} has one; use {', '.join(able)}")
+            faults.at_value(("method",), f"{message}, and arm {arm.name} has one; use {', '.join(able)}")
             return
 
 
-def _find_point_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], tree: Section) -> Iterator[SpecFault]:
+def _find_point_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults: Faults) -> None:
     """Faults of points that no arm can try."""
     points: tuple[Mapping[str, Value], ...] = draft.get("points", ())
     method = draft.get("method")
     if points and method is not None and METHODS[method].is_exhaustive:
         message = f"found with method {method}, which tries all; remove them"
-        yield key_place(tree, ("points",)).fault(("points",), message)
+        faults.at_key(("points",), message)
         return
     for index, point in enumerate(points):
-        path = ("points", str(index))
         if any(contains(arm, point) for arm in arms):
             continue
         fitting = [[name for name in point if contains(arm, {name: point[name]})] for arm in arms]
         strange = [name for name in point if all(name not in names for names in fitting)]
         what = f"{strange[0]}: {point[strange[0]]!r} is" if strange else "its values together are"
-        yield list_place(tree, "points", index).fault(path, f"{what} nothing that the parameters say; change it")
+        faults.at_item("points", index, f"{what} nothing that the parameters say; change it")
 
 
-def _find_constraint_faults(constraints: tuple[str, ...], tree: Section) -> Iterator[SpecFault]:
+def _find_constraint_faults(constraints: tuple[str, ...], faults: Faults) -> None:
     """Faults of constraints that cannot be read, or are about what is no parameter."""
     for index, text in enumerate(constraints):
-        path = ("constraints", str(index)) if len(constraints) > 1 else ("constraints",)
         try:
             constraint = parse_constraint(text)
         except ConstraintError as error:
-            yield list_place(tree, "constraints", index).fault(path, str(error))
+            faults.at_item("constraints", index, str(error))
             continue
         for name in sorted(constraint.names - known_names()):
             hint = did_you_mean(name, sorted(known_names())) or "a text stands in quotes: optimizer != 'adam'"
-            yield list_place(tree, "constraints", index).fault(path, f"{name!r} is no parameter; {hint}")
+            faults.at_item("constraints", index, f"{name!r} is no parameter; {hint}")
 
 
-def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+def _find_unused(draft: Mapping[str, Any], faults: Faults) -> None:
     """Faults of settings that the method would not look at."""
     metric = draft.get("metric")
     if "method" not in draft:
@@ -204,10 +201,10 @@ def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]
     method: str = draft["method"]
     if metric is not None and metric.impute is not None and not METHODS[method].learns:
         path: KeyPath = ("metric", "impute")
-        yield key_place(tree, path).fault(path, f"means nothing to {method}, which learns from no score; remove it")
+        faults.at_key(path, f"means nothing to {method}, which learns from no score; remove it")
     if draft.get("prior") and not METHODS[method].learns:
         message = f"means nothing to {method}, which learns from no trial; remove it"
-        yield key_place(tree, ("prior",)).fault(("prior",), message)
+        faults.at_key(("prior",), message)
     if METHODS[method].draws_by_probability:
         return
     able = " and ".join(each.name for each in METHODS.values() if each.draws_by_probability)
@@ -215,36 +212,34 @@ def _find_unused(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]
         if isinstance(parameter, Categorical) and parameter.probabilities is not None:
             path = (*path, "probabilities")
             message = f"found with method {method}; only {able} draw by them; remove it"
-            yield key_place(tree, path).fault(path, message)
+            faults.at_key(path, message)
 
 
-def _find_metrics_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+def _find_metrics_faults(draft: Mapping[str, Any], faults: Faults) -> None:
     """Faults of several metrics, and of what does not go with more than one."""
     metrics: tuple[Objective, ...] = draft.get("metrics", ())
     if not metrics:
         return
     names = [metric.name for metric in metrics]
     path: KeyPath = ("metrics",)
-    if find_entry(tree, ("metric",)) is not None:
-        yield key_place(tree, path).fault(path, "excludes metric; keep one of the two")
+    if faults.find(("metric",)) is not None:
+        faults.at_key(path, "excludes metric; keep one of the two")
     if len(metrics) == 1:
-        yield key_place(tree, path).fault(path, "has only one; give several, or write metric:")
+        faults.at_key(path, "has only one; give several, or write metric:")
     for index, name in enumerate(names):
         if name in names[:index]:
-            yield list_place(tree, "metrics", index).fault(
-                (*path, str(index)), f"{name} is in the list twice; keep one"
-            )
+            faults.at_item("metrics", index, f"{name} is in the list twice; keep one")
     method = draft.get("method")
     if method is not None and not METHODS[method].takes_metrics:
         able = ", ".join(each.name for each in METHODS.values() if each.takes_metrics)
         message = f"found {method}, which looks for one best score; allowed with metrics: {able}"
-        yield value_place(tree, ("method",)).fault(("method",), message)
+        faults.at_value(("method",), message)
     if draft.get("prior"):
         message = "found with metrics; trials of earlier sweeps have one score; remove it"
-        yield key_place(tree, ("prior",)).fault(("prior",), message)
+        faults.at_key(("prior",), message)
 
 
-def _find_pbt_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+def _find_pbt_faults(draft: Mapping[str, Any], faults: Faults) -> None:
     """Faults of what does not go with settings that change while a trial runs."""
     rule = draft.get("early_terminate")
     if rule is None or not RULES[rule.type].changes_settings:
@@ -252,18 +247,18 @@ def _find_pbt_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFa
     method, budget, confirm = draft.get("method"), draft.get("budget"), draft.get("confirm")
     if method is not None and METHODS[method].learns:
         message = f"found {method} with pbt, whose trials do not keep their settings; allowed: grid, random or sobol"
-        yield value_place(tree, ("method",)).fault(("method",), message)
+        faults.at_value(("method",), message)
     counts = budget is None or "run_cap" not in draft or draft["run_cap"] or budget.trials or budget.trials_per_arm
     if method is not None and METHODS[method].draws_by_probability and not counts:
         message = "pbt needs to know the size of the population; give trials_per_arm"
-        yield key_place(tree, ("budget",)).fault(("budget",), message)
+        faults.at_key(("budget",), message)
     if confirm is not None and confirm.top:
-        path: KeyPath = ("confirm", "top") if find_entry(tree, ("confirm", "top")) else ("confirm",)
+        path: KeyPath = ("confirm", "top") if faults.find(("confirm", "top")) else ("confirm",)
         message = f"found {confirm.top} with pbt, whose changes no retraining repeats; write confirm: {{top: 0}}"
-        yield key_place(tree, path).fault(path, message)
+        faults.at_key(path, message)
 
 
-def _find_floor_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+def _find_floor_faults(draft: Mapping[str, Any], faults: Faults) -> None:
     """Faults of a floor on the wrong side, or that no epoch would look at."""
     floor, metric = draft.get("floor"), draft.get("metric")
     if floor is None or metric is None:
@@ -272,30 +267,28 @@ def _find_floor_faults(draft: Mapping[str, Any], tree: Section) -> Iterator[Spec
     if getattr(floor, wanted) is None:
         other = "max" if wanted == "min" else "min"
         message = f"found for {metric.name}, which is to be {metric.goal}d; write {wanted}"
-        yield key_place(tree, ("floor", other)).fault(("floor", other), message)
+        faults.at_key(("floor", other), message)
     epochs = draft["parameters"].get("epochs", Constant(value=SETTINGS["epochs"].default))
     if isinstance(epochs, Constant) and isinstance(epochs.value, int) and floor.after >= epochs.value:
         message = f"found {floor.after}; allowed: below parameters.epochs, {epochs.value}"
-        yield value_place(tree, ("floor", "after")).fault(("floor", "after"), message)
+        faults.at_value(("floor", "after"), message)
 
 
-def _find_choosing(draft: Mapping[str, Any], tree: Section) -> Iterator[SpecFault]:
+def _find_choosing(draft: Mapping[str, Any], faults: Faults) -> None:
     """Faults of a sweep that evaluates on the test pictures and would choose by them."""
     why = "with parameters.evaluate_on: test, under which the test pictures would choose"
     method = draft.get("method")
     if method is not None and not METHODS[method].is_exhaustive:
-        yield value_place(tree, ("method",)).fault(("method",), f"found {method} {why}; allowed: grid")
+        faults.at_value(("method",), f"found {method} {why}; allowed: grid")
     if draft.get("early_terminate") is not None:
         message = f"found {why} what is stopped; remove it"
-        yield key_place(tree, ("early_terminate",)).fault(("early_terminate",), message)
+        faults.at_key(("early_terminate",), message)
     if draft.get("floor") is not None:
-        yield key_place(tree, ("floor",)).fault(("floor",), f"found {why} what is stopped; remove it")
+        faults.at_key(("floor",), f"found {why} what is stopped; remove it")
     confirm = draft.get("confirm")
     if confirm is not None and confirm.top:
-        path = ("confirm", "top") if find_entry(tree, ("confirm", "top")) else ("confirm",)
-        yield key_place(tree, path).fault(
-            path, f"found {confirm.top} {why} what is retrained; write confirm: {{top: 0}}"
-        )
+        path = ("confirm", "top") if faults.find(("confirm", "top")) else ("confirm",)
+        faults.at_key(path, f"found {confirm.top} {why} what is retrained; write confirm: {{top: 0}}")
 
 
 def _walk(parameters: Mapping[str, Parameter], path: KeyPath) -> Iterator[tuple[KeyPath, Parameter]]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sweeps.errors import SpecFault
+from sweeps.reader.faults import Faults
 from sweeps.reader.sections import check_scalar
-from sweeps.reader.tree import Items, KeyPath, Place, Scalar, Section, find_entry, key_place, value_place
+from sweeps.reader.tree import Items, KeyPath, Scalar, Section
 from sweeps.space.constraints import parse_constraint
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.numeric import IntUniform
@@ -36,38 +37,33 @@ SYNONYMS: Mapping[str, str] = {
 }
 
 
-def check_space(
-    parameters: Mapping[str, Parameter], constraints: Sequence[str], tree: Section, faults: list[SpecFault]
-) -> None:
+def check_space(parameters: Mapping[str, Parameter], constraints: Sequence[str], faults: Faults) -> None:
     """Adds the faults of parameters and their values, and of configurations that the space can draw.
 
     Args:
         parameters: Those that are without fault so far.
         constraints: Conditions; configurations that do not fulfil them are never drawn.
-        tree: The file.
         faults: Gains what is wrong.
     """
     branches = _expand(parameters, ("parameters",))
     doubtful = _find_doubtful_tables(faults)
-    found: dict[SpecFault, None] = {}
     lacking: dict[KeyPath, list[Mapping[str, str]]] = {}
     for branch in branches:
         chosen = _find_chosen(branch)
-        found |= dict.fromkeys(_check_repeated(branch, tree))
+        _check_repeated(branch, faults)
         for leaf in branch:
             setting = find_setting(leaf.name, chosen)
             if setting is None:
                 lacking.setdefault(leaf.path, []).append(chosen)
             else:
-                found |= dict.fromkeys(_check_values(leaf, setting, tree))
-    faults += found
+                _check_values(leaf, setting, faults)
     for path, without in lacking.items():
         everywhere = [_find_chosen(branch) for branch in branches if any(leaf.path == path for leaf in branch)]
         message = _explain_lacking(path[-1], without, everywhere, doubtful)
         if message:
-            faults.append(key_place(tree, path).fault(path, message))
+            faults.at_key(path, message)
     if not any(fault.key_path.startswith("constraints") for fault in faults):
-        check_configurations(branches, tuple(map(parse_constraint, constraints)), tree, faults)
+        check_configurations(branches, tuple(map(parse_constraint, constraints)), faults)
 
 
 def _find_doubtful_tables(faults: Iterable[SpecFault]) -> set[str]:
@@ -83,18 +79,18 @@ def _find_doubtful_tables(faults: Iterable[SpecFault]) -> set[str]:
     return doubtful
 
 
-def _check_repeated(branch: Iterable[Leaf], tree: Section) -> Iterator[SpecFault]:
-    """Yields a fault for each parameter that a choice gives although the file gives it elsewhere too."""
+def _check_repeated(branch: Iterable[Leaf], faults: Faults) -> None:
+    """Adds a fault for each parameter that a choice gives although the file gives it elsewhere too."""
     first: dict[str, KeyPath] = {}
     for leaf in branch:
         if leaf.name not in first:
             first[leaf.name] = leaf.path
             continue
         deep, other = sorted((leaf.path, first[leaf.name]), key=len, reverse=True)
-        line = key_place(tree, other).line
+        line = faults.line(other)
         where = f" in line {line}" if line is not None else ""
         message = f"is given already as {'.'.join(other)}{where}; keep one of the two"
-        yield key_place(tree, deep).fault(deep, message)
+        faults.at_key(deep, message)
 
 
 def _expand(parameters: Mapping[str, Parameter], path: KeyPath) -> list[list[Leaf]]:
@@ -130,34 +126,38 @@ def _find_chosen(branch: Iterable[Leaf]) -> dict[str, str]:
     }
 
 
-def _check_values(leaf: Leaf, setting: Setting, tree: Section) -> Iterator[SpecFault]:
-    """Yields a fault for each value that the setting cannot take."""
+def _check_values(leaf: Leaf, setting: Setting, faults: Faults) -> None:
+    """Adds a fault for each value that the setting cannot take."""
     parameter, path = leaf.parameter, leaf.path
     if isinstance(parameter, Constant) and path[-1] != leaf.name:  # the name of a choice, which is a key of the file
         message = check_scalar(setting, parameter.value)
         if message:
-            yield key_place(tree, path).fault(path, message)
+            faults.at_key(path, message)
         return
-    written = find_entry(tree, path)
-    declared = written is not None and isinstance(written.node, Section) and "distribution" in written.node.entries
+    written = faults.find(path)
+    declared = isinstance(written, Section) and "distribution" in written.entries
     message = _check_kind(parameter, setting, declared=declared)
     if message:
-        yield key_place(tree, path).fault(path, message)
+        faults.at_key(path, message)
         return
-    for here, place, value in _list_written(parameter, path, tree):
+    for here, item, value in _list_written(parameter, path, faults):
         message = check_scalar(setting, value)
-        if message:
-            yield place.fault(here, message)
+        if message and item is None:
+            faults.at_value(here, message)
+        elif message and item is not None:
+            faults.add(item.place.fault(here, message))
 
 
-def _list_written(parameter: Parameter, path: KeyPath, tree: Section) -> Iterator[tuple[KeyPath, Place, Value]]:
-    """Yields path, place and value of everything that a parameter can be at its outermost."""
-    written = find_entry(tree, (*path, "values"))
-    if written is not None and isinstance(written.node, Items) and isinstance(parameter, Categorical | Constant):
+def _list_written(
+    parameter: Parameter, path: KeyPath, faults: Faults
+) -> Iterator[tuple[KeyPath, Scalar | None, Value]]:
+    """Yields path, item of a list (or None) and value of everything that a parameter can be at its outermost."""
+    written = faults.find((*path, "values"))
+    if isinstance(written, Items) and isinstance(parameter, Categorical | Constant):
         wanted = parameter.values if isinstance(parameter, Categorical) else (parameter.value,)
-        for index, item in enumerate(written.node.items):
+        for index, item in enumerate(written.items):
             if isinstance(item, Scalar) and item.value in wanted:
-                yield (*path, "values", str(index)), item.place, item.value
+                yield (*path, "values", str(index)), item, item.value
         return
     if isinstance(parameter, Choices):
         return
@@ -165,12 +165,11 @@ def _list_written(parameter: Parameter, path: KeyPath, tree: Section) -> Iterato
     keys = [key for key in ("value", "min", "max") if key in type(parameter).model_fields]
     keys = [key for key in keys if getattr(parameter, key) in ends]
     for key in keys:
-        entry = find_entry(tree, (*path, key))
-        here = (*path, key) if entry else path  # a bare value has no key of its own
-        yield here, value_place(tree, here), ends[ends.index(getattr(parameter, key))]
+        here = path if faults.find((*path, key)) is None else (*path, key)  # a bare value has no key of its own
+        yield here, None, ends[ends.index(getattr(parameter, key))]
     if len(keys) < len(ends):
         for value in ends:
-            yield path, value_place(tree, path), value
+            yield path, None, value
 
 
 def _check_kind(parameter: Parameter, setting: Setting, *, declared: bool) -> str | None:

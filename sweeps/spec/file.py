@@ -22,6 +22,7 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
     Raises:
         SpecError: With every fault of the file and of the overrides.
     """
+    from sweeps.reader.faults import Faults
     from sweeps.reader.file import read_tree
     from sweeps.spec.check_sections import check_sections
     from sweeps.spec.check_space import check_space
@@ -31,8 +32,9 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
     faults: list[SpecFault] = []
     tree = expand_default_spaces(lift_groups(read_tree(path, overrides, faults), faults), faults)
     draft = parse_tree(tree, SweepSpec, faults)
-    check_sections(draft, tree, faults)
-    check_space(draft.get("parameters", {}), draft.get("constraints", ()), tree, faults)
+    placed = Faults(tree, faults)
+    check_sections(draft, placed)
+    check_space(draft.get("parameters", {}), draft.get("constraints", ()), placed)
     if faults:
         raise SpecError(faults)
     if "name" not in tree.entries and str(path) != "-":
