@@ -13,7 +13,7 @@ from sweeps.cli.options import Address, Follow, Json, Storage, SweepId
 from sweeps.cli.printing import machine_output, open_console, print_json, print_outcome
 
 if TYPE_CHECKING:
-    from sweeps.remote.jobs import Cluster
+    from sweeps.remote.jobs import JobsClient
     from sweeps.remote.submission import Submission
     from tracking.store.control_channel import Request
     from tracking.store.queries import SweepStatus
@@ -40,10 +40,10 @@ def submit(
 ) -> None:
     """Hand a sweep to a running Ray cluster."""
     from sweeps.home import open_home
-    from sweeps.remote.jobs import Cluster
+    from sweeps.remote.jobs import JobsClient
     from sweeps.remote.submission import submit_sweep
 
-    cluster = Cluster(address)
+    cluster = JobsClient(address)
     submission = submit_sweep(open_home(), file, overrides or (), cluster, storage=storage, working_dir=working_dir)
     _print_submission(submission, cluster, follow=follow, as_json=as_json)
 
@@ -165,10 +165,10 @@ def resume(
         print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
 
-def _open_cluster(address: str | None) -> Cluster:
-    from sweeps.remote.jobs import Cluster
+def _open_cluster(address: str | None) -> JobsClient:
+    from sweeps.remote.jobs import JobsClient
 
-    return Cluster(address)
+    return JobsClient(address)
 
 
 def _ask(sweep_id: str | None, request: Request, done: str) -> None:
@@ -181,7 +181,7 @@ def _ask(sweep_id: str | None, request: Request, done: str) -> None:
     sys.stdout.write(f"{found}: {done}\n")
 
 
-def _print_submission(submission: Submission, cluster: Cluster, *, follow: bool, as_json: bool) -> None:
+def _print_submission(submission: Submission, cluster: JobsClient, *, follow: bool, as_json: bool) -> None:
 
     if as_json:
         print_json(asdict(submission))

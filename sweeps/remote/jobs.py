@@ -45,7 +45,7 @@ class JobState:
         return self.status in ENDED
 
 
-class Cluster:
+class JobsClient:
     """A Ray cluster that is reached through its Jobs API.
 
     Args:

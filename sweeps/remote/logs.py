@@ -15,10 +15,10 @@ from tracking.store.queries import SweepNotFound, load_status, load_sweep
 from tracking.table import SweepTable
 
 if TYPE_CHECKING:
-    from sweeps.remote.jobs import Cluster
+    from sweeps.remote.jobs import JobsClient
 
 
-def read_logs(home: Home, sweep_id: str, cluster: Cluster | None, *, follow: bool) -> Iterator[str]:
+def read_logs(home: Home, sweep_id: str, cluster: JobsClient | None, *, follow: bool) -> Iterator[str]:
     """Yields what a sweep's driver has printed: from its file here, from the cluster, or what MLflow knows of it.
 
     Args:

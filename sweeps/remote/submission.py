@@ -16,7 +16,7 @@ from tracking.store.queries import SweepNotFound, SweepStatus, load_status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sweeps.remote.jobs import Cluster, JobState
+    from sweeps.remote.jobs import JobsClient, JobState
 from sweeps.remote.control import describe_life
 
 
@@ -35,7 +35,7 @@ def submit_sweep(
     home: Home,
     file: Path,
     overrides: Sequence[str],
-    cluster: Cluster,
+    cluster: JobsClient,
     *,
     storage: str | None = None,
     working_dir: Path | None = None,
@@ -66,7 +66,7 @@ def submit_sweep(
     return Submission(sweep_id, job, cluster.address, state.status, state.message)
 
 
-def _wait_for_driver(home: Home, sweep_id: str, job: str, cluster: Cluster) -> JobState:
+def _wait_for_driver(home: Home, sweep_id: str, job: str, cluster: JobsClient) -> JobState:
     """Waits until the job's driver has passed its checks and gives signs of life, or has ended."""
     submitted = time.monotonic()
 
@@ -83,7 +83,7 @@ def _wait_for_driver(home: Home, sweep_id: str, job: str, cluster: Cluster) -> J
     return cluster.wait_until(job, is_driven)
 
 
-def resume_submitted(home: Home, status: SweepStatus, cluster: Cluster, storage: str | None = None) -> Submission:
+def resume_submitted(home: Home, status: SweepStatus, cluster: JobsClient, storage: str | None = None) -> Submission:
     """Starts a new job that goes on with a submitted sweep where its journal ends.
 
     Raises:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from sweeps.trials.objectives import take_in
+from sweeps.trials.objectives import accumulate
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.ranking import Goal, rank_key
 from trainer.config import Value
@@ -131,7 +131,7 @@ class Ledger:
         entry.epoch = epoch
         entry.last_score = score
         entry.train_seconds += train_seconds
-        take_in(entry.values, metrics or {})
+        accumulate(entry.values, metrics or {})
         if entry.stage == STAGE_SEARCH:
             self.tallies[entry.arm].num_epochs += 1
         if self.goal.beats(score, entry.best_score):

@@ -43,7 +43,7 @@ class Objective(Frozen):
         return GOALS[self.name]
 
 
-def take_in(values: dict[str, float], metrics: Mapping[str, float]) -> None:
+def accumulate(values: dict[str, float], metrics: Mapping[str, float]) -> None:
     """Adds an epoch of a trial to what it has come to so far; what is not finite adds nothing."""
     for name, goal in GOALS.items():
         new = metrics.get(name, math.nan)

@@ -20,7 +20,7 @@ _STATISTICS_PICTURES = 5_000  # from which batch normalisation takes its statist
 _CHUNK = 500  # pictures whose gradient is taken at once where the batch is all of them
 
 
-class RunPictures:
+class RunData:
     """Splits a dataset as a configuration says, and knows how it is worked off.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 
-class Selection:
+class BestEpoch:
     """The best epoch so far by validation accuracy, and the epochs since the last one that counted as better.
 
     Source: Prechelt 1998, section 2.1 (stopping after a number of epochs without a gain),

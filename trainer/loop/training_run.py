@@ -19,8 +19,8 @@ from trainer.config import TrialConfig, get_row
 from trainer.data.augmentation import Augmentation, draw_augmentation, draw_mixing
 from trainer.data.batches import PictureStore
 from trainer.data.dataset import Dataset
-from trainer.data.run_data import RunPictures
-from trainer.loop.best_epoch import Selection
+from trainer.data.run_data import RunData
+from trainer.loop.best_epoch import BestEpoch
 from trainer.loop.compute import autocast, choose_precision, exact_arithmetic
 from trainer.loop.curvature import Curvature, measure_curvature
 from trainer.loop.epoch_result import EpochResult, StopReason
@@ -80,13 +80,13 @@ class TrainingRun:
         self.stop_reason: StopReason | None = None
         self.data_digest = data.digest
         self._data = data
-        self._pictures = RunPictures(config, data, self.device)
+        self._pictures = RunData(config, data, self.device)
         self.channels = self._pictures.channels
         self._build_parts()
         self._order_generator = build_generator(config.seed, "order")
         self._augmentation_generator = build_generator(config.seed, "augmentation")
         self._first_loss = math.nan
-        self._selection = Selection(config.early_stopping_patience, config.early_stopping_min_delta)
+        self._selection = BestEpoch(config.early_stopping_patience, config.early_stopping_min_delta)
         self._out_of_patience = False
 
     @property

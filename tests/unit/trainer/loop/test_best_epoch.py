@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.loop.best_epoch import Selection
+from trainer.loop.best_epoch import BestEpoch
 
 
 def build_model(value=0.0):
@@ -46,7 +46,7 @@ def walk(selection, accuracies, first_epoch=1):
     ],
 )
 def test_waits_as_many_epochs_as_patience_says(patience, min_delta, accuracies, stops_after):
-    verdicts = walk(Selection(patience, min_delta), accuracies)
+    verdicts = walk(BestEpoch(patience, min_delta), accuracies)
     assert (verdicts.index(True) + 1 if True in verdicts else None) == stops_after
 
 
@@ -55,7 +55,7 @@ def test_waits_as_many_epochs_as_patience_says(patience, min_delta, accuracies, 
 )
 def test_keeps_the_weights_of_the_first_epoch_of_the_highest_accuracy(accuracies, best_epoch):
     # min_delta is for the waiting alone: the best epoch is the best by however little.
-    selection = Selection(None, 0.5)
+    selection = BestEpoch(None, 0.5)
     walk(selection, accuracies)
     assert (selection.best_epoch, selection.best_val_accuracy) == (best_epoch, max(accuracies))
     expected = build_model(float(best_epoch)).state_dict()
@@ -64,7 +64,7 @@ def test_keeps_the_weights_of_the_first_epoch_of_the_highest_accuracy(accuracies
 
 
 def test_before_any_epoch_there_is_nothing_best():
-    selection = Selection(3, 0.0)
+    selection = BestEpoch(3, 0.0)
     assert math.isnan(selection.best_val_accuracy)
     assert (selection.best_epoch, selection.best_weights) == (0, None)
 
@@ -72,7 +72,7 @@ def test_before_any_epoch_there_is_nothing_best():
 @pytest.mark.parametrize("cut", range(7))
 def test_state_round_trip_through_a_file_equals_no_interruption(cut):
     accuracies = (0.3, 0.5, 0.45, 0.52, 0.5, 0.5, 0.4)
-    straight, before, after = (Selection(3, 0.05) for _ in range(3))
+    straight, before, after = (BestEpoch(3, 0.05) for _ in range(3))
     expected = walk(straight, accuracies)
     assert True in expected
     verdicts = walk(before, accuracies[:cut])
