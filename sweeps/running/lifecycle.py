@@ -7,15 +7,14 @@ driver that was lost stood.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeps.running.budgets import find_shortfall
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.space.constraints import fulfils, parse_constraint
-from sweeps.space.distributions import Distribution
-from sweeps.space.parameters import Choices, Parameter
+from sweeps.space.parameters import Choices, walk
 from sweeps.spec.arms import build_arms
 from sweeps.stopping.pbt import Pbt, mutate
 from sweeps.trials.ledger import TrialEntry, TrialPhase
@@ -268,16 +267,8 @@ def _find_change(sweep: RunningSweep, entry: TrialEntry) -> dict[str, Any]:
         return True
 
     arm = next(arm for arm in build_arms(sweep.spec) if arm.name == entry.arm)
-    space = dict(_list_chosen(arm.parameters, donor.parameters))
+    walked = walk(arm.parameters, donor.parameters)
+    space = {path[-1]: parameter for path, parameter in walked if not isinstance(parameter, Choices)}
     seed = derive_seed(sweep.spec.seed, "pbt", entry.trial_id, entry.epoch)
     changed = mutate(section, space, donor.parameters, seed, is_legal)
     return {"donor_id": donor.trial_id, "parameters": {**changed, "seed": entry.seed}}
-
-
-def _list_chosen(space: Mapping[str, Parameter], values: Mapping[str, Value]) -> Iterator[tuple[str, Distribution]]:
-    """The distributions of an arm's parameters, of choices those of the branch that was taken."""
-    for name, parameter in space.items():
-        if isinstance(parameter, Choices):
-            yield from _list_chosen(parameter.choices.get(str(values.get(name)), {}), values)
-        else:
-            yield name, parameter

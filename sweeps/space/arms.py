@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.space.constraints import Constraint, fulfils
 from sweeps.space.distributions import Categorical, Constant
-from sweeps.space.parameters import Choices, Parameter
+from sweeps.space.parameters import Choices, Parameter, count_axes, count_configurations, walk
 from trainer.config import Value
 
 if TYPE_CHECKING:
@@ -112,18 +111,7 @@ def _to_suggestions(
 
 def num_dimensions(arm: Arm) -> int:
     """Axes of the unit cube that `from_unit_cube` reads for this arm."""
-    return _count_axes(arm.parameters)
-
-
-def _count_axes(parameters: Mapping[str, Parameter]) -> int:
-    count = 0
-    for parameter in parameters.values():
-        if isinstance(parameter, Choices):
-            count += len(parameter.choices) > 1
-            count += max(_count_axes(settings) for settings in parameter.choices.values())
-        else:
-            count += parameter.varies
-    return count
+    return count_axes(arm.parameters)
 
 
 def from_unit_cube(arm: Arm, point_D: np.ndarray, given: Mapping[str, Value] | None = None) -> dict[str, Value]:
@@ -146,8 +134,7 @@ def _locate(
     """Yields names and values, reading each parameter's axes from the front of the point."""
     axis = 0
     for name, parameter in parameters.items():
-        num_axes = _count_axes({name: parameter})
-        own, axis = point[axis : axis + num_axes], axis + num_axes
+        own, axis = point[axis : axis + parameter.num_axes], axis + parameter.num_axes
         if not isinstance(parameter, Choices):
             yield name, given[name] if name in given else parameter.at(own[0] if own else 0.0)
             continue
@@ -213,14 +200,7 @@ def _match(space: Mapping[str, Parameter], values: Mapping[str, Value]) -> set[s
 
 def list_branch(arm: Arm, parameters: Mapping[str, Value]) -> tuple[str, ...]:
     """Names of an arm's parameters, of choices those of the branch that some values have taken."""
-    return tuple(_list_branch(arm.parameters, parameters))
-
-
-def _list_branch(space: Mapping[str, Parameter], values: Mapping[str, Value]) -> Iterator[str]:
-    for name, parameter in space.items():
-        yield name
-        if isinstance(parameter, Choices):
-            yield from _list_branch(parameter.choices.get(str(values.get(name)), {}), values)
+    return tuple(path[-1] for path, _ in walk(arm.parameters, parameters))
 
 
 def searched(arm: Arm) -> tuple[str, ...]:
@@ -229,31 +209,10 @@ def searched(arm: Arm) -> tuple[str, ...]:
 
 
 def list_varying(parameters: Mapping[str, Parameter]) -> Iterator[str]:
-    """Yields the names of parameters with more than one value, those inside choices too."""
-    for name, parameter in parameters.items():
-        if not isinstance(parameter, Choices):
-            if parameter.varies:
-                yield name
-            continue
-        if len(parameter.choices) > 1:
-            yield name
-        for settings in parameter.choices.values():
-            yield from list_varying(settings)
+    """The names of parameters with more than one value, those inside choices too."""
+    return (path[-1] for path, parameter in walk(parameters) if parameter.varies)
 
 
 def size(arm: Arm) -> int | None:
     """Number of distinct configurations of an arm; None when a parameter is continuous."""
     return count_configurations(arm.parameters)
-
-
-def count_configurations(parameters: Mapping[str, Parameter]) -> int | None:
-    """Number of distinct configurations; None when a parameter is continuous."""
-    counts = [_count_one(parameter) for parameter in parameters.values()]
-    return None if None in counts else math.prod(count for count in counts if count is not None)
-
-
-def _count_one(parameter: Parameter) -> int | None:
-    if not isinstance(parameter, Choices):
-        return parameter.count
-    counts = [count_configurations(settings) for settings in parameter.choices.values()]
-    return None if None in counts else sum(count for count in counts if count is not None)

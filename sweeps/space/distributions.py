@@ -44,6 +44,11 @@ class Distribution(Frozen):
         return self.count != 1
 
     @property
+    def num_axes(self) -> int:
+        """Axes of the unit cube that it takes."""
+        return int(self.varies)
+
+    @property
     def gives_whole_numbers(self) -> bool:
         """Whether all values are whole numbers of Python's type int."""
         return False

@@ -1,15 +1,15 @@
 """Faults that lie between the parts of a sweep file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sweeps.reader.faults import Faults
 from sweeps.reader.tree import KeyPath, Section
 from sweeps.search.methods import METHODS
-from sweeps.space.arms import Arm, contains, count_configurations, list_varying, num_dimensions, split_arms
+from sweeps.space.arms import Arm, contains, list_varying, num_dimensions, split_arms
 from sweeps.space.constraints import ConstraintError, parse_constraint
 from sweeps.space.distributions import Categorical, Constant
-from sweeps.space.parameters import Choices, Parameter
+from sweeps.space.parameters import Choices, Parameter, count_configurations, walk
 from sweeps.stopping.rules import RULES
 from sweeps.trials.objectives import Objective
 from trainer.config import SETTINGS, Value, known_names
@@ -50,7 +50,7 @@ def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
     _find_floor_faults(draft, faults)
     if parameters.get("evaluate_on") == Constant(value="test"):
         _find_choosing(draft, faults)
-    for path, parameter in _walk(parameters, ("parameters",)):
+    for path, parameter in walk(parameters, path=("parameters",)):
         if path[-1] in MUST_BE_CONSTANT and (len(path) > 2 or not isinstance(parameter, Constant)):
             message = "must be one value for the whole sweep, so that all trials have the same pictures"
             faults.at_key(path, message)
@@ -96,7 +96,7 @@ def _check_method(draft: Mapping[str, Any], faults: Faults, *, complete: bool) -
     if method is not None and METHODS[method].is_exhaustive:
         continuous = [
             (path, parameter)
-            for path, parameter in _walk(parameters, ("parameters",))
+            for path, parameter in walk(parameters, path=("parameters",))
             if not isinstance(parameter, Choices) and parameter.count is None
         ]
         for path, parameter in continuous:
@@ -116,7 +116,7 @@ def _check_epochs(draft: Mapping[str, Any], faults: Faults) -> None:
     rule, parameters = draft.get("early_terminate"), draft["parameters"]
     if rule is None:
         return
-    for path, parameter in _walk(parameters, ("parameters",)):
+    for path, parameter in walk(parameters, path=("parameters",)):
         if path[-1] == "epochs" and (len(path) > 2 or not isinstance(parameter, Constant)):
             message = "must be one value when early_terminate is given, since rungs are epochs that all trials reach"
             faults.at_key(path, message)
@@ -208,7 +208,7 @@ def _find_unused(draft: Mapping[str, Any], faults: Faults) -> None:
     if METHODS[method].draws_by_probability:
         return
     able = " and ".join(each.name for each in METHODS.values() if each.draws_by_probability)
-    for path, parameter in _walk(draft["parameters"], ("parameters",)):
+    for path, parameter in walk(draft["parameters"], path=("parameters",)):
         if isinstance(parameter, Categorical) and parameter.probabilities is not None:
             path = (*path, "probabilities")
             message = f"found with method {method}; only {able} draw by them; remove it"
@@ -289,12 +289,3 @@ def _find_choosing(draft: Mapping[str, Any], faults: Faults) -> None:
     if confirm is not None and confirm.top:
         path = ("confirm", "top") if faults.find(("confirm", "top")) else ("confirm",)
         faults.at_key(path, f"found {confirm.top} {why} what is retrained; write confirm: {{top: 0}}")
-
-
-def _walk(parameters: Mapping[str, Parameter], path: KeyPath) -> Iterator[tuple[KeyPath, Parameter]]:
-    """Yields every parameter with its key path, those inside choices too."""
-    for name, parameter in parameters.items():
-        yield (*path, name), parameter
-        if isinstance(parameter, Choices):
-            for choice, settings in parameter.choices.items():
-                yield from _walk(settings, (*path, name, "choices", choice))
