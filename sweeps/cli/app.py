@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from sweeps.cli import remote
 from sweeps.cli.options import File, Json, Measure, Overrides, SweepId
 from sweeps.cli.printing import machine_output, open_console, print_json, print_leaderboard, print_outcome, table_facts
+from sweeps.environment import ignore_working_directory
 from sweeps.errors import ExitCode, SweepError
 
 app = typer.Typer(
@@ -182,7 +182,7 @@ remote.add_commands(app)
 
 def main() -> None:
     """Runs the command line; a user's error is printed as its message and sets the exit code."""
-    sys.path.insert(0, str(Path.cwd()))  # the user's own optimizers and models
+    ignore_working_directory()
     from tracking.recording.journal import JournalBusy
     from tracking.store.connection import TrackingUnavailable
     from tracking.store.queries import SweepNotFound

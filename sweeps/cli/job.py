@@ -12,12 +12,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sweeps.environment import describe_versions
+from sweeps.environment import describe_versions, ignore_working_directory
 from sweeps.errors import ExitCode
 
 
 def main() -> None:
     """Carries out the order and ends with the exit code of the command."""
+    ignore_working_directory()
     order = json.loads(os.environ.pop("SWEEPS_ORDER"))
     ours = describe_versions()
     wrong = [

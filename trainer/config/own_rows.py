@@ -10,7 +10,9 @@ import functools
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.trial_settings import SETTINGS
@@ -46,6 +48,14 @@ def is_own(name: object) -> bool:
     return isinstance(name, str) and ":" in name
 
 
+def _import_own(module_name: str) -> Any:
+    """Imports a module, from the working directory where it is found nowhere else."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    return importlib.import_module(module_name)
+
+
 @functools.cache
 def load_own_row(table: str, path: str) -> Row:
     """The row that a dotted path names.
@@ -61,7 +71,7 @@ def load_own_row(table: str, path: str) -> Row:
         raise OwnRowError(f"found {path!r}; allowed: package.module:name; write it so")
     module_name, _, name = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        found = getattr(_import_own(module_name), name)
     except Exception as error:  # whatever importing the user's code raises
         raise OwnRowError(
             f"found {path!r}, which cannot be imported ({type(error).__name__}: {error}); correct the path, or run "

@@ -1,6 +1,7 @@
 """The command line's printing and exit codes; whole runs are in tests/cluster."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,3 +81,28 @@ def test_list_before_the_first_sweep(tmp_path: Path) -> None:
     done = sweeps("list", cwd=tmp_path)
     assert (done.returncode, done.stdout.strip()) == (0, "no sweeps yet; start one with `sweeps run FILE`")
     assert not (tmp_path / "sweep-results").exists()
+
+
+LIBRARIES = ("mlflow", "ray", "torch", "optuna", "pandas", "plotly", "sqlalchemy", "pydantic", "ruamel", "numpy")
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("validate", "mine.yaml"), ("status", "no-such-sweep"), ("schema",)])
+def test_a_file_called_like_a_library_is_not_run_in_its_place(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    for library in LIBRARIES:
+        (tmp_path / f"{library}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({library!r})\n")
+    (tmp_path / "mine.py").write_text(
+        f"import torch\nopen({str(tmp_path / 'mine-ran')!r}, 'w')\n\nclass Mine(torch.optim.SGD):\n"
+        "    def __init__(self, params, lr=0.1):\n        super().__init__(params, lr=lr)\n"
+    )
+    (tmp_path / "mine.yaml").write_text(
+        "method: random\nbudget: {trials: 2}\nparameters:\n  optimizer: mine:Mine\n  lr: {min: 0.1, max: 0.2}\n"
+    )
+    script = Path(sys.executable).with_name("sweeps")
+    environment = {"PATH": os.environ["PATH"], "SWEEPS_HOME": str(tmp_path / "results")}
+    done = subprocess.run(
+        [script, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (2 if arguments[0] == "status" else 0), done.stderr
+    assert (tmp_path / "mine-ran").exists() == (arguments[0] == "validate")
