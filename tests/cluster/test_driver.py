@@ -305,7 +305,8 @@ def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
 ) -> None:
     overrides = ["--set", "parameters.epochs=8", "--set", "early_terminate=null", "--set", "budget.trials_per_arm=3"]
     command = [sys.executable, "-m", "sweeps.cli"]
-    code, output = run_until([*command, "run", str(tmp_path / "small.yaml"), *overrides], "(2 ended)", number)
+    start = [*command, "run", str(tmp_path / "small.yaml"), "--no-measure", *overrides]
+    code, output = run_until(start, "(2 ended)", number)
     (sweep_id,) = home.sweep_ids()
     if number is signal.SIGINT:
         assert code == ExitCode.INTERRUPTED, output
