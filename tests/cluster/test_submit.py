@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,11 @@ class Outside:
 def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     """A Ray head with a token on loopback, and somebody outside."""
     folder = tmp_path_factory.mktemp("outside")
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        port, gcs_port = first.getsockname()[1], second.getsockname()[1]
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        port, gcs_port, agent_port = (each.getsockname()[1] for each in sockets)
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "SWEEPS_"))}
     environment |= {
         "RAY_AUTH_MODE": "token",
@@ -70,6 +72,8 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2"]
     command += ["--node-ip-address=127.0.0.1", f"--port={gcs_port}", "--dashboard-host=127.0.0.1"]
     command += [f"--dashboard-port={port}", "--disable-usage-stats", "--object-store-memory=300000000"]
+    # Jobs go through the node's agent, whose usual port another Ray of this machine may have.
+    command += [f"--dashboard-agent-listen-port={agent_port}"]
     # The job's processes find `python` on the PATH, as in the image.
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with subprocess.Popen(
