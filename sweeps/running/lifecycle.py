@@ -156,6 +156,11 @@ def pause(sweep: RunningSweep, entry: TrialEntry) -> None:
     sweep.notify(entry, TrialEvent.PAUSED)
 
 
+def overrule(entry: TrialEntry, phase: TrialPhase) -> None:
+    """Follows the journal: it shows what became of a trial, whatever today's limits make of its last result."""
+    entry.phase, entry.stop_reason = phase, ""
+
+
 def resume(sweep: RunningSweep, entry: TrialEntry) -> None:
     """Ends a trial's pause, as its arm's rule has decided; changes its settings if it becomes a copy of another."""
     take_change(sweep, entry, _find_change(sweep, entry))

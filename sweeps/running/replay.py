@@ -83,14 +83,13 @@ def _start(sweep: RunningSweep, record: TrialRecord) -> None:
 
 def _take_result(sweep: RunningSweep, entry: TrialEntry, epoch: EpochRecorded, time_ms: int) -> None:
     if entry.phase is TrialPhase.STOPPING and epoch.epoch > entry.epoch:
-        # It was not stopped: the sweep had other limits then.
-        entry.phase, entry.stop_reason = TrialPhase.RUNNING, ""
+        lifecycle.overrule(entry, TrialPhase.RUNNING)  # it was not stopped: the sweep had other limits then
     result = TrialResult(epoch.epoch, epoch.metrics, epoch.tags, epoch.summary, ends=epoch.ended)
     lifecycle.take_result(sweep, entry, result, time_ms)
 
 
 def _pause(sweep: RunningSweep, entry: TrialEntry) -> None:
-    entry.phase, entry.stop_reason = TrialPhase.PAUSING, ""  # whatever the limits of today make of its last result
+    lifecycle.overrule(entry, TrialPhase.PAUSING)
     lifecycle.pause(sweep, entry)
 
 
