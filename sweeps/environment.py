@@ -38,16 +38,6 @@ def build_manifest(sweep_id: str, seed: int, data: dict[str, Any], cluster: dict
     }
 
 
-def ignore_working_directory() -> None:
-    """Keeps Python from looking for libraries in the working directory.
-
-    A file of the user's that is called as a library is, `mlflow.py` say, is not run in the place of the library. The
-    modules that a sweep file names are looked for there all the same (`trainer.config.own_rows`).
-    """
-    here = str(Path.cwd())
-    sys.path[:] = [each for each in sys.path if str(Path(each).absolute()) != here]
-
-
 def read_git_commit() -> str | None:
     """The commit of the working directory, with "+changes" when files differ from it; None outside a repository."""
     if shutil.which("git") is None:

@@ -14,6 +14,7 @@ from ray.tune import Trainable
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from trainer.config import Value, build_trial_config
+from trainer.config.own_rows import ignore_working_directory
 
 if TYPE_CHECKING:
     from trainer.data.dataset import Dataset
@@ -66,6 +67,7 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
 
     def setup(self, config: dict[str, Any], data: Dataset) -> None:
         """Prepares the first trial of this process; `data` lies in Ray's object store and is not copied."""
+        ignore_working_directory()  # Ray puts it first; what a sweep names is looked for there all the same
         self._data = data
         self.reset_config(config)
 

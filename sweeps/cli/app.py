@@ -10,8 +10,8 @@ import typer
 from sweeps.cli import remote
 from sweeps.cli.options import File, Json, Measure, Overrides, SweepId
 from sweeps.cli.printing import machine_output, open_console, print_json, print_leaderboard, print_outcome, table_facts
-from sweeps.environment import ignore_working_directory
 from sweeps.errors import ExitCode, SweepError
+from trainer.config.own_rows import ignore_working_directory
 
 app = typer.Typer(
     help="Which optimizer, learning rate, batch size and initialisation train CIFAR-10 best?",

@@ -12,8 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sweeps.environment import describe_versions, ignore_working_directory
+from sweeps.environment import describe_versions
 from sweeps.errors import ExitCode
+from trainer.config.own_rows import ignore_working_directory
 
 
 def main() -> None:

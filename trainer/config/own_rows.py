@@ -48,6 +48,16 @@ def is_own(name: object) -> bool:
     return isinstance(name, str) and ":" in name
 
 
+def ignore_working_directory() -> None:
+    """Keeps Python from looking for libraries in the working directory.
+
+    A file of the user's that is called as a library is, `mlflow.py` say, is not run in the place of the library. The
+    modules that a sweep file names are looked for there all the same.
+    """
+    here = str(Path.cwd())
+    sys.path[:] = [each for each in sys.path if str(Path(each).absolute()) != here]
+
+
 def _import_own(module_name: str) -> Any:
     """Imports a module, from the working directory where it is found nowhere else."""
     here = str(Path.cwd())
