@@ -172,9 +172,9 @@ def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=6
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of a sweep file, for completion and checks in an editor."""
-    from sweeps.spec import build_json_schema
+    from sweeps.spec import format_json_schema
 
-    print_json(build_json_schema())
+    sys.stdout.write(format_json_schema())
 
 
 remote.add_commands(app)

@@ -5,7 +5,7 @@ Imports `search`, `stopping` and what lies below them. A new section is a model 
 
 from sweeps.spec.file import dump_spec, load_spec
 from sweeps.spec.models import Budget, Confirm, Floor, Metric, Resources, SweepSpec
-from sweeps.spec.schema import build_json_schema
+from sweeps.spec.schema import build_json_schema, format_json_schema
 
 __all__ = [
     "Budget",
@@ -16,5 +16,6 @@ __all__ = [
     "SweepSpec",
     "build_json_schema",
     "dump_spec",
+    "format_json_schema",
     "load_spec",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -58,8 +59,8 @@ def build_schema(model: type[BaseModel]) -> dict[str, Any]:
             **ranges,
             **{name: {"anyOf": [_refer(_name(model)) for model in models]} for name, models in _RANGES_OF.items()},
             **{f"{_PARAMETER}{name}": definition for name, definition in settings.items()},
-            "settings": _build_settings(list(settings), {}),
             "optimizer_settings": _build_settings(list(settings), {"space": _SPACE}),
+            "settings": {**_refer("optimizer_settings"), "properties": {"space": False}},
             "own_settings": {"type": "object"},
             "value_or_values": {"anyOf": [_VALUE, _VALUES]},
         },
@@ -94,11 +95,10 @@ def _build_definitions() -> dict[str, Any]:
 
 def _build_table(table: str) -> dict[str, Any]:
     rows = TABLES[table].values()
-    names = [(name, row.description) for row in rows for name in (row.name, *row.aliases)]
     own = {"type": "string", "pattern": OWN_PATTERN, "description": f"a {table} of your own, as package.module:name"}
-    value = {"oneOf": [*({"const": name, "description": description} for name, description in names), own]}
+    value = {"oneOf": [*({"enum": [row.name, *row.aliases], "description": row.description} for row in rows), own]}
     settings = "optimizer_settings" if table == "optimizer" else "settings"  # one may also say `space: default`
-    choices = {name: {**_refer(settings), "description": description} for name, description in names}
+    choices = {name: _refer(settings) for row in rows for name in (row.name, *row.aliases)}
     nested = {"type": "object", "additionalProperties": False, "minProperties": 1, "properties": choices}
     nested["patternProperties"] = {OWN_PATTERN: _refer("own_settings")}
     forms = [*_build_forms(table, value), _build_object({"choices": nested}, ("choices",))]
@@ -177,3 +177,15 @@ _VALUES = _build_object(
 def build_json_schema() -> dict[str, Any]:
     """The JSON Schema of the sweep file, for editors."""
     return build_schema(SweepSpec)
+
+
+def format_json_schema() -> str:
+    """The schema as a file with a line for each key and each definition: small, and a change of it is seen."""
+    schema = build_json_schema()
+    definitions = ",\n".join(f"  {_dump(name)}: {_dump(each)}" for name, each in schema.pop("$defs").items())
+    keys = "".join(f"{_dump(key)}: {_dump(value)},\n" for key, value in schema.items())
+    return f'{{\n{keys}"$defs": {{\n{definitions}\n}}\n}}\n'
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

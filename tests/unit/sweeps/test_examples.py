@@ -10,7 +10,7 @@ import sweeps
 from sweeps.errors import SpecError
 from sweeps.space.arms import build_grid, searched, size
 from sweeps.space.distributions import Constant
-from sweeps.spec import build_json_schema, load_spec
+from sweeps.spec import build_json_schema, format_json_schema, load_spec
 from sweeps.spec.arms import build_arms, num_search_trials
 from trainer.config import build_trial_config, known_names
 
@@ -80,14 +80,15 @@ def test_the_practice_is_the_grid_of_the_course_project() -> None:
 
 class TestSchema:
     def test_the_schema_beside_the_examples_is_that_of_the_models(self) -> None:
-        expected = json.dumps(build_json_schema(), indent=2, ensure_ascii=False) + "\n"
-        assert SCHEMA.read_text() == expected, "write it anew: sweeps schema > sweeps/examples/sweep.schema.json"
+        assert json.loads(format_json_schema()) == build_json_schema()
+        remedy = "write it anew: sweeps schema > sweeps/examples/sweep.schema.json"
+        assert SCHEMA.read_text() == format_json_schema(), remedy
 
     def test_the_schema_is_one(self) -> None:
         Draft202012Validator.check_schema(build_json_schema())
 
     def test_the_schema_knows_every_parameter(self) -> None:
-        assert set(build_json_schema()["$defs"]["settings"]["properties"]) == known_names()
+        assert set(build_json_schema()["$defs"]["optimizer_settings"]["properties"]) == known_names() | {"space"}
 
     @pytest.mark.parametrize(
         "parameters",
@@ -101,6 +102,7 @@ class TestSchema:
             {"flip": {"values": [True, False]}},
             {"seed": {"distribution": "q_uniform", "min": 1, "max": 9, "q": 2}},
             {"optimizer": {"choices": {"sgd": {"lr": 0.1}, "adam": {}}}},
+            {"optimizer": {"choices": {"sgd": {"space": "default"}, "adamw": {"lr": 0.1}}}},
             {"initializer": {"choices": {"HeNormal": {}, "xavier_uniform": {}}}},
             {"initializer": {"values": ["zeros", "RandomNormal"]}},
         ],
@@ -128,6 +130,8 @@ class TestSchema:
             {"parameters": {"learning_rate": 0.1}},
             {"parameters": {"optimizer": "adm"}},
             {"parameters": {"optimizer": {"choices": {"adm": {}}}}},
+            {"parameters": {"space": "default"}},
+            {"parameters": {"model": {"choices": {"plain": {"space": "default"}}}}},
             {"parameters": {"lr": 0.1}, "early_terminate": {"type": "bandit"}},
         ],
         ids=str,
