@@ -1,6 +1,6 @@
 """From mappings of single values to models, and the sentences for what does not fit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,6 +15,126 @@ from trainer.config import Setting, Value
 from trainer.tables.settings import did_you_mean
 
 
+class SectionReader:
+    """Takes the keys of one mapping of the file, one after another; null is an empty list.
+
+    Args:
+        node: The mapping.
+        path: Its key path.
+        faults: Gains what is wrong.
+        allowed: Its keys; every other one is a fault.
+        refused: Keys that mean something elsewhere, with what to do here.
+
+    Attributes:
+        data: The values that were taken.
+        bad: Keys that are at fault, about which nothing more is said.
+    """
+
+    def __init__(
+        self,
+        node: Section,
+        path: KeyPath,
+        faults: list[SpecFault],
+        allowed: Iterable[str],
+        refused: Mapping[str, str] | None = None,
+    ) -> None:
+        self._node, self._path, self._faults = node, path, faults
+        self.data: dict[str, Any] = {}
+        self.bad = refuse_unknown(node, tuple(allowed), path, faults, refused)
+
+    def keep(self, key: str, value: Any) -> None:
+        """Takes a value that was read elsewhere; None for one that is at fault."""
+        if value is None:
+            self.bad.add(key)
+        else:
+            self.data[key] = value
+
+    def take_scalar(self, key: str, field: FieldInfo) -> None:
+        """Takes a single value."""
+        entry, path = self._node.entries[key], (*self._path, key)
+        scalar = take_value(entry, path, self._faults)
+        may_be_empty = field.annotation is str and not any(isinstance(limit, MinLen) for limit in field.metadata)
+        message = None
+        if scalar is not None and not (may_be_empty and scalar.value == ""):
+            message = check_scalar(build_setting(key, field), scalar.value)
+        if scalar is not None and message is None:
+            self.data[key] = scalar.value
+            return
+        if message:
+            self._faults.append(entry.node.place.fault(path, message))
+        self.bad.add(key)
+
+    def take_strings(self, key: str) -> None:
+        """Takes a text or a list of texts, as a tuple."""
+        entry, path = self._node.entries[key], (*self._path, key)
+        node = entry.node
+        if is_null(node):
+            return
+        items = node.items if isinstance(node, Items) else (node,)
+        texts: list[str] = []
+        for index, item in enumerate(items):
+            here = (*path, str(index)) if isinstance(node, Items) else path
+            scalar = take_value(Entry(entry.key_place if item is node else item.place, item), here, self._faults)
+            if scalar is None:
+                continue
+            if not isinstance(scalar.value, str) or not scalar.value.strip():
+                self._faults.append(item.place.fault(here, f"found {describe(item)}; allowed: text"))
+            elif scalar.value in texts:
+                self._faults.append(item.place.fault(here, f"{describe(item)} is in the list twice; keep one"))
+            else:
+                texts.append(scalar.value)
+        self.keep(key, tuple(texts) if len(texts) == len(items) else None)
+
+    def take_mappings(self, key: str) -> None:
+        """Takes a list of mappings of single values."""
+        items, path = self._list_items(key, "a list, for example [{lr: 0.1}]"), (*self._path, key)
+        if items is None:
+            return
+        made: list[dict[str, Value]] = []
+        num_faults = len(self._faults)
+        for index, item in enumerate(items):
+            here = (*path, str(index))
+            if not isinstance(item, Section) or not item.entries:
+                allowed = "parameters, for example {lr: 0.1}"
+                self._faults.append(item.place.fault(here, f"found {describe(item)}; allowed: {allowed}"))
+                continue
+            values = {name: take_value(inner, (*here, name), self._faults) for name, inner in item.entries.items()}
+            made.append({name: scalar.value for name, scalar in values.items() if scalar is not None})
+        self.keep(key, tuple(made) if len(self._faults) == num_faults else None)
+
+    def take_sections(self, key: str, model: type[BaseModel]) -> None:
+        """Takes a list of models."""
+        items, path = self._list_items(key, "a list of mappings"), (*self._path, key)
+        if items is None:
+            return
+        made = [
+            parse_section(Entry(item.place, item), model, (*path, str(index)), self._faults)
+            for index, item in enumerate(items)
+        ]
+        self.keep(key, None if None in made else tuple(made))
+
+    def build(self, model: type[M], beside: Mapping[str, Any] | None = None) -> M | None:
+        """The model of what was taken, or None and faults.
+
+        Args:
+            model: What to make.
+            beside: Values that were not taken from the file.
+        """
+        return validate(model, self.data | dict(beside or {}), self._node, self._path, self.bad, self._faults)
+
+    def _list_items(self, key: str, allowed: str) -> Sequence[Node] | None:
+        """The items of a list; None for null, and None and a fault for what is no list."""
+        entry = self._node.entries[key]
+        node = entry.node
+        if isinstance(node, Items):
+            return node.items
+        if not is_null(node):
+            place = entry.key_place if isinstance(node, Scalar) and node.empty else node.place
+            self._faults.append(place.fault((*self._path, key), f"found {describe(node)}; allowed: {allowed}"))
+            self.bad.add(key)
+        return None
+
+
 def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[SpecFault]) -> M | None:
     """The model of a mapping of single values, or None and faults."""
     node, keys = entry.node, ", ".join(model.model_fields)
@@ -26,13 +146,12 @@ def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[Spec
     if not isinstance(node, Section):
         faults.append(node.place.fault(path, f"found {describe(node)}; allowed: a mapping with some of {keys}"))
         return None
-    bad = refuse_unknown(node, tuple(model.model_fields), path, faults)
-    data: dict[str, Any] = {}
+    reader = SectionReader(node, path, faults, model.model_fields)
     num_faults = len(faults)
-    for key, inner in list_known(node, model.model_fields):
-        take_scalar(inner, model.model_fields[key], (*path, key), data, bad, faults)
-    made = validate(model, data, node, path, bad, faults)
-    return made if len(faults) == num_faults and not bad else None
+    for key in list_known(node, model.model_fields):
+        reader.take_scalar(key, model.model_fields[key])
+    made = reader.build(model)
+    return made if len(faults) == num_faults and not reader.bad else None
 
 
 def refuse_unknown(
@@ -68,97 +187,9 @@ def check_scalar(setting: Setting, value: Value) -> str | None:
     return message
 
 
-def list_known(node: Section, fields: Iterable[str]) -> list[tuple[str, Entry]]:
-    """The entries of a mapping that mean something, in the order of the file."""
-    return [(key, entry) for key, entry in node.entries.items() if key in fields]
-
-
-def take_scalar(
-    entry: Entry, field: FieldInfo, path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]
-) -> None:
-    """Puts a single value into the data, or its key among the bad ones."""
-    scalar = take_value(entry, path, faults)
-    may_be_empty = field.annotation is str and not any(isinstance(limit, MinLen) for limit in field.metadata)
-    message = None
-    if scalar is not None and not (may_be_empty and scalar.value == ""):
-        message = check_scalar(build_setting(path[-1], field), scalar.value)
-    if scalar is not None and message is None:
-        data[path[-1]] = scalar.value
-        return
-    if message:
-        faults.append(entry.node.place.fault(path, message))
-    bad.add(path[-1])
-
-
-def take_strings(entry: Entry, path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]) -> None:
-    """Puts a text or a list of texts into the data as a tuple, or its key among the bad ones; null is an empty one."""
-    node = entry.node
-    if is_null(node):
-        return
-    items = node.items if isinstance(node, Items) else (node,)
-    texts: list[str] = []
-    for index, item in enumerate(items):
-        here = (*path, str(index)) if isinstance(node, Items) else path
-        scalar = take_value(Entry(entry.key_place if item is node else item.place, item), here, faults)
-        if scalar is None:
-            continue
-        if not isinstance(scalar.value, str) or not scalar.value.strip():
-            faults.append(item.place.fault(here, f"found {describe(item)}; allowed: text"))
-        elif scalar.value in texts:
-            faults.append(item.place.fault(here, f"{describe(item)} is in the list twice; keep one"))
-        else:
-            texts.append(scalar.value)
-    if len(texts) == len(items):
-        data[path[-1]] = tuple(texts)
-    else:
-        bad.add(path[-1])
-
-
-def take_mappings(entry: Entry, path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]) -> None:
-    """Puts a list of mappings of single values into the data, or its key among the bad ones; null is an empty one."""
-    node = entry.node
-    if is_null(node):
-        return
-    made: list[dict[str, Value]] = []
-    num_faults = len(faults)
-    if not isinstance(node, Items):
-        place = entry.key_place if isinstance(node, Scalar) and node.empty else node.place
-        faults.append(place.fault(path, f"found {describe(node)}; allowed: a list, for example [{{lr: 0.1}}]"))
-    for index, item in enumerate(node.items if isinstance(node, Items) else ()):
-        here = (*path, str(index))
-        if not isinstance(item, Section) or not item.entries:
-            faults.append(
-                item.place.fault(here, f"found {describe(item)}; allowed: parameters, for example {{lr: 0.1}}")
-            )
-            continue
-        values = {name: take_value(inner, (*here, name), faults) for name, inner in item.entries.items()}
-        made.append({name: scalar.value for name, scalar in values.items() if scalar is not None})
-    if len(faults) == num_faults:
-        data[path[-1]] = tuple(made)
-    else:
-        bad.add(path[-1])
-
-
-def take_sections(
-    entry: Entry, model: type[BaseModel], path: KeyPath, data: dict[str, Any], bad: set[str], faults: list[SpecFault]
-) -> None:
-    """Puts a list of models into the data, or its key among the bad ones; null is an empty one."""
-    node = entry.node
-    if is_null(node):
-        return
-    if not isinstance(node, Items):
-        place = entry.key_place if isinstance(node, Scalar) and node.empty else node.place
-        faults.append(place.fault(path, f"found {describe(node)}; allowed: a list of mappings"))
-        bad.add(path[-1])
-        return
-    made = [
-        parse_section(Entry(item.place, item), model, (*path, str(index)), faults)
-        for index, item in enumerate(node.items)
-    ]
-    if None in made:
-        bad.add(path[-1])
-    else:
-        data[path[-1]] = tuple(made)
+def list_known(node: Section, fields: Iterable[str]) -> list[str]:
+    """The keys of a mapping that mean something, in the order of the file."""
+    return [key for key in node.entries if key in fields]
 
 
 def take_value(entry: Entry, path: KeyPath, faults: list[SpecFault]) -> Scalar | None:

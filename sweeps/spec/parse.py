@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from sweeps.errors import SpecFault
 from sweeps.reader.model import validate
 from sweeps.reader.sections import (
+    SectionReader,
     build_setting,
     check_scalar,
     choose_model,
@@ -21,10 +22,6 @@ from sweeps.reader.sections import (
     list_known,
     parse_section,
     refuse_unknown,
-    take_mappings,
-    take_scalar,
-    take_sections,
-    take_strings,
     take_value,
 )
 from sweeps.reader.tree import Entry, Items, KeyPath, Place, Scalar, Section, describe
@@ -271,40 +268,33 @@ def parse_tree(tree: Section, model: type[BaseModel], faults: list[SpecFault]) -
         faults: Gains what is wrong.
     """
     fields = model.model_fields
-    data: dict[str, Any] = {}
-    bad = refuse_unknown(tree, tuple(fields), (), faults, REFUSED_KEYS)
+    reader = SectionReader(tree, (), faults, fields, REFUSED_KEYS)
     parameters = {}
     if "parameters" in tree.entries:
         parameters = parse_parameters(tree.entries["parameters"], ("parameters",), faults)
-    elif "parameters" not in bad:
+    elif "parameters" not in reader.bad:
         faults.append(tree.place.fault(("parameters",), "missing; say here what each trial is trained with"))
-    for key, entry in list_known(tree, fields):
-        models = find_models(fields[key])
+    for key in list_known(tree, fields):
+        entry, models = tree.entries[key], find_models(fields[key])
         if key == "parameters":
             continue
         if key == "metrics":
-            take_sections(entry, Objective, (key,), data, bad, faults)
-            continue
-        if key == "points":
-            take_mappings(entry, (key,), data, bad, faults)
-            continue
-        if is_list(fields[key]):
-            take_strings(entry, (key,), data, bad, faults)
-            continue
-        if not models or (is_null(entry.node) and is_optional(fields[key])):
-            take_scalar(entry, fields[key], (key,), data, bad, faults)
-            continue
-        section_model = choose_model(entry, models, (key,), faults)
-        section = None if section_model is None else parse_section(entry, section_model, (key,), faults)
-        if section is None:
-            bad.add(key)
+            reader.take_sections(key, Objective)
+        elif key == "points":
+            reader.take_mappings(key)
+        elif is_list(fields[key]):
+            reader.take_strings(key)
+        elif not models or (is_null(entry.node) and is_optional(fields[key])):
+            reader.take_scalar(key, fields[key])
         else:
-            data[key] = section
-    first = data["metrics"][0].name if data.get("metrics") else ""
+            section_model = choose_model(entry, models, (key,), faults)
+            reader.keep(key, section_model and parse_section(entry, section_model, (key,), faults))
+    first = reader.data["metrics"][0].name if reader.data.get("metrics") else ""
     if first.startswith("val_") and "metric" not in tree.entries:
         (metric,) = find_models(fields["metric"])
-        data["metric"] = metric.model_validate({"name": first})
+        reader.keep("metric", metric.model_validate({"name": first}))
     # a stand-in for the parameters, so that faults of the rest do not wait until theirs are mended
-    validate(model, data | {"parameters": {"epochs": Constant(value=1)}}, tree, (), bad, faults)
+    reader.build(model, {"parameters": {"epochs": Constant(value=1)}})
     defaults = {key: field.get_default(call_default_factory=True) for key, field in fields.items()}
-    return {key: data.get(key, defaults[key]) for key in defaults if key not in bad} | {"parameters": parameters}
+    known = {key: reader.data.get(key, defaults[key]) for key in defaults if key not in reader.bad}
+    return known | {"parameters": parameters}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+from trainer.randomness import stream_seed
 
 
 def derive_seed(sweep_seed: int, *purpose: str | int) -> int:
     """A seed in 0..2**31-1 for one purpose within a sweep: independent of the order in which seeds are asked for."""
-    text = "/".join(str(part) for part in (sweep_seed, *purpose))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+    return stream_seed(sweep_seed, *purpose) >> 33
 
 
 def trial_seed(sweep_seed: int, number: int) -> int:

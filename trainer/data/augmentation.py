@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from trainer.config import TrialConfig
 from trainer.data.dataset import SIDE_PIXELS
-from trainer.randomness import build_generator
+from trainer.randomness import build_generator, stream_seed
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def draw_augmentation(
     flips_N &= config.flip
     holes_N2 = colours_N3 = None
     if config.cutout_size:
-        own = build_generator(config.seed, f"cutout/{epoch}")
+        own = build_generator(config.seed, "cutout", epoch)
         holes_N2 = torch.randint(SIDE_PIXELS, (num_pictures, 2), generator=own).to(device)
     if config.brightness_jitter or config.saturation_jitter or config.contrast_jitter:
         colours_N3 = draw_colours(
@@ -73,7 +72,7 @@ def draw_augmentation(
             brightness=config.brightness_jitter,
             saturation=config.saturation_jitter,
             contrast=config.contrast_jitter,
-            generator=build_generator(config.seed, f"colours/{epoch}"),
+            generator=build_generator(config.seed, "colours", epoch),
         ).to(device)
     black_beyond = config.crop_padding_mode == "constant"
     return Augmentation(
@@ -85,8 +84,7 @@ def draw_mixing(config: TrialConfig, epoch: int, num_steps: int) -> list[float] 
     """For each step of an epoch the share of each picture that is its own under mixup; None where that is off."""
     if not config.mixup_alpha:
         return [None] * num_steps
-    digest = hashlib.sha256(f"{config.seed}/mixup/{epoch}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+    rng = np.random.default_rng(stream_seed(config.seed, "mixup", epoch))
     shares_S: list[float] = rng.beta(config.mixup_alpha, config.mixup_alpha, num_steps).tolist()
     return shares_S
 

@@ -5,7 +5,6 @@ Shapes: B pictures of a batch, C channels, H rows, W columns, K classes.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +17,7 @@ from trainer.config import TrialConfig, get_row
 from trainer.loop.compute import Precision, autocast, compile_model
 from trainer.loop.evaluation_weights import without_statistics
 from trainer.networks.network import Network
+from trainer.randomness import stream_seed
 from trainer.tables.losses import Loss, LossRow
 from trainer.tables.optimizer_row import OptimizerRow
 from trainer.tables.settings import get_int
@@ -141,8 +141,7 @@ class Stepper:
 @contextmanager
 def _seeded(seed: int, index: int, device: torch.device) -> Iterator[None]:
     """Sets torch's global generator of a device inside the block and puts it back after it."""
-    digest = hashlib.sha256(f"{seed}/optimizer/{index}".encode()).digest()
-    stream = int.from_bytes(digest[:8], "big") >> 1
+    stream = stream_seed(seed, "optimizer", index) >> 1
     # torch.manual_seed would set the generators of all devices.
     if device.type == "cuda":
         with torch.random.fork_rng(devices=[device]), torch.cuda.device(device):

@@ -5,10 +5,10 @@ Shapes: N pictures, C channels, F features.
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 from torch import Tensor, nn
+
+from trainer.randomness import build_generator
 
 _MAX_GROUPS = 32
 _MIN_GROUP_CHANNELS = 4
@@ -93,9 +93,7 @@ class Dropout(nn.Module):
             return features_NF
         if self._key is None:
             raise RuntimeError("dropout has no key to draw masks by; call seed_dropout on the network before training")
-        digest = hashlib.sha256(f"{self._key}/{self._num_masks}".encode()).digest()
+        generator = build_generator(self._key, self._num_masks, device=features_NF.device)
         self._num_masks += 1
-        generator = torch.Generator(features_NF.device)
-        generator.manual_seed(int.from_bytes(digest[:8], "big", signed=True))
         kept_NF = torch.rand(features_NF.shape, generator=generator, device=features_NF.device) >= self.rate
         return features_NF * kept_NF.to(features_NF.dtype) / (1 - self.rate)
