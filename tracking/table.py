@@ -84,7 +84,7 @@ class SweepTable:
         compare: The compared parameters, with commas between them; None means one arm.
         searched: Parameters that vary.
         sweep_file: The text that the user wrote.
-        notices: What a reader must know before any number, such as a fallback to synthetic pictures.
+        notices: What a reader must know before any number, such as a fallback to synthetic images.
         metrics: Of a sweep that is judged by several: each metric with its goal, `goal_metric` first.
     """
 

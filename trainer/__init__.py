@@ -1,4 +1,4 @@
-"""One training run on CIFAR-10 or the like: settings, pictures, loop, checkpoints; `train_model` from Python."""
+"""One training run on CIFAR-10 or the like: settings, images, loop, checkpoints; `train_model` from Python."""
 
 from __future__ import annotations
 

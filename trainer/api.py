@@ -23,11 +23,11 @@ class TrainedModel:
 
     Attributes:
         history: Result of each epoch, in order.
-        test_loss: Loss on the test pictures with the best weights, None when training diverged at once.
-        test_accuracy: Share of right answers on the test pictures, as a fraction, None when training diverged at once.
+        test_loss: Loss on the test images with the best weights, None when training diverged at once.
+        test_accuracy: Share of right answers on the test images, as a fraction, None when training diverged at once.
         config: Every setting of the run, defaults included.
         model: The network with the weights of the epoch of highest validation accuracy, None when training diverged at
-            once. It takes normalised pictures, (pictures, 3, 32, 32).
+            once. It takes normalised images, (images, 3, 32, 32).
     """
 
     history: tuple[EpochResult, ...]
@@ -45,14 +45,14 @@ def train_model(
     progress: bool = True,
     **settings: Value,
 ) -> TrainedModel:
-    """Trains one model to its end and reads the test pictures once.
+    """Trains one model to its end and reads the test images once.
 
     Example:
         `train_model("adam", lr=1e-3, batch_size=64, initializer="he_normal", epochs=10).test_accuracy`
 
     Args:
         optimizer: Row of the table of optimizers, such as sgd, momentum, rmsprop, adam; `trainer.tables` has all.
-        data: Pictures that are loaded already, None to load what the settings `dataset` and `data_dir` say.
+        data: Images that are loaded already, None to load what the settings `dataset` and `data_dir` say.
         device: "cpu" or "cuda", None for cuda where there is one.
         progress: Whether to show a progress bar.
         **settings: Any other setting by the name that it has in a sweep file, such as lr, batch_size, epochs, seed,
@@ -60,7 +60,7 @@ def train_model(
 
     Raises:
         ConfigError: A setting is unknown, out of range, or contradicts another; names all of them.
-        DataUnavailable: The pictures cannot be had.
+        DataUnavailable: The images cannot be had.
     """
     config = build_trial_config({"optimizer": optimizer, **settings})
     run = TrainingRun(config, data or load_dataset(config.dataset, config.data_dir), device=device)
@@ -90,7 +90,7 @@ def train(
 
     Args:
         config: Every setting of the run.
-        data: The pictures.
+        data: The images.
         resume_from: Folder of a checkpoint to go on from, None to begin anew.
         device: As for `TrainingRun`.
         num_threads: As for `TrainingRun`.

@@ -18,8 +18,8 @@ from trainer.data.dataset import VALIDATION_FRACTION, Dataset, split_for_trainin
 from trainer.loop.training_run import TrainingRun
 
 _STEPS = 2  # of each measurement
-_PART = 2_000  # pictures of each measurement where a batch is all of them
-_TEST_PICTURES = 500
+_PART = 2_000  # images of each measurement where a batch is all of them
+_TEST_IMAGES = 500
 _STANDING_STILL = 1e-9  # learning rate at which nothing diverges, and a step takes as long
 _WITHOUT_END: Mapping[str, Value] = {
     "epochs": 10_000,
@@ -38,8 +38,8 @@ class Cost:
         low_seconds: The same, from the fastest of them.
         high_seconds: The same, from the slowest of them.
         setup_seconds: From the request to the first step, compiling included.
-        test_seconds: Evaluation of the test pictures.
-        memory_bytes: Most that the measuring process has had, the shared pictures included; of a GPU where it used one.
+        test_seconds: Evaluation of the test images.
+        memory_bytes: Most that the measuring process has had, the shared images included; of a GPU where it used one.
         checkpoint_bytes: Size of a checkpoint.
     """
 
@@ -59,7 +59,7 @@ def measure_cost(
 
     Args:
         parameters: Flat parameters of the trial.
-        data: The pictures.
+        data: The images.
         device: Where to train.
         num_threads: Threads of the trial.
         seconds: How long to measure; at least one measurement is made.
@@ -82,8 +82,8 @@ def measure_cost(
     run = build()
     first = run.run_epoch()
     epochs: list[float] = []
-    rates: list[float] = []  # seconds of training of one picture
-    pictures: list[float] = []  # seconds of validation of one
+    rates: list[float] = []  # seconds of training of one image
+    images: list[float] = []  # seconds of validation of one
     started = time.perf_counter()
     while not epochs or time.perf_counter() - started < seconds:
         if run.stop_reason is not None:  # it has diverged; what is built anew is compiled anew
@@ -92,9 +92,9 @@ def measure_cost(
             if run.stop_reason is not None:
                 run = build(lr=_STANDING_STILL)
         epoch = run.run_epoch()
-        pictures.append(epoch.validation_seconds / run.num_held_out)
+        images.append(epoch.validation_seconds / run.num_held_out)
         rates.append(epoch.train_seconds / epoch.num_samples)
-        epochs.append(rates[-1] * sizes.samples + pictures[-1] * sizes.held_out)
+        epochs.append(rates[-1] * sizes.samples + images[-1] * sizes.held_out)
     if config.compile:  # what other first steps take longer for, a process that runs trial after trial does once
         setup_seconds += max(0.0, first.train_seconds - statistics.median(rates) * first.num_samples)
     return Cost(
@@ -102,7 +102,7 @@ def measure_cost(
         low_seconds=min(epochs),
         high_seconds=max(epochs),
         setup_seconds=setup_seconds,
-        test_seconds=statistics.median(pictures) * len(data.test_labels_N),
+        test_seconds=statistics.median(images) * len(data.test_labels_N),
         memory_bytes=_measure_memory(run.device),
         checkpoint_bytes=_measure_checkpoint(run),
     )
@@ -110,7 +110,7 @@ def measure_cost(
 
 @dataclass(frozen=True)
 class _Sizes:
-    """How many pictures an epoch of a trial trains on and is validated on, and how many are trained on to measure."""
+    """How many images an epoch of a trial trains on and is validated on, and how many are trained on to measure."""
 
     samples: int
     held_out: int
@@ -134,7 +134,7 @@ def _count(config: TrialConfig, data: Dataset) -> _Sizes:
 
 
 def _cut(data: Dataset, num_train: int) -> Dataset:
-    """A dataset of which so many pictures are trained on, and some are held out, drawn from the whole."""
+    """A dataset of which so many images are trained on, and some are held out, drawn from the whole."""
     wanted = math.ceil(num_train / (1 - VALIDATION_FRACTION)) + 10 * len(data.classes)
     labels_N = data.train_labels_N
     chosen_N = np.random.default_rng(0).permutation(len(labels_N))[:wanted]
@@ -145,8 +145,8 @@ def _cut(data: Dataset, num_train: int) -> Dataset:
         data,
         train_images_NHWC=data.train_images_NHWC[chosen_N],
         train_labels_N=data.train_labels_N[chosen_N],
-        test_images_NHWC=data.test_images_NHWC[:_TEST_PICTURES],
-        test_labels_N=data.test_labels_N[:_TEST_PICTURES],
+        test_images_NHWC=data.test_images_NHWC[:_TEST_IMAGES],
+        test_labels_N=data.test_labels_N[:_TEST_IMAGES],
     )
 
 

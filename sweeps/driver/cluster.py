@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,11 +80,19 @@ def start_ray(data_bytes: int) -> dict[str, float]:
     return dict(ray.cluster_resources())
 
 
-def stop_ray() -> None:
-    """Leaves the cluster, or ends the local Ray."""
-    import ray
+@contextmanager
+def borrow_ray() -> Iterator[None]:
+    """At its end leaves the cluster, or ends the local Ray, that was joined or started inside it.
 
-    ray.shutdown()
+    A Ray that the caller had before, as in a notebook, is used and stays.
+    """
+    loaded = sys.modules.get("ray")
+    was_there = loaded is not None and loaded.is_initialized()
+    try:
+        yield
+    finally:
+        if not was_there and (loaded := sys.modules.get("ray")) is not None:
+            loaded.shutdown()
 
 
 def count_slots(resources: Resources) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweeps.driver.callback import SweepCallback, keep_error
-from sweeps.driver.cluster import stop_ray
+from sweeps.driver.cluster import borrow_ray
 from sweeps.driver.interrupts import graceful_interrupts, remote_requests
 from sweeps.driver.measuring import plan_prepared
 from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, finish
@@ -69,17 +69,16 @@ def run_sweep(
         raise BadUsage(f"{sweep_id}: it has been started already; go on with `sweeps resume {sweep_id}`")
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
-        prepared = prepare(spec, home)
-        folder.sweep_file.write_text(sweep_file or dump_spec(spec))
-        folder.resolved_file.write_text(dump_spec(prepared.spec))
-        plan = plan_prepared(prepared, measure=measure)
-        return _run(prepared, home, folder, listeners, plan.to_json())
+        with borrow_ray():
+            prepared = prepare(spec, home)
+            folder.sweep_file.write_text(sweep_file or dump_spec(spec))
+            folder.resolved_file.write_text(dump_spec(prepared.spec))
+            plan = plan_prepared(prepared, measure=measure)
+            return _run(prepared, home, folder, listeners, plan.to_json())
     except BaseException:
         if not folder.journal.exists():  # nothing ran: leave no empty sweep behind
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
-    finally:
-        stop_ray()
 
 
 def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = ()) -> SweepOutcome:
@@ -92,11 +91,9 @@ def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = (
     folder = home.folder(sweep_id)
     if not folder.journal.exists():
         raise BadUsage(f"{sweep_id}: it ended before its first trial; start it again with `sweeps run`")
-    try:
+    with borrow_ray():
         prepared = prepare(load_spec(folder.resolved_file), home)
         return _run(prepared, home, folder, listeners, _read_plan(folder))
-    finally:
-        stop_ray()
 
 
 def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
@@ -111,10 +108,8 @@ def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
         Unreachable: When Ray or MLflow does not answer.
     """
-    try:
+    with borrow_ray():
         return plan_prepared(prepare(spec, home), measure=measure)
-    finally:
-        stop_ray()
 
 
 def _read_plan(folder: SweepFolder) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def measure_costs(
 
     Args:
         examples: To each cost, a configuration that has it.
-        data: The pictures.
+        data: The images.
         resources: Of a trial.
         slots: Trials at a time.
 

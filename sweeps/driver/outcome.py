@@ -86,7 +86,7 @@ def _register_winner(table: SweepTable, data: Dataset, home: Home, folder: Sweep
         return f"the winner, {winner.trial_id}, is not registered as a model: {type(error).__name__}: {error}"
     tags = {names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm, names.SWEEP_DATASET: data.name}
     tags[names.TEST_ACCURACY] = f"{winner.summary[names.TEST_ACCURACY]:.4f}"
-    facts = {"classes": list(data.classes), "input": "pictures, 3 channels of 0 to 255, 32 rows, 32 columns; float32"}
+    facts = {"classes": list(data.classes), "input": "images, 3 channels of 0 to 255, 32 rows, 32 columns; float32"}
     model = WinnerModel(network, build_example(data), facts, tags)
     return register_winner(home.tracking_uri, table.project, table.sweep_id, model)
 

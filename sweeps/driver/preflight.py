@@ -25,8 +25,8 @@ from trainer.data.load import load_dataset
 MIN_FREE_BYTES = 200 * 2**20
 
 _REPRODUCTION = (
-    "REPRODUCTION (evaluate_on: test): no pictures were held out for validation; what is called validation here was "
-    "computed on the test pictures, every epoch, to compare with published curves. Choose nothing by it."
+    "REPRODUCTION (evaluate_on: test): no images were held out for validation; what is called validation here was "
+    "computed on the test images, every epoch, to compare with published curves. Choose nothing by it."
 )
 
 _CHANGING = (
@@ -44,7 +44,7 @@ class Prepared:
     cluster: dict[str, float]
     slots: int
     notices: tuple[str, ...]
-    fell_back: bool  # its pictures are those of the fallback
+    fell_back: bool  # its images are those of the fallback
 
 
 def prepare(spec: SweepSpec, home: Home) -> Prepared:
@@ -111,7 +111,7 @@ def _load_data(spec: SweepSpec) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
 
 
 def _check_fit(spec: SweepSpec, data: Dataset) -> None:
-    """Finds out before the start whether the data set has enough pictures for every trial."""
+    """Finds out before the start whether the data set has enough images for every trial."""
     train_sizes = _values(spec, "train_size")
     batch_sizes = [size for size in _values(spec, "batch_size") if size != "full"]
     try:
@@ -123,7 +123,7 @@ def _check_fit(spec: SweepSpec, data: Dataset) -> None:
                 evaluate_on=str(constant_of(spec, "evaluate_on")),
             )
     except ConfigError as error:
-        raise BadUsage(f"the data set {data.name} has too few pictures: {error}") from error
+        raise BadUsage(f"the data set {data.name} has too few images: {error}") from error
 
 
 def _values(spec: SweepSpec, name: str) -> list[Any]:

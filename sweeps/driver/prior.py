@@ -77,7 +77,7 @@ def find_fitting(arm: Arm, tables: Sequence[SweepTable]) -> tuple[PriorTrial, ..
     """The completed search trials that this arm could have proposed, each with its best score.
 
     A trial fits where all that the arm searches is in its range there, and everything else about the training is as
-    here, but the seed and where the pictures lie.
+    here, but the seed and where the images lie.
     """
     found = []
     for table in tables:

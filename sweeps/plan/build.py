@@ -44,7 +44,7 @@ def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_
         slots: Trials that run at a time.
         costs: Those that were measured, of `count_costs`, the others are taken to be their mean; none for a plan
             without times.
-        data_bytes: Size of the pictures.
+        data_bytes: Size of the images.
     """
     arms = build_arms(spec)
     configurations = {arm.name: draw_configurations(spec, arm) for arm in arms}
@@ -189,7 +189,7 @@ def _find_factors(
 
 
 def _find_seconds(parameters: Mapping[str, Value], costs: Mapping[CostKey, Cost]) -> tuple[float, float, float]:
-    """Seconds of an epoch, of the start and of the test pictures; of an unknown cost, the mean of those known."""
+    """Seconds of an epoch, of the start and of the test images; of an unknown cost, the mean of those known."""
     if not costs:
         return 0.0, 0.0, 0.0
     key = build_cost_key(parameters)

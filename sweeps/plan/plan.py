@@ -72,7 +72,7 @@ class Plan:
         wall_seconds: From the first trial's start to the last one's end.
         core_hours: Cores times hours.
         gpu_hours: GPUs times hours.
-        memory_bytes: Of all trials that run at a time, with the pictures.
+        memory_bytes: Of all trials that run at a time, with the images.
         disk_bytes: Checkpoints, MLflow, report.
     """
 

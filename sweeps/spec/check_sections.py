@@ -52,7 +52,7 @@ def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
         _find_choosing(draft, faults)
     for path, parameter in walk(parameters, path=("parameters",)):
         if path[-1] in MUST_BE_CONSTANT and (len(path) > 2 or not isinstance(parameter, Constant)):
-            message = "must be one value for the whole sweep, so that all trials have the same pictures"
+            message = "must be one value for the whole sweep, so that all trials have the same images"
             faults.at_key(path, message)
 
 
@@ -275,8 +275,8 @@ def _find_floor_faults(draft: Mapping[str, Any], faults: Faults) -> None:
 
 
 def _find_choosing(draft: Mapping[str, Any], faults: Faults) -> None:
-    """Faults of a sweep that evaluates on the test pictures and would choose by them."""
-    why = "with parameters.evaluate_on: test, under which the test pictures would choose"
+    """Faults of a sweep that evaluates on the test images and would choose by them."""
+    why = "with parameters.evaluate_on: test, under which the test images would choose"
     method = draft.get("method")
     if method is not None and not METHODS[method].is_exhaustive:
         faults.at_value(("method",), f"found {method} {why}; allowed: grid")

@@ -141,9 +141,7 @@ class SweepSpec(Frozen):
     confirm: Confirm = Field(default=Confirm(), description="Retrains the best, reads the test split.")
     resources: Resources = Field(default=Resources(), description="What one trial takes.")
     seed: int = Field(default=0, ge=0, lt=2**32, description="Seed of everything that is drawn in the sweep.")
-    fallback: Literal["synthetic"] | None = Field(
-        default=None, description="Pictures used when CIFAR-10 cannot be had."
-    )
+    fallback: Literal["synthetic"] | None = Field(default=None, description="Images used when CIFAR-10 cannot be had.")
     parameters: Mapping[str, Parameter] = Field(min_length=1, description="What each trial is trained with.")
 
     @field_validator("compare", "constraints", "prior", mode="before")

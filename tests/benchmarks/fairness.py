@@ -39,7 +39,7 @@ class Outcome:
     Attributes:
         correct: Share of them in which the better optimizer was named.
         epochs: Mean number of epochs.
-        shortfall: Mean of the best trial of all less the one that was named, as a fraction of all pictures.
+        shortfall: Mean of the best trial of all less the one that was named, as a fraction of all images.
     """
 
     correct: float

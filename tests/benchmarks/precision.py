@@ -1,6 +1,6 @@
 """Does bf16 train worse than float32? Three optimizers, five seeds, each trained in both: the paired differences.
 
-    .venv/bin/python tests/benchmarks/precision.py [--pictures 3000] [--epochs 8] [--seeds 5]
+    .venv/bin/python tests/benchmarks/precision.py [--images 3000] [--epochs 8] [--seeds 5]
 
 bf16 here is autocast as trials use it: convolutions and products in bf16, the rest in float32. Without bf16 units it is
 emulated, slowly and with the same rounding, so that the accuracies are those of hardware that has them.
@@ -13,7 +13,7 @@ import os
 import statistics
 import sys
 
-from real_pictures import load_real_pictures
+from real_images import load_real_images
 from scipy import stats
 
 from trainer.config import build_trial_config
@@ -28,7 +28,7 @@ DATA: Dataset | None = None  # of the processes, which are forked
 
 def train_one(call: tuple[Job, int, int]) -> tuple[Job, float]:
     """The validation accuracy after the last epoch."""
-    (optimizer, seed, precision), num_pictures, num_epochs = call
+    (optimizer, seed, precision), num_images, num_epochs = call
     config = build_trial_config(
         {
             "dataset": "imagefolder",
@@ -38,7 +38,7 @@ def train_one(call: tuple[Job, int, int]) -> tuple[Job, float]:
             "optimizer": optimizer,
             "lr": OPTIMIZERS[optimizer],
             "schedule": "one_cycle",
-            "train_size": num_pictures,
+            "train_size": num_images,
             "epochs": num_epochs,
             "crop_padding": 2,
             "seed": seed,
@@ -55,13 +55,13 @@ def train_one(call: tuple[Job, int, int]) -> tuple[Job, float]:
 def main() -> None:
     global DATA
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=3000)
+    parser.add_argument("--images", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
-    DATA = load_real_pictures()
+    DATA = load_real_images()
     jobs: list[Job] = list(itertools.product(OPTIMIZERS, range(arguments.seeds), PRECISIONS))
-    calls = [(job, arguments.pictures, arguments.epochs) for job in jobs]
+    calls = [(job, arguments.images, arguments.epochs) for job in jobs]
     accuracies: dict[Job, float] = {}
     with multiprocessing.get_context("fork").Pool(os.cpu_count()) as pool:
         for job, accuracy in pool.imap_unordered(train_one, calls):

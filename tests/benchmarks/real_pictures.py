@@ -1,4 +1,4 @@
-"""Where the benchmarks find the real CIFAR-10 pictures, as folders of files."""
+"""Where the benchmarks find the real CIFAR-10 images, as folders of files."""
 
 import os
 import subprocess
@@ -10,13 +10,13 @@ from trainer.data.load import load_dataset
 UNPACK = Path(__file__).parents[3] / "shared" / "tools" / "real-cifar10.sh"
 
 
-def load_real_pictures() -> Dataset:
-    """The pictures under SWEEPS_PICTURES, or those that lie beside the checkout; ends the program where neither is."""
+def load_real_images() -> Dataset:
+    """The images under SWEEPS_PICTURES, or those that lie beside the checkout; ends the program where neither is."""
     folder = os.environ.get("SWEEPS_PICTURES")
     if folder is None:
         if not UNPACK.exists():
             raise SystemExit(
-                "the real pictures are absent: set SWEEPS_PICTURES to a folder with train/<class>/ and test/<class>/"
+                "the real images are absent: set SWEEPS_PICTURES to a folder with train/<class>/ and test/<class>/"
             )
         folder = subprocess.run(["bash", UNPACK], check=True, capture_output=True, text=True).stdout.strip()
     return load_dataset("imagefolder", folder)

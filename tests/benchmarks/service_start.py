@@ -3,7 +3,7 @@
     PYTHONPATH=tests/containers .venv/bin/python tests/benchmarks/service_start.py
 
 Needs a Docker engine. Prints the seconds to each step, and the image's size. The sweep is that of the container tests:
-12 epochs of 2,000 drawn pictures a trial.
+12 epochs of 2,000 drawn images a trial.
 """
 
 import subprocess

@@ -1,15 +1,15 @@
-"""One `fastcnn` training on all 45,000 real training pictures, on one thread: how good, and how fast?
+"""One `fastcnn` training on all 45,000 real training images, on one thread: how good, and how fast?
 
     .venv/bin/python tests/benchmarks/single_trial.py [--epochs 8] [--precision auto] [--seed 0]
 
-The claim: at least 84 % validation accuracy after 8 epochs, anywhere; at least 1,500 pictures a second on a quiet core
+The claim: at least 84 % validation accuracy after 8 epochs, anywhere; at least 1,500 images a second on a quiet core
 with bf16 units.
 """
 
 import argparse
 from statistics import median
 
-from real_pictures import load_real_pictures
+from real_images import load_real_images
 
 from trainer.config import build_trial_config
 from trainer.loop.training_run import TrainingRun
@@ -24,7 +24,7 @@ def main() -> None:
     config = build_trial_config(
         {
             "dataset": "imagefolder",
-            "data_dir": "given",  # the pictures themselves are passed below
+            "data_dir": "given",  # the images themselves are passed below
             "model": "fastcnn",
             "initializer": "torch_default",
             "optimizer": "nesterov",
@@ -39,7 +39,7 @@ def main() -> None:
             **vars(arguments),
         }
     )
-    run = TrainingRun(config, load_real_pictures(), num_threads=1)
+    run = TrainingRun(config, load_real_images(), num_threads=1)
     rates = []
     print(f"{run.precision} on {run.device}, one thread")
     while run.stop_reason is None:
@@ -47,12 +47,12 @@ def main() -> None:
         rates.append(epoch.num_samples / epoch.train_seconds)
         print(
             f"epoch {epoch.epoch}: val_accuracy {epoch.val_accuracy:.4f}, val_loss {epoch.val_loss:.4f}, "
-            f"{rates[-1]:,.0f} pictures/s, validation {5000 / epoch.validation_seconds:,.0f} pictures/s",
+            f"{rates[-1]:,.0f} images/s, validation {5000 / epoch.validation_seconds:,.0f} images/s",
             flush=True,
         )
     print(
         f"best val_accuracy {epoch.best_val_accuracy:.4f}; test_accuracy {run.evaluate_test()[1]:.4f}; "
-        f"median {median(rates):,.0f} pictures/s"
+        f"median {median(rates):,.0f} images/s"
     )
 
 

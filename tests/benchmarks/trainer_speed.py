@@ -1,9 +1,9 @@
-"""This trainer beside the loop of the usual tutorial, in one run: pictures per second, shares of a step, memory.
+"""This trainer beside the loop of the usual tutorial, in one run: images per second, shares of a step, memory.
 
-    .venv/bin/python tests/benchmarks/trainer_speed.py [--pictures 8000] [--repeats 3] [--device cuda] [--compile]
+    .venv/bin/python tests/benchmarks/trainer_speed.py [--images 8000] [--repeats 3] [--device cuda] [--compile]
 
 (a) this trainer, one process with one thread per core, as trials run; (b) torchvision transforms, DataLoader with two
-workers, float32, two threads, `.item()` each step: the same model, batch, pictures and epochs. Rates are of the whole
+workers, float32, two threads, `.item()` each step: the same model, batch, images and epochs. Rates are of the whole
 machine. On a GPU both are one process. The runs of (a) and (b) take turns; the median of each is compared.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from real_pictures import load_real_pictures
+from real_images import load_real_images
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
@@ -40,11 +40,11 @@ SETTINGS = {
 }
 
 
-def cut(data: Dataset, num_pictures: int) -> Dataset:
+def cut(data: Dataset, num_images: int) -> Dataset:
     return replace(
         data,
-        train_images_NHWC=data.train_images_NHWC[:num_pictures].copy(),
-        train_labels_N=data.train_labels_N[:num_pictures].copy(),
+        train_images_NHWC=data.train_images_NHWC[:num_images].copy(),
+        train_labels_N=data.train_labels_N[:num_images].copy(),
     )
 
 
@@ -67,7 +67,7 @@ def train_ours(data: Dataset, device: str, results: Any) -> None:
 
 
 def measure_ours(data: Dataset, device: str) -> tuple[float, float, float, str]:
-    """Pictures per second of the machine in training and in validation, memory of a process, arithmetic."""
+    """Images per second of the machine in training and in validation, memory of a process, arithmetic."""
     context = multiprocessing.get_context("fork")
     results: Any = context.Queue()
     processes = [
@@ -82,8 +82,8 @@ def measure_ours(data: Dataset, device: str) -> tuple[float, float, float, str]:
     return sum(each[0] for each in found), sum(each[1] for each in found), max(each[2] for each in found), found[0][3]
 
 
-class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """One picture at a time, as torchvision's own data sets give them."""
+class Images(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
+    """One image at a time, as torchvision's own data sets give them."""
 
     def __init__(self, data: Dataset, prepare: transforms.Compose) -> None:
         self._images, self._labels, self._prepare = data.train_images_NHWC, data.train_labels_N, prepare
@@ -96,7 +96,7 @@ class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
 
 
 def measure_tutorial(data: Dataset, device: str, results: Any) -> None:
-    """Pictures per second of the loop that most tutorials have."""
+    """Images per second of the loop that most tutorials have."""
     torch.set_num_threads(2)
     prepare = transforms.Compose(
         [
@@ -107,7 +107,7 @@ def measure_tutorial(data: Dataset, device: str, results: Any) -> None:
             transforms.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
         ]
     )
-    loader = DataLoader(Pictures(data, prepare), batch_size=BATCH, shuffle=True, drop_last=True, num_workers=2)
+    loader = DataLoader(Images(data, prepare), batch_size=BATCH, shuffle=True, drop_last=True, num_workers=2)
     model = TrainingRun(build_trial_config(SETTINGS), data, device=device).model.to(
         memory_format=torch.contiguous_format
     )
@@ -129,7 +129,7 @@ def measure_tutorial(data: Dataset, device: str, results: Any) -> None:
 
 
 def profile_step(data: Dataset, device: str) -> dict[str, float]:
-    """Shares of one process's training time: convolutions, pictures (gather and normalise), health."""
+    """Shares of one process's training time: convolutions, images (gather and normalise), health."""
     run = TrainingRun(build_trial_config(SETTINGS), data, device=device, num_threads=1 if device == "cpu" else None)
     run.run_epoch()
     is_cuda = device != "cpu"
@@ -149,7 +149,7 @@ def profile_step(data: Dataset, device: str) -> dict[str, float]:
         for key, spent in own.items()
         if any(name in key for name in names) and not any(name in key.lower() for name in others)
     )
-    order_N = run._pictures.train_indices_N
+    order_N = run._images.train_indices_N
     from trainer.data.augmentation import draw_augmentation
 
     drawn = draw_augmentation(run.config, 1, len(order_N), torch.Generator(), run.device)
@@ -158,9 +158,9 @@ def profile_step(data: Dataset, device: str) -> dict[str, float]:
     start = time.perf_counter()
     for first in range(0, len(order_N) - BATCH, BATCH):
         chosen = slice(first, first + BATCH)
-        run._pictures.train.build_augmented_batch(order_N[chosen], drawn[chosen])
+        run._images.train.build_augmented_batch(order_N[chosen], drawn[chosen])
     wait()
-    pictures = time.perf_counter() - start
+    images = time.perf_counter() - start
     epoch = run.run_epoch() if run.stop_reason is None else None
     start = time.perf_counter()
     for _ in range(10):
@@ -169,18 +169,18 @@ def profile_step(data: Dataset, device: str) -> dict[str, float]:
     wait()
     health = (time.perf_counter() - start) / 10
     seconds = epoch.train_seconds if epoch else 1.0
-    return {"convolutions": convolutions / total, "pictures": pictures / seconds, "health": health / seconds}
+    return {"convolutions": convolutions / total, "pictures": images / seconds, "health": health / seconds}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=8000)
+    parser.add_argument("--images", type=int, default=8000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--compile", action="store_true", help="compile the steps of (a)")
     arguments = parser.parse_args()
     SETTINGS["compile"] = arguments.compile
-    data = cut(load_real_pictures(), arguments.pictures)
+    data = cut(load_real_images(), arguments.images)
     ours, tutorial = [], []
     context = multiprocessing.get_context("fork" if arguments.device == "cpu" else "spawn")
     for repeat in range(arguments.repeats):
@@ -191,7 +191,7 @@ def main() -> None:
         tutorial.append(results.get(timeout=3600))
         process.join()
         print(
-            f"round {repeat + 1}: ours {ours[-1][0]:,.0f} pictures/s, tutorial {tutorial[-1]:,.0f}, "
+            f"round {repeat + 1}: ours {ours[-1][0]:,.0f} images/s, tutorial {tutorial[-1]:,.0f}, "
             f"ratio {ours[-1][0] / tutorial[-1]:.2f}",
             flush=True,
         )
@@ -199,12 +199,12 @@ def main() -> None:
     SETTINGS.update(epochs=3, compile=False)  # shares are of steps as they are written
     shares = profile_step(data, arguments.device)
     print(
-        f"{ours[0][3]}, {os.cpu_count()} cores: {statistics.median(each[0] for each in ours):,.0f} pictures/s against "
+        f"{ours[0][3]}, {os.cpu_count()} cores: {statistics.median(each[0] for each in ours):,.0f} images/s against "
         f"{statistics.median(tutorial):,.0f} of the tutorial's loop: {statistics.median(ratios):.2f} times "
         f"({min(ratios):.2f} to {max(ratios):.2f}, n = {len(ratios)}); evaluation "
         f"{statistics.median(each[1] / each[0] for each in ours):.1f} times the training rate; of a step convolutions "
-        f"{shares['convolutions']:.0%}, pictures {shares['pictures']:.1%}, health {shares['health']:.2%} of an epoch; "
-        f"{np.median([each[2] for each in ours]):,.0f} MB per process above the shared pictures"
+        f"{shares['convolutions']:.0%}, images {shares['pictures']:.1%}, health {shares['health']:.2%} of an epoch; "
+        f"{np.median([each[2] for each in ours]):,.0f} MB per process above the shared images"
     )
 
 

@@ -8,14 +8,16 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mlflow
 import psutil
 import pytest
+import ray
 import torch
 
+from sweeps.driver.cluster import start_ray
 from sweeps.driver.driver import run_sweep
 from sweeps.errors import BadUsage, ExitCode, Unreachable
 from sweeps.home import Home
@@ -49,30 +51,139 @@ def assert_epochs_are_whole(table: SweepTable) -> None:
         assert epochs == list(range(1, len(epochs) + 1)), trial.trial_id
 
 
-def test_a_sweep_from_file_to_report(home: Home, build_spec: BuildSpec) -> None:
-    outcome = run_sweep(build_spec("method=bayes"), home)
-    assert (outcome.exit_code, outcome.state, outcome.problem) == (ExitCode.DONE, "completed", "")
-    table = load_sweep(outcome.sweep_id, home.tracking_uri)
-    for arm in ("sgd", "adam"):
-        stages = [trial.stage for trial in table.trials if trial.arm == arm]
-        assert stages.count(STAGE_SEARCH) == 3
-        assert stages.count(STAGE_CONFIRM) == 1
-    for trial in table.trials:
-        assert trial.state in (TrialState.COMPLETED, TrialState.EARLY_STOPPED, TrialState.DIVERGED)
-        assert ("test_accuracy" in trial.summary) == (trial.stage == STAGE_CONFIRM)
-        if trial.state is TrialState.EARLY_STOPPED:
-            assert trial.stop_reason.startswith("asha")
-            assert len(trial.history["val_accuracy"]) < 4
-    assert_epochs_are_whole(table)
-    assert "RUNNING" not in run_statuses(home)
-    folder = outcome.folder
-    report = folder.report.read_text()
-    assert "adam" in report
-    assert "<dd>completed</dd>" in report
-    assert len(folder.driver_log.read_text().splitlines()) == len(table.trials)
-    assert len(folder.trials.read_text().splitlines()) == 1 + len(table.trials)
-    assert json.loads(folder.manifest.read_text())["data"]["name"] == "synthetic"
-    assert_the_winner_is_registered(table, home)
+class TestOnOneRay:
+    """Sweeps of one process that has a Ray already, as a notebook may: they use it, and leave it as it was."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def ray_of_its_own(cls) -> Iterator[None]:
+        start_ray(data_bytes=100_000_000)
+        yield
+        assert ray.is_initialized()
+        ray.shutdown()
+
+    def test_a_sweep_from_file_to_report(self, home: Home, build_spec: BuildSpec) -> None:
+        outcome = run_sweep(build_spec("method=bayes"), home)
+        assert (outcome.exit_code, outcome.state, outcome.problem) == (ExitCode.DONE, "completed", "")
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        for arm in ("sgd", "adam"):
+            stages = [trial.stage for trial in table.trials if trial.arm == arm]
+            assert stages.count(STAGE_SEARCH) == 3
+            assert stages.count(STAGE_CONFIRM) == 1
+        for trial in table.trials:
+            assert trial.state in (TrialState.COMPLETED, TrialState.EARLY_STOPPED, TrialState.DIVERGED)
+            assert ("test_accuracy" in trial.summary) == (trial.stage == STAGE_CONFIRM)
+            if trial.state is TrialState.EARLY_STOPPED:
+                assert trial.stop_reason.startswith("asha")
+                assert len(trial.history["val_accuracy"]) < 4
+        assert_epochs_are_whole(table)
+        assert "RUNNING" not in run_statuses(home)
+        folder = outcome.folder
+        report = folder.report.read_text()
+        assert "adam" in report
+        assert "<dd>completed</dd>" in report
+        assert len(folder.driver_log.read_text().splitlines()) == len(table.trials)
+        assert len(folder.trials.read_text().splitlines()) == 1 + len(table.trials)
+        assert json.loads(folder.manifest.read_text())["data"]["name"] == "synthetic"
+        assert_the_winner_is_registered(table, home)
+
+    def test_paused_trials_go_on_from_their_checkpoints_when_they_are_promoted(
+        self, home: Home, build_spec: BuildSpec
+    ) -> None:
+        overrides = ("early_terminate={type: asha_promotion, eta: 2}", "budget.trials_per_arm=4", "confirm.top=0")
+        outcome = run_sweep(
+            build_spec(*overrides, "compare=null", "parameters.optimizer=adam", "parameters.lr=0.001"), home
+        )
+        assert outcome.exit_code is ExitCode.DONE
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        assert_epochs_are_whole(table)
+        lengths = {trial.trial_id: len(trial.history["val_accuracy"]) for trial in table.trials}
+        assert {trial.state for trial in table.trials} == {TrialState.COMPLETED, TrialState.EARLY_STOPPED}
+        went_on = [trial_id for trial_id, length in lengths.items() if length > 1]
+        assert len(went_on) in (1, 2, 3)  # of four the best two, and who was among the best when fewer had come
+        best = max(table.trials, key=lambda trial: trial.history["val_accuracy"][0][1])
+        assert best.trial_id in went_on
+        for trial_id in went_on:
+            # A folder for each part; a pause that was followed by going on and by another pause is forgotten.
+            parts = sorted(folder.name for folder in outcome.folder.ray.glob(f"*/{trial_id}*"))
+            assert parts[:2] == [trial_id, f"{trial_id}_001"]
+            kept = {folder.parent.name for folder in outcome.folder.checkpoints(trial_id)}
+            assert kept
+            assert kept.isdisjoint(parts[: max(0, len(parts) - 2)])
+
+    def test_a_lost_worker_costs_no_trial(self, home: Home, build_spec: BuildSpec) -> None:
+        killed: list[str] = []
+
+        def kill_once(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
+            if event is TrialEvent.EPOCH and entry is not None and entry.epoch == 2 and not killed:
+                killed.append(entry.trial_id)
+                os.kill(worker_pid(), signal.SIGKILL)
+
+        outcome = run_sweep(build_spec("early_terminate=null", "budget.trials_per_arm=1"), home, listeners=[kill_once])
+        assert killed
+        assert outcome.exit_code is ExitCode.DONE
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        assert {trial.state for trial in table.trials} == {TrialState.COMPLETED}
+        assert all(len(trial.history["val_accuracy"]) == 4 for trial in table.trials)
+        assert_epochs_are_whole(table)
+
+    def test_divergence_is_an_outcome_and_not_a_failure(self, home: Home, build_spec: BuildSpec) -> None:
+        outcome = run_sweep(
+            build_spec(
+                "parameters.optimizer.choices.sgd.lr={value: 1e6}", "confirm.top=0", "parameters.precision=fp32"
+            ),
+            home,
+        )
+        assert outcome.exit_code is ExitCode.DONE
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        assert {trial.state for trial in table.trials if trial.arm == "sgd"} == {TrialState.DIVERGED}
+        for trial in table.trials:
+            assert all(math.isfinite(value) for points in trial.history.values() for _, value in points)
+        assert run_statuses(home).count("FAILED") == 3
+
+    def test_impossible_resources_are_refused_before_anything_starts(self, home: Home, build_spec: BuildSpec) -> None:
+        with pytest.raises(BadUsage, match=r"a trial asks for 1000 CPU .* no node has that much"):
+            run_sweep(build_spec("resources.cpu=1000"), home)
+        assert home.sweep_ids() == []
+
+    def test_the_grid_runs_every_combination_once(self, home: Home, build_spec: BuildSpec) -> None:
+        outcome = run_sweep(
+            build_spec(
+                "method=grid",
+                "budget.trials_per_arm=null",
+                "early_terminate=null",
+                "confirm.top=0",
+                "parameters.epochs=1",
+                "parameters.optimizer={choices: {sgd: {lr: 0.1}, adam: {lr: 0.001}}}",
+            ),
+            home,
+        )
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        combinations = {
+            (trial.arm, trial.parameters["batch_size"], trial.parameters["initializer"]) for trial in table.trials
+        }
+        assert len(combinations) == len(table.trials) == 8
+
+    def test_without_cifar10_a_sweep_ends_or_falls_back_loudly_where_its_file_allows(
+        self, home: Home, build_spec: BuildSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("https_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there: no download anywhere
+        cifar10 = ["parameters.dataset=cifar10", f"parameters.data_dir={tmp_path / 'empty'}"]
+        with pytest.raises(BadUsage, match="CIFAR-10"):
+            run_sweep(build_spec(*cifar10), home)
+        outcome = run_sweep(
+            build_spec(
+                *cifar10, "fallback=synthetic", "budget.trials_per_arm=1", "parameters.epochs=2", "confirm.top=0"
+            ),
+            home,
+        )
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        assert table.notices[0].startswith("NOT CIFAR-10")
+        assert {trial.parameters["dataset"] for trial in table.trials} == {"synthetic"}
+        assert "NOT CIFAR-10" in outcome.folder.report.read_text()
+        (parent,) = [run for run in search_runs(home) if "sweep.fallback" in run.data.tags]
+        assert parent.data.tags["sweep.fallback"] == "synthetic"
 
 
 def assert_the_winner_is_registered(table: SweepTable, home: Home) -> None:
@@ -110,46 +221,6 @@ def test_a_plan_measures_where_trials_would_run_and_the_report_says_how_it_came(
     assert facts["epochs"] == plan["epochs"]
     assert len([each for each in facts["costs"] if each["cost"]]) == 4
     assert len(list(home.path.glob("small-*"))) == 1, "a dry run leaves no sweep behind"
-
-
-def test_paused_trials_go_on_from_their_checkpoints_when_they_are_promoted(home: Home, build_spec: BuildSpec) -> None:
-    overrides = ("early_terminate={type: asha_promotion, eta: 2}", "budget.trials_per_arm=4", "confirm.top=0")
-    outcome = run_sweep(
-        build_spec(*overrides, "compare=null", "parameters.optimizer=adam", "parameters.lr=0.001"), home
-    )
-    assert outcome.exit_code is ExitCode.DONE
-    table = load_sweep(outcome.sweep_id, home.tracking_uri)
-    assert_epochs_are_whole(table)
-    lengths = {trial.trial_id: len(trial.history["val_accuracy"]) for trial in table.trials}
-    assert {trial.state for trial in table.trials} == {TrialState.COMPLETED, TrialState.EARLY_STOPPED}
-    went_on = [trial_id for trial_id, length in lengths.items() if length > 1]
-    assert len(went_on) in (1, 2, 3)  # of four the best two, and who was among the best when fewer had come
-    best = max(table.trials, key=lambda trial: trial.history["val_accuracy"][0][1])
-    assert best.trial_id in went_on
-    for trial_id in went_on:
-        # A folder for each part; a pause that another has followed, and that was followed by going on, is forgotten.
-        parts = sorted(folder.name for folder in outcome.folder.ray.glob(f"*/{trial_id}*"))
-        assert parts[:2] == [trial_id, f"{trial_id}_001"]
-        kept = {folder.parent.name for folder in outcome.folder.checkpoints(trial_id)}
-        assert kept
-        assert kept.isdisjoint(parts[: max(0, len(parts) - 2)])
-
-
-def test_a_lost_worker_costs_no_trial(home: Home, build_spec: BuildSpec) -> None:
-    killed: list[str] = []
-
-    def kill_once(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
-        if event is TrialEvent.EPOCH and entry is not None and entry.epoch == 2 and not killed:
-            killed.append(entry.trial_id)
-            os.kill(worker_pid(), signal.SIGKILL)
-
-    outcome = run_sweep(build_spec("early_terminate=null", "budget.trials_per_arm=1"), home, listeners=[kill_once])
-    assert killed
-    assert outcome.exit_code is ExitCode.DONE
-    table = load_sweep(outcome.sweep_id, home.tracking_uri)
-    assert {trial.state for trial in table.trials} == {TrialState.COMPLETED}
-    assert all(len(trial.history["val_accuracy"]) == 4 for trial in table.trials)
-    assert_epochs_are_whole(table)
 
 
 HANGING = """
@@ -203,31 +274,18 @@ def worker_pid() -> int:
     return next(child.pid for child in children if "Trainable" in "".join(child.cmdline()))
 
 
-def test_divergence_is_an_outcome_and_not_a_failure(home: Home, build_spec: BuildSpec) -> None:
-    outcome = run_sweep(
-        build_spec("parameters.optimizer.choices.sgd.lr={value: 1e6}", "confirm.top=0", "parameters.precision=fp32"),
-        home,
-    )
-    assert outcome.exit_code is ExitCode.DONE
-    table = load_sweep(outcome.sweep_id, home.tracking_uri)
-    assert {trial.state for trial in table.trials if trial.arm == "sgd"} == {TrialState.DIVERGED}
-    for trial in table.trials:
-        assert all(math.isfinite(value) for points in trial.history.values() for _, value in points)
-    assert run_statuses(home).count("FAILED") == 3
-
-
-def test_too_few_pictures_are_found_before_anything_starts(home: Home, build_spec: BuildSpec, tmp_path: Path) -> None:
-    write_pictures(tmp_path / "pictures", per_class=20)
-    pictures = ["parameters.dataset=imagefolder", f"parameters.data_dir={tmp_path / 'pictures'}"]
+def test_too_few_images_are_found_before_anything_starts(home: Home, build_spec: BuildSpec, tmp_path: Path) -> None:
+    write_images(tmp_path / "pictures", per_class=20)
+    images = ["parameters.dataset=imagefolder", f"parameters.data_dir={tmp_path / 'pictures'}"]
     with pytest.raises(BadUsage, match="train_size: found 320; allowed: up to 36"):
-        run_sweep(build_spec(*pictures), home)
+        run_sweep(build_spec(*images), home)
     with pytest.raises(BadUsage, match="batch_size: found 64; allowed: up to 36"):
-        run_sweep(build_spec(*pictures, "parameters.train_size=null"), home)
+        run_sweep(build_spec(*images, "parameters.train_size=null"), home)
     assert home.sweep_ids() == []
 
 
-def write_pictures(folder: Path, per_class: int) -> None:
-    """Two classes of plain pictures in the layout of `dataset: imagefolder`."""
+def write_images(folder: Path, per_class: int) -> None:
+    """Two classes of plain images in the layout of `dataset: imagefolder`."""
     from PIL import Image
 
     for split in ("train", "test"):
@@ -249,37 +307,12 @@ def test_a_setting_that_the_machine_cannot_do_is_refused_before_anything_starts(
     assert not any(home.path.glob("small-*"))
 
 
-def test_impossible_resources_are_refused_before_anything_starts(home: Home, build_spec: BuildSpec) -> None:
-    with pytest.raises(BadUsage, match=r"a trial asks for 1000 CPU .* no node has that much"):
-        run_sweep(build_spec("resources.cpu=1000"), home)
-    assert home.sweep_ids() == []
-
-
 def test_an_unreachable_tracking_server_is_refused_before_anything_starts(
     home: Home, build_spec: BuildSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:9"):
         run_sweep(build_spec(), home)
-
-
-def test_the_grid_runs_every_combination_once(home: Home, build_spec: BuildSpec) -> None:
-    outcome = run_sweep(
-        build_spec(
-            "method=grid",
-            "budget.trials_per_arm=null",
-            "early_terminate=null",
-            "confirm.top=0",
-            "parameters.epochs=1",
-            "parameters.optimizer={choices: {sgd: {lr: 0.1}, adam: {lr: 0.001}}}",
-        ),
-        home,
-    )
-    table = load_sweep(outcome.sweep_id, home.tracking_uri)
-    combinations = {
-        (trial.arm, trial.parameters["batch_size"], trial.parameters["initializer"]) for trial in table.trials
-    }
-    assert len(combinations) == len(table.trials) == 8
 
 
 def run_until(command: list[str], text: str, number: signal.Signals) -> tuple[int, str]:
@@ -326,23 +359,3 @@ def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
     assert table.state == "completed"
     assert "RUNNING" not in run_statuses(home)
     assert_the_winner_is_registered(table, home)
-
-
-def test_without_cifar10_a_sweep_ends_or_falls_back_loudly_where_its_file_allows(
-    home: Home, build_spec: BuildSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nothing listens there: no download anywhere
-    cifar10 = ["parameters.dataset=cifar10", f"parameters.data_dir={tmp_path / 'empty'}"]
-    with pytest.raises(BadUsage, match="CIFAR-10"):
-        run_sweep(build_spec(*cifar10), home)
-    outcome = run_sweep(
-        build_spec(*cifar10, "fallback=synthetic", "budget.trials_per_arm=1", "parameters.epochs=2", "confirm.top=0"),
-        home,
-    )
-    table = load_sweep(outcome.sweep_id, home.tracking_uri)
-    assert table.notices[0].startswith("NOT CIFAR-10")
-    assert {trial.parameters["dataset"] for trial in table.trials} == {"synthetic"}
-    assert "NOT CIFAR-10" in outcome.folder.report.read_text()
-    (parent,) = [run for run in search_runs(home) if "sweep.fallback" in run.data.tags]
-    assert parent.data.tags["sweep.fallback"] == "synthetic"

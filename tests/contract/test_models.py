@@ -9,7 +9,7 @@ from torch import nn
 
 from trainer.config import ConfigError, build_trial_config
 from trainer.data.synthetic import draw_synthetic
-from trainer.export import PictureClassifier
+from trainer.export import ImageClassifier
 from trainer.loop.training_run import TrainingRun
 from trainer.networks.layers import Dropout
 from trainer.tables.models import MODELS
@@ -33,7 +33,7 @@ OTHERS = {
     "dropout": 0.4,
     "l2_penalty": 0.002,
 }
-# Of the large networks, for bf16 without units for it takes up to 10 s per epoch of 50 pictures.
+# Of the large networks, for bf16 without units for it takes up to 10 s per epoch of 50 images.
 SMALL = {"resnet20": {"depth": 1}, "resnet18": {"width": 0.125}, "plain": {"depth": 1}}
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU}
 NORMALIZATIONS = {"batch": {nn.BatchNorm2d}, "group": {nn.GroupNorm}, "none": set()}
@@ -151,9 +151,7 @@ class TestModels:
 
     def test_exports(self, row):
         model = build_model(row, **list_others(row)).eval()
-        classifier = PictureClassifier(
-            model, torch.full((3,), 120.0), torch.full((3,), 60.0), standardizes=False
-        ).eval()
+        classifier = ImageClassifier(model, torch.full((3,), 120.0), torch.full((3,), 60.0), standardizes=False).eval()
         images = 120 + 60 * draw_images(5)
         exported = torch.export.export(classifier, (images[:2],), dynamic_shapes=[{0: torch.export.Dim.AUTO}])
         torch.testing.assert_close(exported.module()(images), classifier(images))
@@ -192,7 +190,7 @@ class TestNormalization:
         assert num_shifts == len(convolutions)
 
     @pytest.mark.parametrize("name", ["group", "none"])
-    def test_a_picture_does_not_depend_on_the_others(self, row, name):
+    def test_an_image_does_not_depend_on_the_others(self, row, name):
         model, images = build_model(row, normalization=name).train(), draw_images(4)
         torch.testing.assert_close(model(images)[:1], model(images[:1]), rtol=1e-3, atol=1e-4)
 

@@ -120,7 +120,7 @@ def settle(parameters: dict[str, Value]) -> dict[str, Value]:
 
 @cache
 def draw_data() -> Dataset:
-    """50 pictures to train on; no fixture, which Hypothesis would print to the last pixel when a test fails."""
+    """50 images to train on; no fixture, which Hypothesis would print to the last pixel when a test fails."""
     return draw_synthetic(60, 20)
 
 

@@ -76,8 +76,8 @@ def build_cautions(table: SweepTable, rows: Sequence[LeaderboardRow]) -> tuple[s
     gap = validation_test_gap(table)
     if gap is not None and gap > MAX_GAP:
         cautions.append(
-            f"Validation lies {100 * gap:.1f} points above test on average: a sign that validation pictures leak into "
-            "training, or that the settings fit the validation pictures."
+            f"Validation lies {100 * gap:.1f} points above test on average: a sign that validation images leak into "
+            "training, or that the settings fit the validation images."
         )
     return tuple(cautions)
 

@@ -17,12 +17,12 @@ METRIC_TITLES = {
 
 PARAMETER_TITLES = {
     "lr": "learning rate",
-    "batch_size": "batch size (pictures)",
+    "batch_size": "batch size (images)",
     "initializer": "initialiser",
     "weight_decay": "weight decay",
     "label_smoothing": "label smoothing",
     "epochs": "length of training (epochs)",
-    "train_size": "training pictures",
+    "train_size": "training images",
 }
 
 

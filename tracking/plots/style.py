@@ -34,7 +34,7 @@ class Plot:
         key: Its name in file names and in the page.
         title: HTML: what comes from the sweep is escaped.
         caption: Text.
-        figure: The picture.
+        figure: The plot.
         wide: Whether it takes the whole width of the page.
     """
 

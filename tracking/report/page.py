@@ -25,7 +25,7 @@ from tracking.table import SweepTable, TrialRow
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
 )
-# One button, to save a plot as a picture: a whole bar would lie on the legend.
+# One button, to save a plot as a file: a whole bar would lie on the legend.
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtons": [["toImage"]]}
 MINOR_COLUMNS = ("best settings", "trials")
 EMPTY = "–"
@@ -135,7 +135,7 @@ def _build_leaderboard(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Pag
     columns = [Column(name, "minor" if name in MINOR_COLUMNS else "number") for name in header]
     columns[:2] = [Column(header[0], "strong"), Column(header[1], "number strong")]
     cells = [[_build_arm(table, line[0]), *map(Cell, line[1:])] for line in lines]
-    note = "One row per arm. Test pictures are read by retrained trials only."
+    note = "One row per arm. Test images are read by retrained trials only."
     return PageTable("leaderboard", "Leaderboard", note, columns, cells)
 
 

@@ -28,7 +28,7 @@ class WinnerModel:
 
     Attributes:
         network: A torch module in evaluation mode.
-        example: Input of the network, with a first dimension of pictures; MLflow traces the network with it.
+        example: Input of the network, with a first dimension of images; MLflow traces the network with it.
         facts: What a user of it must know, such as the class that each output stands for.
         tags: Of the model version: which arm and trial it is, and what it reached.
     """

@@ -30,7 +30,7 @@ def find_contradictions(values: Mapping[str, Value], choices: Mapping[str, Choic
 
 
 def _find_data_faults(values: Mapping[str, Value]) -> Iterator[Fault]:
-    """Faults of where the pictures come from, how many there are, and how they are shifted."""
+    """Faults of where the images come from, how many there are, and how they are shifted."""
     if values["dataset"] == "imagefolder" and values["data_dir"] is None:
         yield Fault(
             "data_dir",
@@ -47,7 +47,7 @@ def _find_data_faults(values: Mapping[str, Value]) -> Iterator[Fault]:
     if values["crop_padding_mode"] == "constant" and not values["crop_padding"]:
         yield Fault(
             "crop_padding_mode",
-            "found 'constant' with crop_padding 0, under which no picture is shifted; remove one of them",
+            "found 'constant' with crop_padding 0, under which no image is shifted; remove one of them",
         )
 
 
@@ -95,8 +95,8 @@ def _find_curvature_faults(values: Mapping[str, Value], choices: Mapping[str, Ch
 
 
 def _find_choosing(values: Mapping[str, Value], choices: Mapping[str, Choice]) -> Iterator[Fault]:
-    """Faults of settings by which the test pictures would decide something."""
-    why = "with evaluate_on test, under which the test pictures would decide"
+    """Faults of settings by which the test images would decide something."""
+    why = "with evaluate_on test, under which the test images would decide"
     if values["early_stopping_patience"] is not None:
         yield Fault("early_stopping_patience", f"found {why} when training ends; leave it out")
     schedule = choices.get("schedule")

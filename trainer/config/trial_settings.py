@@ -9,7 +9,7 @@ from trainer.tables.settings import Setting
 _SETTINGS = (
     Setting(
         "dataset",
-        "Pictures to train on: a set that is downloaded once, a folder of pictures, or drawn shapes (synthetic)",
+        "Images to train on: a set that is downloaded once, a folder of images, or drawn shapes (synthetic)",
         "str",
         "cifar10",
         choices=("cifar10", "cifar100", "svhn", "fashion_mnist", "imagefolder", "synthetic"),
@@ -23,7 +23,7 @@ _SETTINGS = (
     ),
     Setting(
         "train_size",
-        "Training pictures to use, drawn class by class; null for all",
+        "Training images to use, drawn class by class; null for all",
         "int",
         low=1,
         optional=True,
@@ -31,7 +31,7 @@ _SETTINGS = (
     ),
     Setting(
         "evaluate_on",
-        "What every epoch is evaluated on: validation, a tenth of the training pictures, held out; or test, with "
+        "What every epoch is evaluated on: validation, a tenth of the training images, held out; or test, with "
         "nothing held out: a reproduction of curves published that way, in which nothing is chosen",
         "str",
         "validation",
@@ -39,16 +39,16 @@ _SETTINGS = (
     ),
     Setting(
         "batch_size",
-        "Pictures per step, an incomplete last batch being left out; full: all, one step per epoch",
+        "Images per step, an incomplete last batch being left out; full: all, one step per epoch",
         "int",
         128,
         low=1,
         unit="pictures",
         words=("full",),
     ),
-    Setting("epochs", "Passes over the training pictures", "int", 10, low=1, unit="epochs"),
+    Setting("epochs", "Passes over the training images", "int", 10, low=1, unit="epochs"),
     Setting(
-        "seed", "Decides initial weights, order of pictures, augmentation and dropout", "int", 0, low=0, high=2**32 - 1
+        "seed", "Decides initial weights, order of images, augmentation and dropout", "int", 0, low=0, high=2**32 - 1
     ),
     Setting(
         "precision",
@@ -65,7 +65,7 @@ _SETTINGS = (
     ),
     Setting(
         "crop_padding",
-        "Most that a training picture is shifted each way; 0 for off",
+        "Most that a training image is shifted each way; 0 for off",
         "int",
         4,
         low=0,
@@ -74,15 +74,15 @@ _SETTINGS = (
     ),
     Setting(
         "crop_padding_mode",
-        "What a shifted training picture shows beyond its edge: its mirror image (reflect) or black (constant)",
+        "What a shifted training image shows beyond its edge: its mirror image (reflect) or black (constant)",
         "str",
         "reflect",
         choices=("reflect", "constant"),
     ),
-    Setting("flip", "Whether every other training picture is mirrored left to right", "bool", True),
+    Setting("flip", "Whether every other training image is mirrored left to right", "bool", True),
     Setting(
         "cutout_size",
-        "Side of the square that is blanked out of every training picture at a random place; 0 for none",
+        "Side of the square that is blanked out of every training image at a random place; 0 for none",
         "int",
         0,
         low=0,
@@ -91,7 +91,7 @@ _SETTINGS = (
     ),
     Setting(
         "brightness_jitter",
-        "Most by which a training picture is made brighter or darker, as a fraction of the full range; 0 for off",
+        "Most by which a training image is made brighter or darker, as a fraction of the full range; 0 for off",
         "float",
         0.0,
         low=0,
@@ -99,7 +99,7 @@ _SETTINGS = (
     ),
     Setting(
         "saturation_jitter",
-        "Most by which the factor of a training picture's saturation is away from 1; 0 for off",
+        "Most by which the factor of a training image's saturation is away from 1; 0 for off",
         "float",
         0.0,
         low=0,
@@ -107,7 +107,7 @@ _SETTINGS = (
     ),
     Setting(
         "contrast_jitter",
-        "Most by which the factor of a training picture's contrast is away from 1; 0 for off",
+        "Most by which the factor of a training image's contrast is away from 1; 0 for off",
         "float",
         0.0,
         low=0,
@@ -115,15 +115,15 @@ _SETTINGS = (
     ),
     Setting(
         "standardization",
-        "Whose mean and deviation pictures are scaled by: channel, each channel's over all training pictures; or "
-        "picture, each picture's own",
+        "Whose mean and deviation images are scaled by: channel, each channel's over all training images; or "
+        "picture, each image's own",
         "str",
         "channel",
         choices=("channel", "picture"),
     ),
     Setting(
         "mixup_alpha",
-        "Training pictures are blended in pairs, by a share drawn from Beta(alpha, alpha) for each step; 0 for off",
+        "Training images are blended in pairs, by a share drawn from Beta(alpha, alpha) for each step; 0 for off",
         "float",
         0.0,
         low=0,

@@ -1,6 +1,6 @@
-"""Batches of normalised pictures out of uint8 arrays, cropped and mirrored on the way.
+"""Batches of normalised images out of uint8 arrays, cropped and mirrored on the way.
 
-Shapes: N pictures, B pictures of a batch, H = 32 rows, W = 32 columns, C = 3 channels.
+Shapes: N images, B images of a batch, H = 32 rows, W = 32 columns, C = 3 channels.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor
 from trainer.data.augmentation import Augmentation, change_colours
 from trainer.data.dataset import SIDE_PIXELS
 
-_CHUNK = 250  # pictures whose channels are added up at once: 250 * 255^2 is below 2^24
+_CHUNK = 250  # images whose channels are added up at once: 250 * 255^2 is below 2^24
 
 
-class PictureStore:
-    """The pictures and labels of one part of a dataset, on the device that trains.
+class ImageStore:
+    """The images and labels of one part of a dataset, on the device that trains.
 
     On the CPU the arrays are used as they are, without a copy, also when they are read-only as in Ray's object store.
 
@@ -38,7 +38,7 @@ class PictureStore:
         self._standardizes = False
 
     def measure_channels(self, indices_N: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the channels over some pictures, in units of a byte; exact up to rounding."""
+        """Mean and standard deviation of the channels over some images, in units of a byte; exact up to rounding."""
         sums_P = torch.zeros(SIDE_PIXELS**2 * 3, dtype=torch.float64, device=self.device)
         squares_P = torch.zeros_like(sums_P)
         for chunk_N in torch.split(indices_N, _CHUNK):
@@ -54,23 +54,23 @@ class PictureStore:
 
     def set_normalization(self, mean_C: Tensor, std_C: Tensor) -> None:
         """Makes every batch from now on have these means taken off the channels, and divided by these deviations."""
-        # One number per byte of a picture: a last dimension of 3 would be 10 times slower on the CPU.
+        # One number per byte of an image: a last dimension of 3 would be 10 times slower on the CPU.
         self._scale_P = (1 / std_C).repeat(SIDE_PIXELS**2)
         self._shift_P = (-mean_C / std_C).repeat(SIDE_PIXELS**2)
 
     def set_standardization(self) -> None:
-        """Makes every picture from now on be scaled by its own mean and standard deviation."""
+        """Makes every image from now on be scaled by its own mean and standard deviation."""
         self._standardizes = True
 
     def build_batch(self, indices_B: Tensor) -> tuple[Tensor, Tensor]:
-        """The images_BCHW (float32, channels last) and labels_B of some pictures as they are."""
+        """The images_BCHW (float32, channels last) and labels_B of some images as they are."""
         return self._normalize(self.images_NHWC.index_select(0, indices_B)), self.labels_N.index_select(0, indices_B)
 
     def build_augmented_batch(self, indices_B: Tensor, augmentation: Augmentation) -> tuple[Tensor, Tensor]:
-        """The images_BCHW (float32, channels last) and labels_B of some pictures, each with its augmentation.
+        """The images_BCHW (float32, channels last) and labels_B of some images, each with its augmentation.
 
-        The crop is of a picture that is padded by its own mirror image without the outermost pixels repeated, or by
-        black, as one gather of pixels out of all pictures. Source: Jordan 2024, section 3.1,
+        The crop is of an image that is padded by its own mirror image without the outermost pixels repeated, or by
+        black, as one gather of pixels out of all images. Source: Jordan 2024, section 3.1,
         https://arxiv.org/abs/2404.00498, and `padding_mode` of torchvision's RandomCrop for the two ways. The
         blank square has the mean colour, and may reach past the edge. Source: DeVries and Taylor 2017, section 3,
         https://arxiv.org/abs/1708.04552.
@@ -101,14 +101,14 @@ class PictureStore:
     def _normalize(self, images_BHWC: Tensor) -> Tensor:
         values_BP = images_BHWC.flatten(1).float()
         if self._standardizes:
-            values_BP = standardize_pictures(values_BP)
+            values_BP = standardize_images(values_BP)
         else:
             values_BP = values_BP.mul(self._scale_P).add_(self._shift_P)
         return values_BP.view(images_BHWC.shape).permute(0, 3, 1, 2)
 
     @staticmethod
     def _reflect(positions: Tensor) -> Tensor:
-        """Positions outside the picture, mirrored at its first and last pixel."""
+        """Positions outside the image, mirrored at its first and last pixel."""
         last = SIDE_PIXELS - 1
         return last - (last - positions.abs()).abs()
 
@@ -120,10 +120,10 @@ def _to_tensor(array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array)
 
 
-def standardize_pictures(values_BP: Tensor) -> Tensor:
-    """Every picture less its mean, divided by its standard deviation, all channels together.
+def standardize_images(values_BP: Tensor) -> Tensor:
+    """Every image less its mean, divided by its standard deviation, all channels together.
 
-    Source: TensorFlow's `per_image_standardization`, with its lower bound, one over the root of P, for plain pictures.
+    Source: TensorFlow's `per_image_standardization`, with its lower bound, one over the root of P, for plain images.
     """
     centred_BP = values_BP - values_BP.mean(1, keepdim=True)
     std_B1 = centred_BP.square().mean(1, keepdim=True).sqrt()

@@ -14,7 +14,7 @@ from trainer.tables.settings import ConfigError, Fault
 SIDE_PIXELS = 32
 
 
-# The same pictures are held out in every sweep, whatever the seed of the sweep or the trial.
+# The same images are held out in every sweep, whatever the seed of the sweep or the trial.
 SPLIT_SEED = 0
 
 
@@ -27,7 +27,7 @@ class DataUnavailable(RuntimeError):  # says what is the matter, as the field's 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Pictures and labels of a dataset, in memory.
+    """Images and labels of a dataset, in memory.
 
     Attributes:
         name: cifar10, cifar100, svhn, fashion_mnist, imagefolder or synthetic.
@@ -36,7 +36,7 @@ class Dataset:
         train_labels_N: int64.
         test_images_NHWC: uint8.
         test_labels_N: int64.
-        digest: SHA-256 over the classes, pictures and labels, in hexadecimal.
+        digest: SHA-256 over the classes, images and labels, in hexadecimal.
     """
 
     name: str
@@ -50,12 +50,12 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which pictures of the training part are trained on, and which validate.
+    """Which images of the training part are trained on, and which validate.
 
     Attributes:
         train_indices_N: int64, ascending.
         validation_indices_N: int64, ascending, none of them in `train_indices_N`.
-        digest: SHA-256 of which pictures validate and which are left to train on, before `train_size` picks.
+        digest: SHA-256 of which images validate and which are left to train on, before `train_size` picks.
     """
 
     train_indices_N: NDArray[np.int64]
@@ -71,7 +71,7 @@ def build_dataset(
     test_images_NHWC: NDArray[np.uint8],
     test_labels_N: NDArray[np.int64],
 ) -> Dataset:
-    """The dataset of these arrays, with its digest; pictures that are not contiguous are copied so that they are."""
+    """The dataset of these arrays, with its digest; images that are not contiguous are copied so that they are."""
     train_images_NHWC = np.ascontiguousarray(train_images_NHWC)
     test_images_NHWC = np.ascontiguousarray(test_images_NHWC)
     digest = hashlib.sha256("\n".join(classes).encode())
@@ -92,17 +92,17 @@ def build_split(
 ) -> Split:
     """Divides the training part of a dataset class by class.
 
-    The pictures that validate are the same for every `train_size`, and a smaller training part is within a larger one.
+    The images that validate are the same for every `train_size`, and a smaller training part is within a larger one.
 
     Args:
-        labels_N: Label of each picture.
-        validation_fraction: Share of every class that validates, between 0 and 1, rounded, at least one picture each;
+        labels_N: Label of each image.
+        validation_fraction: Share of every class that validates, between 0 and 1, rounded, at least one image each;
             0 for none at all.
-        train_size: Pictures to train on, None for all that do not validate. Classes keep their shares, to the picture.
-        seed: Decides which pictures; fixed in all sweeps, not the seed of a trial.
+        train_size: Images to train on, None for all that do not validate. Classes keep their shares, to the image.
+        seed: Decides which images; fixed in all sweeps, not the seed of a trial.
 
     Raises:
-        ConfigError: `train_size` is greater than what is left to train on, or a class has too few pictures.
+        ConfigError: `train_size` is greater than what is left to train on, or a class has too few images.
     """
     generator = np.random.default_rng(seed)
     train, validation = [], []
@@ -110,9 +110,7 @@ def build_split(
         shuffled_N = generator.permutation(np.flatnonzero(labels_N == label))
         num_validation = max(1, round(validation_fraction * len(shuffled_N))) if validation_fraction else 0
         if num_validation >= len(shuffled_N):
-            raise ConfigError(
-                [Fault("dataset", f"found {len(shuffled_N)} pictures of class {label}; needs at least 2")]
-            )
+            raise ConfigError([Fault("dataset", f"found {len(shuffled_N)} images of class {label}; needs at least 2")])
         validation.append(shuffled_N[:num_validation])
         train.append(shuffled_N[num_validation:])
     validation_N, all_train_N = np.sort(np.concatenate(validation)), np.sort(np.concatenate(train))
@@ -131,15 +129,15 @@ def build_split(
 def split_for_training(
     data: Dataset, *, train_size: int | None, batch_size: int, evaluate_on: str = "validation"
 ) -> Split:
-    """The split that a training run uses; one that is evaluated on the test pictures holds none out.
+    """The split that a training run uses; one that is evaluated on the test images holds none out.
 
     Raises:
-        ConfigError: There are fewer pictures to train on than `train_size` or than one batch takes.
+        ConfigError: There are fewer images to train on than `train_size` or than one batch takes.
     """
     fraction = 0.0 if evaluate_on == "test" else VALIDATION_FRACTION
     split = build_split(data.train_labels_N, validation_fraction=fraction, train_size=train_size)
     if batch_size > len(split.train_indices_N):
-        allowed = f"allowed: up to {len(split.train_indices_N)}, the pictures to train on; make it smaller"
+        allowed = f"allowed: up to {len(split.train_indices_N)}, the images to train on; make it smaller"
         raise ConfigError([Fault("batch_size", f"found {batch_size}; {allowed}")])
     return split
 

@@ -1,6 +1,6 @@
-"""Known sets of pictures, downloaded once through torchvision: each is a row of the table.
+"""Known sets of images, downloaded once through torchvision: each is a row of the table.
 
-Shapes: N pictures, C = 3 channels (red, green, blue), H = 32 rows, W = 32 columns; grey ones have h = 28 and w = 28.
+Shapes: N images, C = 3 channels (red, green, blue), H = 32 rows, W = 32 columns; grey ones have h = 28 and w = 28.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Download:
-    """A set of pictures that torchvision has a class for.
+    """A set of images that torchvision has a class for.
 
     Attributes:
         name: What the setting `dataset` says.
@@ -59,7 +59,7 @@ class Download:
         classes: Names of the classes; empty where the torchvision class has them.
         unpacked: Pattern of the files that torchvision unpacks into the folder; empty where it reads the archives.
         list_archives: The torchvision class to what is downloaded.
-        build_images: The `data` of a part to its pictures, uint8, NHWC.
+        build_images: The `data` of a part to its images, uint8, NHWC.
     """
 
     name: str
@@ -100,7 +100,7 @@ def load_download(name: str, folder: Path) -> Dataset:
             raise DataUnavailable(
                 f"{row.title} is not in {folder} and could not be downloaded: {_explain(error)}. "
                 f"{_explain_archives(row.list_archives(torchvision_class), folder)}, or set dataset: imagefolder with "
-                "data_dir for pictures that you have, or set dataset: synthetic, which needs none"
+                "data_dir for images that you have, or set dataset: synthetic, which needs none"
             ) from error
     classes = row.classes or tuple(parts[0].classes)
     train_images_NHWC, test_images_NHWC = (row.build_images(part.data) for part in parts)
@@ -177,7 +177,7 @@ def _build_svhn_images(images_NCHW: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _build_grey_images(images_Nhw: Any) -> NDArray[np.uint8]:
-    """Pictures of a torch tensor, in the middle of a black square and the same on all channels."""
+    """Images of a torch tensor, in the middle of a black square and the same on all channels."""
     border = (SIDE_PIXELS - images_Nhw.shape[1]) // 2
     images_NHW = np.pad(images_Nhw.numpy(), ((0, 0), (border, border), (border, border)))
     return np.repeat(images_NHW[..., np.newaxis], 3, axis=3)

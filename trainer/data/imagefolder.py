@@ -1,6 +1,6 @@
-"""Pictures in folders, one per class, decoded once and cached as arrays.
+"""Images in folders, one per class, decoded once and cached as arrays.
 
-Shapes: N pictures, H = 32 rows, W = 32 columns, C = 3 channels.
+Shapes: N images, H = 32 rows, W = 32 columns, C = 3 channels.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from trainer.data.dataset import SIDE_PIXELS, Dataset, DataUnavailable, build_da
 from trainer.data.lock import hold_lock
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-_FORMAT = 2  # rises when pictures are decoded in another way, so that older caches are not taken
+_FORMAT = 2  # rises when images are decoded in another way, so that older caches are not taken
 _NUM_SHOWN = 5  # faulty files that an error names; the rest is a count
 _ARRAYS = ("train_images_NHWC", "train_labels_N", "test_images_NHWC", "test_labels_N")
 
 
 @dataclass(frozen=True)
 class _Listing:
-    """The pictures of a folder, without having opened them.
+    """The images of a folder, without having opened them.
 
     Attributes:
         classes: Names of the classes, in the order of the alphabet.
-        train: (path, label) of each training picture, in the order of class and file name.
-        test: The same for the test pictures.
+        train: (path, label) of each training image, in the order of class and file name.
+        test: The same for the test images.
         key: Changes with every file's name, size and time of change.
     """
 
@@ -47,17 +47,17 @@ class _Listing:
 
 
 def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
-    """Returns the pictures of a folder, resized to 32x32 and in RGB, decoding them unless the cache has them.
+    """Returns the images of a folder, resized to 32x32 and in RGB, decoding them unless the cache has them.
 
-    Pictures of another shape are stretched, those turned by an EXIF tag are turned upright. The cache is one folder of
-    arrays under `cache_dir`; it is made anew when a picture is added, removed or changed.
+    Images of another shape are stretched, those turned by an EXIF tag are turned upright. The cache is one folder of
+    arrays under `cache_dir`; it is made anew when an image is added, removed or changed.
 
     Args:
-        folder: Has train/<class>/<pictures> and test/<class>/<pictures>, the same classes in both.
-        cache_dir: Where decoded pictures are kept.
+        folder: Has train/<class>/<images> and test/<class>/<images>, the same classes in both.
+        cache_dir: Where decoded images are kept.
 
     Raises:
-        DataUnavailable: The folder is not made like that, or pictures cannot be read; names them.
+        DataUnavailable: The folder is not made like that, or images cannot be read; names them.
     """
     folder = folder.resolve()
     try:
@@ -78,7 +78,7 @@ def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
             return _load_cache(cached)
     except OSError as error:
         raise DataUnavailable(
-            f"decoded pictures of {folder} cannot be kept in {cache_dir}: {error}; "
+            f"decoded images of {folder} cannot be kept in {cache_dir}: {error}; "
             "set SWEEPS_DATA to a folder that can be written"
         ) from error
 
@@ -88,8 +88,8 @@ def _list_folder(folder: Path) -> _Listing:
     for part in ("train", "test"):
         if not (folder / part).is_dir():
             raise DataUnavailable(
-                f"{folder / part} is not a folder; data_dir has to be the folder that has train/<class>/<pictures> "
-                "and test/<class>/<pictures>"
+                f"{folder / part} is not a folder; data_dir has to be the folder that has train/<class>/<images> "
+                "and test/<class>/<images>"
             )
         parts[part] = _list_part(folder / part)
     train_classes, test_classes = set(parts["train"]), set(parts["test"])
@@ -116,8 +116,8 @@ def _list_folder(folder: Path) -> _Listing:
 
 
 def _list_part(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
-    """Class name to its pictures, by file name; hidden files and folders are passed over."""
-    pictures: dict[str, list[os.DirEntry[str]]] = {}
+    """Class name to its images, by file name; hidden files and folders are passed over."""
+    images: dict[str, list[os.DirEntry[str]]] = {}
     for class_folder in sorted(folder.iterdir()):
         if class_folder.name.startswith("."):
             continue
@@ -125,15 +125,15 @@ def _list_part(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
             raise DataUnavailable(f"{class_folder} is a file; only class folders belong there, move it elsewhere")
         entries = sorted((e for e in os.scandir(class_folder) if not e.name.startswith(".")), key=lambda e: e.name)
         if not entries:
-            raise DataUnavailable(f"{class_folder} has no pictures; put some into it or remove the folder")
+            raise DataUnavailable(f"{class_folder} has no images; put some into it or remove the folder")
         others = [entry.name for entry in entries if Path(entry.name).suffix.lower() not in _SUFFIXES]
         if others:
             raise DataUnavailable(
-                f"{class_folder} has {len(others)} files that are no pictures: {_shorten(others)}; remove them "
-                f"(pictures end in {', '.join(sorted(_SUFFIXES))})"
+                f"{class_folder} has {len(others)} files that are no images: {_shorten(others)}; remove them "
+                f"(images end in {', '.join(sorted(_SUFFIXES))})"
             )
-        pictures[class_folder.name] = entries
-    return pictures
+        images[class_folder.name] = entries
+    return images
 
 
 def _decode_folder(folder: Path, listing: _Listing) -> Dataset:
@@ -141,7 +141,7 @@ def _decode_folder(folder: Path, listing: _Listing) -> Dataset:
     if faults:
         names = [f"{Path(path).relative_to(folder)} ({reason})" for path, reason in faults]
         raise DataUnavailable(
-            f"{len(faults)} pictures of {folder} cannot be read: {_shorten(names)}; replace or remove them"
+            f"{len(faults)} images of {folder} cannot be read: {_shorten(names)}; replace or remove them"
         )
     train_labels_N, test_labels_N = (
         np.array([label for _, label in part], dtype=np.int64) for part in (listing.train, listing.test)
@@ -153,7 +153,7 @@ def _decode_folder(folder: Path, listing: _Listing) -> Dataset:
 
 
 def _decode(paths: Sequence[str]) -> tuple[NDArray[np.uint8], list[tuple[str, str]]]:
-    """The pictures in order, and (path, reason) of those that cannot be read."""
+    """The images in order, and (path, reason) of those that cannot be read."""
     from PIL import Image
 
     # Pillow raises SyntaxError for some broken PNG files and struct.error for some broken EXIF tags.

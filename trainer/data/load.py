@@ -1,6 +1,6 @@
-"""Datasets as uint8 pictures in memory, and the fixed split of their training part.
+"""Datasets as uint8 images in memory, and the fixed split of their training part.
 
-Shapes: N pictures, H = 32 rows, W = 32 columns, C = 3 channels (red, green, blue).
+Shapes: N images, H = 32 rows, W = 32 columns, C = 3 channels (red, green, blue).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
         name: cifar10, cifar100, svhn or fashion_mnist (downloaded when absent), imagefolder or synthetic.
         data_dir: imagefolder: the folder that has train/<class>/ and test/<class>/. synthetic: None. The others: where
             the download is kept, None for the cache folder.
-        cache_dir: Where downloads and decoded pictures are kept; None for $SWEEPS_DATA or else ~/.cache/sweeps.
+        cache_dir: Where downloads and decoded images are kept; None for $SWEEPS_DATA or else ~/.cache/sweeps.
 
     Raises:
         DataUnavailable: It cannot be had; the message says what to do.

@@ -1,13 +1,13 @@
-"""The synthetic dataset: ten classes of drawn shapes, for when there are no pictures and no network.
+"""The synthetic dataset: ten classes of drawn shapes, for when there are no images and no network.
 
-A picture shows one of five shapes, filled or hollow, anywhere, in any size, turn and two colours, on a shaded ground
+An image shows one of five shapes, filled or hollow, anywhere, in any size, turn and two colours, on a shaded ground
 with noise. Neither the mean colour nor any single pixel tells the class, and which class it is survives shifting and
 mirroring, so augmentation is right for it. The learning rate and the optimizer matter: after 3 epochs of fastcnn (width
 0.5, train_size 5000, batch_size 128, seed 0, one CPU thread, precision auto, which was fp32) validation accuracy is
 10, 13 and 38 % with sgd at lr 0.003, 0.03 and 0.3, and 12, 23 and 43 % with adam at 0.0001, 0.001 and 0.01, of one run
 each. Chance is 10 %.
 
-Shapes: N pictures, H = 32 rows, W = 32 columns, C = 3 channels.
+Shapes: N images, H = 32 rows, W = 32 columns, C = 3 channels.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ NUM_TRAIN = 20_000
 NUM_TEST = 4_000
 _SHAPES = ("disc", "triangle", "square", "cross", "star")
 _CLASSES = tuple(f"{shape}_{style}" for shape in _SHAPES for style in ("filled", "hollow"))
-_CHUNK = 500  # pictures drawn at once: their fields stay in the processor's cache
+_CHUNK = 500  # images drawn at once: their fields stay in the processor's cache
 
 
 def draw_synthetic(num_train: int = NUM_TRAIN, num_test: int = NUM_TEST) -> Dataset:
-    """The dataset, the same to the bit each time; training and test pictures come from separate generators.
+    """The dataset, the same to the bit each time; training and test images come from separate generators.
 
     Args:
-        num_train: Pictures of the training part, classes in equal numbers.
-        num_test: Pictures of the test part.
+        num_train: Images of the training part, classes in equal numbers.
+        num_test: Images of the test part.
     """
-    train = _draw_pictures(num_train, np.random.default_rng((2026, 0)))
-    test = _draw_pictures(num_test, np.random.default_rng((2026, 1)))
+    train = _draw_images(num_train, np.random.default_rng((2026, 0)))
+    test = _draw_images(num_test, np.random.default_rng((2026, 1)))
     return build_dataset("synthetic", _CLASSES, *train, *test)
 
 
-def _draw_pictures(num_pictures: int, generator: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    labels_N = generator.permutation(np.arange(num_pictures, dtype=np.int64) % len(_CLASSES))
-    chunks = [_draw_chunk(labels_N[i : i + _CHUNK], generator) for i in range(0, num_pictures, _CHUNK)]
+def _draw_images(num_images: int, generator: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    labels_N = generator.permutation(np.arange(num_images, dtype=np.int64) % len(_CLASSES))
+    chunks = [_draw_chunk(labels_N[i : i + _CHUNK], generator) for i in range(0, num_images, _CHUNK)]
     return np.concatenate(chunks), labels_N
 
 
@@ -73,7 +73,7 @@ def _draw_chunk(labels_N: NDArray[np.int64], generator: np.random.Generator) -> 
 def _measure_reach(
     shapes_N: NDArray[np.int64], u_NHW: NDArray[np.float32], v_NHW: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """How far out each pixel lies, 1 being the outline of its picture's shape."""
+    """How far out each pixel lies, 1 being the outline of its image's shape."""
     reach_NHW = np.empty_like(u_NHW)
     for index, shape in enumerate(_SHAPES):
         chosen_N = np.flatnonzero(shapes_N == index)

@@ -93,7 +93,7 @@ def load_checkpoint(
     differences = _find_differences(run, content, of_settings=not takes_over, of_steps=not only_predicts)
     if differences:
         raise CheckpointError(
-            f"{path} belongs to another training: {'; '.join(differences)}; resume with the settings and pictures that "
+            f"{path} belongs to another training: {'; '.join(differences)}; resume with the settings and images that "
             "it was made with, or begin anew"
         )
     if takes_over:
@@ -124,7 +124,7 @@ def _find_differences(run: TrainingRun, content: dict[str, Any], *, of_settings:
         and _show(saved, name) != _show(wanted, name)
     ]
     if content["data_digest"] != run.data_digest:
-        differences.append("its pictures were others")
+        differences.append("its images were others")
     if of_steps and content["precision"] != run.precision:
         differences.append(f"its arithmetic was {content['precision']} and is {run.precision} on this hardware")
     return differences

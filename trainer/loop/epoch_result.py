@@ -18,12 +18,12 @@ class EpochResult:
         epoch: Number of the epoch, from 1.
         train_loss: Mean over the epoch's batches, each as it was met in training, L2 penalty of the model left out.
         train_accuracy: Share of right answers over the same batches, as a fraction.
-        val_loss: Mean over the validation pictures after the epoch, without label smoothing.
-        val_accuracy: Share of right answers over the validation pictures, as a fraction.
+        val_loss: Mean over the validation images after the epoch, without label smoothing.
+        val_accuracy: Share of right answers over the validation images, as a fraction.
         lr: Learning rate of the epoch's last step.
         train_seconds: Wall-clock time of training in this epoch.
         validation_seconds: Wall-clock time of validation after this epoch.
-        num_samples: Pictures trained on in this epoch.
+        num_samples: Images trained on in this epoch.
         num_steps: Optimizer steps of this epoch.
         num_gradient_evaluations: Backward passes of this epoch.
         best_val_accuracy: Highest val_accuracy so far, NaN while there is none.

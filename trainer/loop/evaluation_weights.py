@@ -1,6 +1,6 @@
 """The weights that are evaluated, where they are not those that train: an average, kept beside or by the optimizer.
 
-Shapes: N pictures, C channels, H rows, W columns.
+Shapes: N images, C channels, H rows, W columns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class EvaluationWeights:
     """Gives the model to evaluate: the training one, its moving average, or what the optimizer switches to.
 
     Statistics of batch normalisation belong to the weights that they were taken with, so for weights other than those
-    that trained they are taken anew from training pictures before each evaluation.
+    that trained they are taken anew from training images before each evaluation.
 
     Source of the average: Polyak and Juditsky 1992; the first step copies the weights, as in torch's AveragedModel.
 
@@ -67,7 +67,7 @@ class EvaluationWeights:
         """The model to evaluate and to keep; training goes on unchanged after the block.
 
         Args:
-            batches: Makes normalised training pictures, images_NCHW, for the statistics of batch normalisation.
+            batches: Makes normalised training images, images_NCHW, for the statistics of batch normalisation.
         """
         if self._average is not None:
             averaged = cast("Network", self._average.module)

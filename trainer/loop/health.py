@@ -1,7 +1,7 @@
 """Whether a network still learns: norms of gradients and steps, dead units, and a verdict in one word.
 
-Taken once per epoch, at its last step and on a part of the validation pictures, so that it costs next to nothing.
-Shapes: N pictures, C channels or units.
+Taken once per epoch, at its last step and on a part of the validation images, so that it costs next to nothing.
+Shapes: N images, C channels or units.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Health:
         layer_gradient_norms: The same for the weight of each convolution and dense layer, in the order of the layers.
         first_to_last_gradient: Norm of the first layer's gradient over that of the last.
         update_to_weight: Norm of the step over the norm of the weights, the median of the layers.
-        dead_units: Share of ReLU units (channels of convolutions) that no picture turns on; 0 without any.
+        dead_units: Share of ReLU units (channels of convolutions) that no image turns on; 0 without any.
         verdict: One word on it.
     """
 

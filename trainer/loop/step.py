@@ -1,6 +1,6 @@
 """One change of the weights: gradient, clipping, and the optimizer's own ways of asking for them.
 
-Shapes: B pictures of a batch, C channels, H rows, W columns, K classes.
+Shapes: B images of a batch, C channels, H rows, W columns, K classes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Stepper:
             index: Steps of the run before this one.
             lr: Learning rate of this step.
             batches: Makes each part of the batch; the gradient is that of all of them together.
-            mixing: Share of each picture that is its own, the rest being its neighbour's; None for whole pictures.
+            mixing: Share of each image that is its own, the rest being its neighbour's; None for whole images.
 
         Returns:
             The mean loss and the logits_BK, of the weights as they were before.
@@ -154,7 +154,7 @@ def _seeded(seed: int, index: int, device: torch.device) -> Iterator[None]:
 
 
 def blend(images_BCHW: Tensor, mixing: float) -> Tensor:
-    """Each picture with the one before it in the batch, the first with the last; their order is random already.
+    """Each image with the one before it in the batch, the first with the last; their order is random already.
 
     Source: Zhang et al. 2018, section 2, https://arxiv.org/abs/1710.09412.
     """

@@ -1,6 +1,6 @@
 """One training run, epoch by epoch; knows neither Ray nor MLflow.
 
-Shapes: S steps of an epoch, N pictures, B pictures of a batch, C channels, H rows, W columns, K classes.
+Shapes: S steps of an epoch, N images, B images of a batch, C channels, H rows, W columns, K classes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from trainer.config import TrialConfig, get_row
 from trainer.data.augmentation import Augmentation, draw_augmentation, draw_mixing
-from trainer.data.batches import PictureStore
+from trainer.data.batches import ImageStore
 from trainer.data.dataset import Dataset
 from trainer.data.run_data import RunData
 from trainer.loop.best_epoch import BestEpoch
@@ -37,7 +37,7 @@ from trainer.tables.schedules import ScheduleContext, ScheduleRow
 from trainer.tables.settings import get_float
 
 _EVALUATION_BATCH = 500
-_CURVATURE_PICTURES = 250
+_CURVATURE_IMAGES = 250
 _DIVERGENCE_FACTOR = 2.0  # a loss above this times its first value is diverged; protocol, rule 7
 _CHECK_STEPS = 50  # how often the CPU, where a look costs nothing, looks for a loss that is not finite
 
@@ -45,13 +45,13 @@ _CHECK_STEPS = 50  # how often the CPU, where a look costs nothing, looks for a 
 class TrainingRun:
     """One training: owns the model, the optimizer, the schedule, and every generator.
 
-    For one seed the initial weights, the order of pictures, the augmentation and what dropout drops are the same
+    For one seed the initial weights, the order of images, the augmentation and what dropout drops are the same
     whatever else the configuration says (the weights, where model and initialiser agree), and never use torch's global
     generator. On the same hardware the same configuration gives the same numbers to the bit.
 
     Args:
         config: Every setting of the run.
-        data: The pictures, which are read and not copied where the device is the CPU.
+        data: The images, which are read and not copied where the device is the CPU.
         device: "cpu", "cuda" or "cuda:<index>"; None for cuda where there is one, else the CPU.
         num_threads: CPU threads of this process from now on; None to leave them as they are.
 
@@ -60,7 +60,7 @@ class TrainingRun:
         device: Where it runs.
         precision: "fp32" or "bf16", what the configuration's precision came to on this hardware.
         data_digest: Digest of the data.
-        channels: Mean and standard deviation of each channel over the training pictures, in units of a byte.
+        channels: Mean and standard deviation of each channel over the training images, in units of a byte.
         epoch: Epochs run so far.
         stop_reason: Why the run has ended, None while it goes on.
 
@@ -80,8 +80,8 @@ class TrainingRun:
         self.stop_reason: StopReason | None = None
         self.data_digest = data.digest
         self._data = data
-        self._pictures = RunData(config, data, self.device)
-        self.channels = self._pictures.channels
+        self._images = RunData(config, data, self.device)
+        self.channels = self._images.channels
         self._build_parts()
         self._order_generator = build_generator(config.seed, "order")
         self._augmentation_generator = build_generator(config.seed, "augmentation")
@@ -91,8 +91,8 @@ class TrainingRun:
 
     @property
     def num_held_out(self) -> int:
-        """Pictures that it is evaluated on after each epoch."""
-        return len(self._pictures.held_out_indices_N)
+        """Images that it is evaluated on after each epoch."""
+        return len(self._images.held_out_indices_N)
 
     def run_epoch(self) -> EpochResult:
         """Trains one epoch and validates; the outcome, whatever it is, is a result.
@@ -113,7 +113,7 @@ class TrainingRun:
             if all(map(math.isfinite, losses_S)):
                 with self._evaluation_weights.applied(self._load_for_statistics) as model, self._health.watching(model):
                     val_loss, val_accuracy = self._evaluate(
-                        model, self._pictures.held_out, self._pictures.held_out_indices_N
+                        model, self._images.held_out, self._images.held_out_indices_N
                     )
                     if math.isfinite(val_loss):
                         self._out_of_patience = self._selection.end_epoch(self.epoch, val_accuracy, model)
@@ -123,7 +123,7 @@ class TrainingRun:
         diverged = not math.isfinite(val_loss) or _has_grown(losses_S, self._first_loss)
         self._end_epoch(val_loss, diverged)
         train_loss = sum(losses_S) / num_steps
-        num_samples = num_steps * self._pictures.batch_size
+        num_samples = num_steps * self._images.batch_size
         return EpochResult(
             epoch=self.epoch,
             train_loss=train_loss,
@@ -145,17 +145,17 @@ class TrainingRun:
         )
 
     def evaluate_test(self) -> tuple[float, float]:
-        """Loss and accuracy on the test pictures, with the weights of the best validation epoch.
+        """Loss and accuracy on the test images, with the weights of the best validation epoch.
 
         Raises:
             RuntimeError: No epoch has ended with a finite validation loss.
         """
         with exact_arithmetic():
-            return self._evaluate(self.build_best_model(), *self._pictures.load_test())
+            return self._evaluate(self.build_best_model(), *self._images.load_test())
 
     def measure_curvature(self) -> Curvature:
-        """Curvature of the training loss at the last weights, on some training pictures as they are, in fp32."""
-        images_BCHW, labels_B = self._pictures.train.build_batch(self._pictures.sample_N[:_CURVATURE_PICTURES])
+        """Curvature of the training loss at the last weights, on some training images as they are, in fp32."""
+        images_BCHW, labels_B = self._images.train.build_batch(self._images.sample_N[:_CURVATURE_IMAGES])
         loss = get_row(LossRow, "loss", self.config.loss).build(self.config.loss.settings, True)
         model = self.model.eval()
         weights = [weight for weight in model.parameters() if weight.requires_grad]
@@ -163,7 +163,7 @@ class TrainingRun:
             return measure_curvature(lambda: loss(model(images_BCHW), labels_B), weights, self.config.seed)
 
     def build_best_model(self) -> Network:
-        """A copy of the model with the weights of the best validation epoch, for normalised pictures, ready to predict.
+        """A copy of the model with the weights of the best validation epoch, for normalised images, ready to predict.
 
         Raises:
             RuntimeError: No epoch has ended with a finite validation loss.
@@ -252,33 +252,33 @@ class TrainingRun:
         self._lr = get_float(config.optimizer.settings, "lr")
         plan = ScheduleContext(
             lr=self._lr,
-            num_steps=config.epochs * self._pictures.steps_per_epoch,
-            steps_per_epoch=self._pictures.steps_per_epoch,
-            num_warmup_steps=round(config.warmup_epochs * self._pictures.steps_per_epoch),
+            num_steps=config.epochs * self._images.steps_per_epoch,
+            steps_per_epoch=self._images.steps_per_epoch,
+            num_warmup_steps=round(config.warmup_epochs * self._images.steps_per_epoch),
         )
         self.schedule = get_row(ScheduleRow, "schedule", config.schedule).build(config.schedule.settings, plan)
         self._evaluation_loss = get_row(LossRow, "loss", config.loss).build(config.loss.settings, False)
 
     def _train_epoch(self) -> tuple[list[float], int]:
-        """Loss of each step of an epoch, and how many pictures were right; ends early when a loss is not finite."""
+        """Loss of each step of an epoch, and how many images were right; ends early when a loss is not finite."""
         self.model.train()
-        pictures, num_steps = self._pictures, self._pictures.steps_per_epoch
-        done, num_train = (self.epoch - 1) * num_steps, len(pictures.train_indices_N)
+        images, num_steps = self._images, self._images.steps_per_epoch
+        done, num_train = (self.epoch - 1) * num_steps, len(images.train_indices_N)
         order_N = torch.randperm(num_train, generator=self._order_generator).to(self.device)
-        order_N = pictures.train_indices_N[order_N]
+        order_N = images.train_indices_N[order_N]
         augmentation = draw_augmentation(self.config, self.epoch, num_train, self._augmentation_generator, self.device)
         mixing_S = draw_mixing(self.config, self.epoch, num_steps)
         losses_S = torch.zeros(num_steps, device=self.device)
         num_correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for index in range(num_steps):
-            batches = [partial(self._load, order_N, augmentation, chunk) for chunk in pictures.list_chunks(index)]
+            batches = [partial(self._load, order_N, augmentation, chunk) for chunk in images.list_chunks(index)]
             self._lr = self.schedule.get_lr(done + index)
             if index == num_steps - 1:
                 self._health.before_step()
             losses_S[index], logits_BK = self._stepper.step(done + index, self._lr, batches, mixing_S[index])
             self._evaluation_weights.after_step()
-            chosen_N = order_N[index * pictures.batch_size : (index + 1) * pictures.batch_size]
-            num_correct += (logits_BK.argmax(1) == pictures.train.labels_N[chosen_N]).sum()
+            chosen_N = order_N[index * images.batch_size : (index + 1) * images.batch_size]
+            num_correct += (logits_BK.argmax(1) == images.train.labels_N[chosen_N]).sum()
             # On an accelerator a look would wait for all the work that is queued.
             if self.device.type == "cpu" and index % _CHECK_STEPS == 0 and not losses_S[index].isfinite():
                 losses_S = losses_S[: index + 1]
@@ -288,20 +288,20 @@ class TrainingRun:
         return losses_S.tolist(), int(num_correct)
 
     def _load(self, order_N: Tensor, augmentation: Augmentation, chosen: slice) -> tuple[Tensor, Tensor]:
-        """Pictures and labels of a part of an epoch."""
-        return self._pictures.train.build_augmented_batch(order_N[chosen], augmentation[chosen])
+        """Images and labels of a part of an epoch."""
+        return self._images.train.build_augmented_batch(order_N[chosen], augmentation[chosen])
 
     def _load_for_statistics(self) -> Iterator[Tensor]:
-        """Some training pictures as they are, for the statistics of batch normalisation."""
-        sample_N = self._pictures.sample_N
+        """Some training images as they are, for the statistics of batch normalisation."""
+        sample_N = self._images.sample_N
         num_batches = math.ceil(len(sample_N) / _EVALUATION_BATCH)  # of equal sizes, since each counts the same
         for indices_B in sample_N.tensor_split(num_batches):
             with autocast(self.precision, self.device):
-                yield self._pictures.train.build_batch(indices_B)[0]
+                yield self._images.train.build_batch(indices_B)[0]
 
     @torch.no_grad()
-    def _evaluate(self, model: nn.Module, store: PictureStore, indices_N: Tensor) -> tuple[float, float]:
-        """Mean loss and accuracy over some pictures, as they are."""
+    def _evaluate(self, model: nn.Module, store: ImageStore, indices_N: Tensor) -> tuple[float, float]:
+        """Mean loss and accuracy over some images, as they are."""
         model.eval()
         totals = torch.zeros(2, dtype=torch.float64, device=self.device)
         for indices_B in torch.split(indices_N, _EVALUATION_BATCH):

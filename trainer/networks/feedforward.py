@@ -1,6 +1,6 @@
 """The networks of the table of models that are one stack of layers; those with stages of blocks are in `resnets`.
 
-Shapes: N pictures, C channels, H rows, W columns, F features, K classes.
+Shapes: N images, C channels, H rows, W columns, F features, K classes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from trainer.networks.network import Network
 
 
 class FastCNN(Network):
-    """Stem of 24 channels, then three stages that halve the picture, of 32, 64 and 128 channels.
+    """Stem of 24 channels, then three stages that halve the image, of 32, 64 and 128 channels.
 
     In the first convolution of a stage the pooling comes straight after the convolution, before normalisation and
     activation, which then work on a quarter of the pixels. Pooling and ReLU or tanh, which never fall, may trade places
@@ -48,7 +48,7 @@ class FastCNN(Network):
         self.head = nn.Linear(num_inputs, num_classes)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """The logits_NK of a batch of normalised pictures."""
+        """The logits_NK of a batch of normalised images."""
         features_NC: Tensor = self.features(images_NCHW).mean((2, 3))
         logits_NK: Tensor = self.head(self.dropout(features_NC))
         return logits_NK
@@ -91,7 +91,7 @@ class CNN3C3D(Network):
         )
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """The logits_NK of a batch of normalised pictures."""
+        """The logits_NK of a batch of normalised images."""
         logits_NK: Tensor = self.head(self.features(images_NCHW).flatten(1))
         return logits_NK
 
@@ -128,6 +128,6 @@ class MLP(Network):
         self.layers = nn.Sequential(*layers, *build_dropout(dropout), nn.Linear(num_inputs, num_classes))
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """The logits_NK of a batch of normalised pictures."""
+        """The logits_NK of a batch of normalised images."""
         logits_NK: Tensor = self.layers(images_NCHW.flatten(1))
         return logits_NK

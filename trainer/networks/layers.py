@@ -1,6 +1,6 @@
 """Parts that networks are made of: widths, activations, normalisation, dropout.
 
-Shapes: N pictures, C channels, F features.
+Shapes: N images, C channels, F features.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def build_activation(name: str) -> nn.Module:
 
 
 def build_normalization(name: str, num_channels: int) -> list[nn.Module]:
-    """The layers that normalise pictures of so many channels: batch or group normalisation, for "none" no layer.
+    """The layers that normalise images of so many channels: batch or group normalisation, for "none" no layer.
 
     Both have a scale and a shift per channel, so a convolution before them needs no bias, and one before none does.
     """

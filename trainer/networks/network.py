@@ -8,10 +8,10 @@ from trainer.networks.layers import Dropout
 
 
 class Network(nn.Module):
-    """A classifier of 32x32 RGB pictures."""
+    """A classifier of 32x32 RGB images."""
 
     def penalty(self) -> Tensor | None:
-        """What the training loss gains beside the loss of the pictures, None for nothing."""
+        """What the training loss gains beside the loss of the images, None for nothing."""
         return None
 
     def seed_dropout(self, seed: int, step: int) -> None:
@@ -42,6 +42,6 @@ class Wrapped(Network):
         self.module = module
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """The logits_NK of a batch of normalised pictures."""
+        """The logits_NK of a batch of normalised images."""
         logits_NK: Tensor = self.module(images_NCHW)
         return logits_NK

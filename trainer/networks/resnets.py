@@ -1,6 +1,6 @@
 """Residual networks, and the plain ones that they are measured against.
 
-Shapes: N pictures, C channels, H rows, W columns, K classes.
+Shapes: N images, C channels, H rows, W columns, K classes.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Shortcut = Literal["none", "pad", "project"]
 
 
 class ResNet(Network):
-    """A 3x3 stem, stages of basic blocks, the mean over the picture, one dense layer.
+    """A 3x3 stem, stages of basic blocks, the mean over the image, one dense layer.
 
-    Every stage but the first halves the picture, in its first convolution.
+    Every stage but the first halves the image, in its first convolution.
 
     Source: He et al. 2016, section 4.2, https://arxiv.org/abs/1512.03385 for three stages and shortcuts "pad", whose
     plain networks have shortcuts "none"; its table 1 for four stages and "project". The latter is torchvision's resnet
-    but for the stem, which there is a 7x7 convolution and a pool that leave 8x8 pixels of a picture of 32x32.
+    but for the stem, which there is a 7x7 convolution and a pool that leave 8x8 pixels of an image of 32x32.
 
     Args:
         num_classes: Outputs.
@@ -64,7 +64,7 @@ class ResNet(Network):
         self.head = nn.Linear(num_inputs, num_classes)
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
-        """The logits_NK of a batch of normalised pictures."""
+        """The logits_NK of a batch of normalised images."""
         features_NC: Tensor = self.features(images_NCHW).mean((2, 3))
         logits_NK: Tensor = self.head(self.dropout(features_NC))
         return logits_NK
@@ -76,7 +76,7 @@ class BasicBlock(nn.Module):
     Args:
         num_inputs: Channels.
         num_outputs: Channels.
-        stride: Of the first convolution: 2 halves the picture.
+        stride: Of the first convolution: 2 halves the image.
         shortcut: As for `ResNet`.
         activation: As for `ResNet`.
         normalization: As for `ResNet`.
@@ -133,7 +133,7 @@ class PaddedShortcut(nn.Module):
 def _build_convolution(
     num_inputs: int, num_outputs: int, side: int, stride: int, normalization: str
 ) -> list[nn.Module]:
-    """A convolution that keeps the picture's size but for its stride, and what normalises it."""
+    """A convolution that keeps the image's size but for its stride, and what normalises it."""
     convolution = nn.Conv2d(
         num_inputs, num_outputs, side, stride=stride, padding=side // 2, bias=normalization == "none"
     )

@@ -132,7 +132,7 @@ EXTRA_ROWS = (
             *decay_rate("momentum", "Decay rate of the sum of gradients", 0.0),
             _every("precondition_every", "inversions", 10),
             # The package's 1e-6 makes steps 1000 times as long where an inverse has not yet seen a direction: with
-            # inversions every 10 steps and lr 0.1, fastcnn diverged on synthetic pictures in its first epoch.
+            # inversions every 10 steps and lr 0.1, fastcnn diverged on synthetic images in its first epoch.
             Setting(
                 "matrix_epsilon", "Added to the diagonal of the second moments", "float", 1e-3, low=0, low_open=True
             ),

@@ -1,6 +1,6 @@
-"""Table of losses, each the mean over the pictures of a batch.
+"""Table of losses, each the mean over the images of a batch.
 
-Shapes: N pictures, K classes.
+Shapes: N images, K classes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class LossRow(Row):
 
     Attributes:
         build: (settings, training) to a function from logits_NK (float32) and labels_N to the mean loss. With
-            `training` false it leaves out what is for training only, so that losses on validation pictures compare.
+            `training` false it leaves out what is for training only, so that losses on validation images compare.
     """
 
     build: BuildLoss
@@ -125,13 +125,13 @@ _ROWS = (
     ),
     LossRow(
         name="focal",
-        description="Cross entropy in which a picture counts less the surer the network is of its right class",
+        description="Cross entropy in which an image counts less the surer the network is of its right class",
         source="Lin et al. 2017, equation 4, https://arxiv.org/abs/1708.02002, of the softmax probability of the right "
         "class and without class weights",
         settings=(
             Setting(
                 "focal_gamma",
-                "Power of one minus the probability of the right class, by which a picture counts; 0 for cross entropy",
+                "Power of one minus the probability of the right class, by which an image counts; 0 for cross entropy",
                 "float",
                 2.0,
                 low=0,

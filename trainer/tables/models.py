@@ -1,4 +1,4 @@
-"""Table of models: networks for 32x32 RGB pictures. The networks are in `trainer.networks`."""
+"""Table of models: networks for 32x32 RGB images. The networks are in `trainer.networks`."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ _ROWS = (
     ),
     ModelRow(
         name="resnet18",
-        description="ImageNet's smallest residual network with a stem for small pictures, 11.2 M weights: wants a GPU",
+        description="ImageNet's smallest residual network with a stem for small images, 11.2 M weights: wants a GPU",
         source=_HE.format("table 1") + "; torchvision.models.resnet18 with a 3x3 stem of stride 1 and no first pool",
         settings=(
             _width("channels of every stage (64, 128, 256, 512)"),

@@ -58,7 +58,7 @@ def test_the_quickstart_compares_four_optimizers_over_three_parameters_with_earl
     assert spec.fallback == "synthetic"
 
 
-def test_the_quickstart_runs_on_other_pictures_by_overrides() -> None:
+def test_the_quickstart_runs_on_other_images_by_overrides() -> None:
     overrides = ["parameters.dataset=imagefolder", "parameters.data_dir=/pictures"]
     assert load_spec(FOLDER / "quickstart.yaml", overrides).name == "quickstart"
 

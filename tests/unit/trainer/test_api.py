@@ -39,10 +39,10 @@ def test_is_the_training_that_the_loop_would_have_done(data):
     assert (trained.test_loss, trained.test_accuracy) == run.evaluate_test()
 
 
-def test_the_model_has_the_test_accuracy_on_normalised_test_pictures(data):
+def test_the_model_has_the_test_accuracy_on_normalised_test_images(data):
     trained = train_tiny(data, "nesterov", lr=0.1)
-    pictures_NHWC = data.train_images_NHWC[build_split(data.train_labels_N).train_indices_N].astype(np.float64)
-    mean_C, std_C = pictures_NHWC.mean((0, 1, 2)), pictures_NHWC.std((0, 1, 2))
+    images_NHWC = data.train_images_NHWC[build_split(data.train_labels_N).train_indices_N].astype(np.float64)
+    mean_C, std_C = images_NHWC.mean((0, 1, 2)), images_NHWC.std((0, 1, 2))
     images_NHWC = ((data.test_images_NHWC - mean_C) / std_C).astype(np.float32)
     with torch.no_grad():
         logits_NK = trained.model(torch.from_numpy(images_NHWC).permute(0, 3, 1, 2))
@@ -63,12 +63,12 @@ def test_every_wrong_setting_is_named_before_anything_is_trained(data):
         train_tiny(data, "adamm")
 
 
-def test_settings_that_do_not_fit_the_pictures_are_named(data):
+def test_settings_that_do_not_fit_the_images_are_named(data):
     with pytest.raises(ConfigError, match="batch_size: found 500; allowed: up to 240"):
         train_tiny(data, batch_size=500)
 
 
-def test_pictures_that_cannot_be_had_are_an_error(tmp_path):
+def test_images_that_cannot_be_had_are_an_error(tmp_path):
     with pytest.raises(DataUnavailable, match="absent"):
         train_model(dataset="imagefolder", data_dir=str(tmp_path / "absent"), progress=False)
 

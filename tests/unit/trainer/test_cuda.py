@@ -35,7 +35,7 @@ CASES = pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 
 @pytest.fixture(scope="module")
 def data():
-    """900 pictures to train on, 100 to validate."""
+    """900 images to train on, 100 to validate."""
     return draw_synthetic(1000, 100)
 
 
@@ -89,10 +89,10 @@ def test_repeats_and_resumes_to_the_bit(data, settings, tmp_path):
     assert resumed.evaluate_test() == run.evaluate_test()
 
 
-def test_pictures_lie_on_the_device_as_bytes_and_weights_channels_last(data):
+def test_images_lie_on_the_device_as_bytes_and_weights_channels_last(data):
     run = build_run(data)
-    assert run._pictures.train.images_NHWC.is_cuda
-    assert run._pictures.train.images_NHWC.dtype is torch.uint8
+    assert run._images.train.images_NHWC.is_cuda
+    assert run._images.train.images_NHWC.dtype is torch.uint8
     assert run.model.features[2].weight.is_contiguous(memory_format=torch.channels_last)
     assert run.precision == ("bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32")
 

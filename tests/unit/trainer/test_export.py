@@ -25,10 +25,10 @@ def folder(data, tmp_path):
     return tmp_path
 
 
-def test_it_takes_pictures_as_they_are_and_gives_what_the_training_would(data, folder):
+def test_it_takes_images_as_they_are_and_gives_what_the_training_would(data, folder):
     run = TrainingRun(build_trial_config(PARAMETERS), data, device="cpu", num_threads=1)
     load_checkpoint(run, folder)
-    images_NCHW, _ = run._pictures.load_test()[0].build_batch(torch.arange(2))
+    images_NCHW, _ = run._images.load_test()[0].build_batch(torch.arange(2))
     expected = run.build_best_model()(images_NCHW)
     found = load_classifier(folder, PARAMETERS, data)(torch.from_numpy(build_example(data)))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

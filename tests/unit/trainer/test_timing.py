@@ -60,7 +60,7 @@ def test_the_checkpoint_is_as_large_as_one(data):
     assert cost.checkpoint_bytes == pytest.approx(file.tell(), rel=0.05)
 
 
-def test_what_does_not_fit_the_pictures_is_refused(data):
+def test_what_does_not_fit_the_images_is_refused(data):
     with pytest.raises(ConfigError, match="batch_size"):
         measure_cost(SMALL | {"batch_size": 10**6}, data, device="cpu", num_threads=1)
 

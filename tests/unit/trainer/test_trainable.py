@@ -42,12 +42,12 @@ def start(data, clock, tmp_path, monkeypatch):
     """Starts a process's first trial, as Tune would for a trial that asked for these resources."""
     monkeypatch.setattr(ray_trainable, "DEFAULT_STORAGE_PATH", str(tmp_path / "logs"))  # or it is the home folder
 
-    def start_one(request, pictures=data, **resources):
+    def start_one(request, images=data, **resources):
         class LocalTrainable(CifarTrainable):
             trial_resources = PlacementGroupFactory([{"CPU": 1, **resources}])
 
             def setup(self, config):
-                super().setup(config, pictures)
+                super().setup(config, images)
 
         return LocalTrainable(request.to_ray())
 
@@ -100,7 +100,7 @@ class TestResults:
         assert [each.get(STOP_REASON) for each in results] == [None, None, "epochs"]
         assert all(ERROR not in each for each in results)
 
-    def test_a_search_trial_never_reads_the_test_pictures(self, start, data):
+    def test_a_search_trial_never_reads_the_test_images(self, start, data):
         # None that could be read: reading these would fail.
         spoilt = replace(data, test_images_NHWC=data.test_images_NHWC[:, :16], test_labels_N=data.test_labels_N[:1])
         results = run_to_end(start(SEARCH, spoilt))
@@ -126,7 +126,7 @@ class TestResults:
         assert "test_accuracy" not in result
         assert SHOULD_CHECKPOINT not in result
 
-    def test_patience_is_reported_and_the_test_pictures_are_read(self, start):
+    def test_patience_is_reported_and_the_test_images_are_read(self, start):
         stopping = {"early_stopping_patience": 1, "early_stopping_min_delta": 0.99}
         results = run_to_end(start(replace(CONFIRM, parameters={**CONFIRM.parameters, **stopping})))
         assert (len(results), results[-1][STOP_REASON]) == (2, "patience")

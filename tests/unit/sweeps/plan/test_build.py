@@ -54,7 +54,7 @@ def test_a_grid_without_early_stopping_is_known_exactly(load) -> None:
     assert plan.arms[0].reached == {4: 1.0}
     assert plan.core_hours is not None
     assert plan.wall_seconds is not None
-    # One at a time: 16 trials of 40 s and 1 s between, 2 s for each retraining's test pictures, 5 s for the process.
+    # One at a time: 16 trials of 40 s and 1 s between, 2 s for each retraining's test images, 5 s for the process.
     assert plan.wall_seconds.mid == pytest.approx(16 * 41 + 4 * 2 + 5, abs=16)
     assert plan.wall_seconds.low == pytest.approx(0.8 * plan.wall_seconds.mid)
     assert plan.wall_seconds.high == pytest.approx(1.5 * plan.wall_seconds.mid)
@@ -78,7 +78,7 @@ def test_cores_and_gpus_of_a_trial_are_counted_and_priced(load) -> None:
     assert money.mid == pytest.approx(plan.core_hours.mid + 10 * plan.gpu_hours.mid)
 
 
-def test_memory_counts_the_pictures_once(load) -> None:
+def test_memory_counts_the_images_once(load) -> None:
     assert build(load(), slots=3).memory_bytes == 200_000_000 + 3 * 300_000_000
 
 

@@ -125,7 +125,7 @@ RECORDED = Path(__file__).parents[3] / "benchmarks" / "fairness_curves.json"
 
 @pytest.fixture(scope="module")
 def recorded() -> list[KnownTrial]:
-    """24 trials of sgd on real pictures, trained in full once, by rising final score."""
+    """24 trials of sgd on real images, trained in full once, by rising final score."""
     trials = [KnownTrial(trial["val_accuracy"]) for trial in json.loads(RECORDED.read_text())["sgd"]]
     return sorted(trials, key=lambda trial: trial.scores[-1])
 

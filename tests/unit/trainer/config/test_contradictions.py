@@ -44,17 +44,17 @@ CONTRADICTIONS = [
     (
         {"crop_padding": 0, "crop_padding_mode": "constant"},
         "crop_padding_mode",
-        "found 'constant' with crop_padding 0, under which no picture is shifted; remove one of them",
+        "found 'constant' with crop_padding 0, under which no image is shifted; remove one of them",
     ),
     (
         {"evaluate_on": "test", "early_stopping_patience": 2},
         "early_stopping_patience",
-        "found with evaluate_on test, under which the test pictures would decide when training ends; leave it out",
+        "found with evaluate_on test, under which the test images would decide when training ends; leave it out",
     ),
     (
         {"evaluate_on": "test", "schedule": "reduce_on_plateau"},
         "schedule",
-        "found 'reduce_on_plateau' with evaluate_on test, under which the test pictures would decide the learning "
+        "found 'reduce_on_plateau' with evaluate_on test, under which the test images would decide the learning "
         "rate; choose another",
     ),
     (

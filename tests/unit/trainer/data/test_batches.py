@@ -4,28 +4,28 @@ import torch
 
 from trainer.config import build_trial_config
 from trainer.data.augmentation import Augmentation, change_colours, draw_augmentation, draw_mixing
-from trainer.data.batches import PictureStore
+from trainer.data.batches import ImageStore
 
 CPU = torch.device("cpu")
 MEAN, STD = (120.0, 110.5, 98.25), (60.0, 55.0, 71.5)
 
 
-def draw_pictures(num_pictures=40):
+def draw_images(num_images=40):
     generator = np.random.default_rng(5)
     return (
-        generator.integers(0, 256, (num_pictures, 32, 32, 3), dtype=np.uint8),
-        generator.integers(0, 10, num_pictures),
+        generator.integers(0, 256, (num_images, 32, 32, 3), dtype=np.uint8),
+        generator.integers(0, 10, num_images),
     )
 
 
 def build_store():
-    store = PictureStore(*draw_pictures(), CPU)
+    store = ImageStore(*draw_images(), CPU)
     store.set_normalization(torch.tensor(MEAN), torch.tensor(STD))
     return store
 
 
 def transcribe(image_HWC, shift_rows, shift_columns, flip, padding, mode):
-    """One picture: padded with its mirror image or black, cropped off the centre, mirrored, normalised; CHW."""
+    """One image: padded with its mirror image or black, cropped off the centre, mirrored, normalised; CHW."""
     padded = np.pad(image_HWC, ((padding, padding), (padding, padding), (0, 0)), mode=mode)
     top, left = padding + shift_rows, padding + shift_columns
     crop = padded[top : top + 32, left : left + 32]
@@ -33,7 +33,7 @@ def transcribe(image_HWC, shift_rows, shift_columns, flip, padding, mode):
 
 
 def check_augmented(indices, shifts, flips, padding, mode="reflect"):
-    images_NHWC, labels_N = draw_pictures()
+    images_NHWC, labels_N = draw_images()
     augmentation = Augmentation(torch.tensor(shifts), torch.tensor(flips), black_beyond=mode == "constant")
     images_BCHW, labels_B = build_store().build_augmented_batch(torch.tensor(indices), augmentation)
     for index, (rows, columns), flip, image_CHW in zip(indices, shifts, flips, images_BCHW, strict=True):
@@ -42,18 +42,18 @@ def check_augmented(indices, shifts, flips, padding, mode="reflect"):
     assert labels_B.tolist() == labels_N[indices].tolist()
 
 
-def draw(num_pictures=1000, *, seed=0, crop_padding=4, flip=True, **others):
+def draw(num_images=1000, *, seed=0, crop_padding=4, flip=True, **others):
     config = build_trial_config({"seed": seed, "crop_padding": crop_padding, "flip": flip, **others})
-    return draw_augmentation(config, 1, num_pictures, torch.Generator().manual_seed(seed), CPU)
+    return draw_augmentation(config, 1, num_images, torch.Generator().manual_seed(seed), CPU)
 
 
 def draw_with(generator, *, epoch=1, **settings):
     return draw_augmentation(build_trial_config(settings), epoch, 50, generator, CPU)
 
 
-def leave_alone(num_pictures):
+def leave_alone(num_images):
     """The augmentation that changes nothing."""
-    return Augmentation(torch.zeros(num_pictures, 2, dtype=torch.int64), torch.zeros(num_pictures, dtype=torch.bool))
+    return Augmentation(torch.zeros(num_images, 2, dtype=torch.int64), torch.zeros(num_images, dtype=torch.bool))
 
 
 MODES = pytest.mark.parametrize("mode", ["reflect", "constant"])
@@ -88,7 +88,7 @@ def test_augmented_batch_without_augmentation_is_the_plain_batch():
 
 
 def cut_out(image_CHW, row, column, size):
-    """One picture with a square of zeros around a pixel, as much of it as lies inside."""
+    """One image with a square of zeros around a pixel, as much of it as lies inside."""
     holed_CHW = image_CHW.clone()
     for y in range(row - size // 2, row - size // 2 + size):
         for x in range(column - size // 2, column - size // 2 + size):
@@ -111,7 +111,7 @@ def test_cutout_equals_blanking_pixel_by_pixel_also_past_every_edge(size):
 
 def test_a_blank_square_has_the_mean_colour():
     images_NHWC = np.broadcast_to(np.array([120, 110, 98], dtype=np.uint8), (1, 32, 32, 3)).copy()
-    store = PictureStore(images_NHWC, np.zeros(1, dtype=np.int64), CPU)
+    store = ImageStore(images_NHWC, np.zeros(1, dtype=np.int64), CPU)
     store.set_normalization(torch.tensor([120.0, 110.0, 98.0]), torch.tensor(STD))
     whole = leave_alone(1)
     holed = Augmentation(whole.shifts_N2, whole.flips_N, torch.tensor([[16, 16]]), 32)
@@ -119,8 +119,8 @@ def test_a_blank_square_has_the_mean_colour():
     torch.testing.assert_close(blank, plain, atol=1e-6, rtol=0)
 
 
-def test_plain_batch_is_the_normalised_pictures():
-    images_NHWC, labels_N = draw_pictures()
+def test_plain_batch_is_the_normalised_images():
+    images_NHWC, labels_N = draw_images()
     indices = [5, 0, 39, 5]
     images_BCHW, labels_B = build_store().build_batch(torch.tensor(indices))
     expected = (images_NHWC[indices] - np.array(MEAN)) / np.array(STD)
@@ -139,35 +139,35 @@ def test_batches_are_float32_and_channels_last():
         assert images_BCHW.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_making_batches_leaves_the_pictures_alone():
-    images_NHWC, labels_N = draw_pictures()
-    store = PictureStore(images_NHWC, labels_N, CPU)
+def test_making_batches_leaves_the_images_alone():
+    images_NHWC, labels_N = draw_images()
+    store = ImageStore(images_NHWC, labels_N, CPU)
     store.set_normalization(*store.measure_channels(torch.arange(40)))
     store.build_batch(torch.arange(40))
     store.build_augmented_batch(torch.arange(40), draw(40, cutout_size=8))
-    assert np.array_equal(images_NHWC, draw_pictures()[0])
+    assert np.array_equal(images_NHWC, draw_images()[0])
 
 
-def test_channels_are_measured_over_the_pictures_named_only():
-    images_NHWC, labels_N = draw_pictures()
+def test_channels_are_measured_over_the_images_named_only():
+    images_NHWC, labels_N = draw_images()
     images_NHWC[..., 1] //= 3
     images_NHWC[20:] = 255
-    mean_C, std_C = PictureStore(images_NHWC, labels_N, CPU).measure_channels(torch.arange(20))
+    mean_C, std_C = ImageStore(images_NHWC, labels_N, CPU).measure_channels(torch.arange(20))
     np.testing.assert_allclose(mean_C.numpy(), images_NHWC[:20].mean((0, 1, 2)), rtol=1e-6)
     np.testing.assert_allclose(std_C.numpy(), images_NHWC[:20].std((0, 1, 2)), rtol=1e-6)
 
 
-def test_channels_are_exact_for_more_pictures_than_are_added_up_at_once():
-    # White pictures have the greatest sums there are: 5,000 of them go far beyond what 32 bits hold.
+def test_channels_are_exact_for_more_images_than_are_added_up_at_once():
+    # White images have the greatest sums there are: 5,000 of them go far beyond what 32 bits hold.
     images_NHWC = np.full((5001, 32, 32, 3), 255, dtype=np.uint8)
     images_NHWC[::2, :, :, 0] = 0
-    store = PictureStore(images_NHWC, np.zeros(5001, dtype=np.int64), CPU)
+    store = ImageStore(images_NHWC, np.zeros(5001, dtype=np.int64), CPU)
     mean_C, std_C = store.measure_channels(torch.arange(5000))
     assert mean_C.tolist() == [127.5, 255.0, 255.0]
     assert std_C[0].item() == 127.5
 
 
-def test_channels_do_not_hang_on_the_order_of_pictures():
+def test_channels_do_not_hang_on_the_order_of_images():
     store = build_store()
     straight = store.measure_channels(torch.arange(40))
     reverse = store.measure_channels(torch.arange(40).flip(0))
@@ -176,7 +176,7 @@ def test_channels_do_not_hang_on_the_order_of_pictures():
 
 def test_a_channel_without_contrast_is_not_divided_by_nothing():
     images_NHWC = np.full((4, 32, 32, 3), 200, dtype=np.uint8)
-    store = PictureStore(images_NHWC, np.zeros(4, dtype=np.int64), CPU)
+    store = ImageStore(images_NHWC, np.zeros(4, dtype=np.int64), CPU)
     mean_C, std_C = store.measure_channels(torch.arange(4))
     assert std_C.tolist() == [1.0, 1.0, 1.0]
     store.set_normalization(mean_C, std_C)
@@ -193,10 +193,10 @@ def repeated_warnings():
 
 @pytest.mark.usefixtures("repeated_warnings")
 def test_arrays_are_used_without_a_copy_also_when_they_are_read_only():
-    images_NHWC, labels_N = draw_pictures()
+    images_NHWC, labels_N = draw_images()
     images_NHWC.setflags(write=False)
     labels_N.setflags(write=False)
-    store = PictureStore(images_NHWC, labels_N, CPU)
+    store = ImageStore(images_NHWC, labels_N, CPU)
     assert store.images_NHWC.data_ptr() == images_NHWC.ctypes.data
     assert store.labels_N.data_ptr() == labels_N.ctypes.data
 
@@ -218,7 +218,7 @@ def test_no_padding_means_no_shift():
     assert not draw(crop_padding=0).shifts_N2.any()
 
 
-def test_about_half_of_the_pictures_are_mirrored():
+def test_about_half_of_the_images_are_mirrored():
     flips_N = draw(flip=True).flips_N
     assert flips_N.dtype == torch.bool
     assert 400 < flips_N.sum() < 600
@@ -262,7 +262,7 @@ def test_shifts_and_flips_are_all_that_is_drawn_of_the_generator(settings):
 
 
 @pytest.mark.parametrize("cutout_size", [0, 5])
-def test_a_part_of_an_augmentation_is_that_of_those_pictures(cutout_size):
+def test_a_part_of_an_augmentation_is_that_of_those_images(cutout_size):
     augmentation, indices_B = draw(40, cutout_size=cutout_size), torch.arange(40)
     whole, _ = build_store().build_augmented_batch(indices_B, augmentation)
     parts = [slice(0, 15), slice(15, 30), slice(30, 45)]
@@ -297,7 +297,7 @@ def test_colours_are_changed_before_scaling_and_after_the_crop():
     )
 
 
-def test_pictures_are_scaled_by_their_own_values_where_that_is_asked_for():
+def test_images_are_scaled_by_their_own_values_where_that_is_asked_for():
     store = build_store()
     store.set_standardization()
     augmentation = draw(40, contrast_jitter=0.5)

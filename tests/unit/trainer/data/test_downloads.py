@@ -1,4 +1,4 @@
-"""The download itself, of each set, from a server on this machine that has archives of 60 pictures."""
+"""The download itself, of each set, from a server on this machine that has archives of 60 images."""
 
 import gzip
 import hashlib
@@ -37,7 +37,7 @@ FASHION_CLASSES = (
 
 @dataclass(frozen=True)
 class Small:
-    """A set of 50 training and 10 test pictures.
+    """A set of 50 training and 10 test images.
 
     Attributes:
         archives: What is downloaded: content by name.
@@ -83,8 +83,8 @@ def hash_md5(content):
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def draw_pictures(*, num_classes=10, shape=(32, 32, 3)):
-    """Training pictures, their labels, test pictures and their labels; the last class is among both."""
+def draw_images(*, num_classes=10, shape=(32, 32, 3)):
+    """Training images, their labels, test images and their labels; the last class is among both."""
     images = np.random.default_rng(0).integers(0, 256, (60, *shape), dtype=np.uint8)
     train_labels_N, test_labels_N = (num_classes - 1 - np.arange(num) * 7 % num_classes for num in (50, 10))
     return images[:50], train_labels_N, images[50:], test_labels_N
@@ -105,7 +105,7 @@ def build_tar(folder, files):
     return target.getvalue()
 
 
-def build_cifar(name, torchvision_class, archive_name, pictures, classes, train_files, test_files, meta):
+def build_cifar(name, torchvision_class, archive_name, images, classes, train_files, test_files, meta):
     files = {**train_files, **test_files, meta["filename"]: meta["content"]}
     archive = build_tar(torchvision_class.base_folder, files)
 
@@ -118,11 +118,11 @@ def build_cifar(name, torchvision_class, archive_name, pictures, classes, train_
             "meta": {**torchvision_class.meta, "md5": hash_md5(meta["content"])},
         }
 
-    return Small(name, torchvision_class, {archive_name: archive}, ".", build_attributes, classes, *pictures)
+    return Small(name, torchvision_class, {archive_name: archive}, ".", build_attributes, classes, *images)
 
 
 def build_cifar10():
-    pictures = train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N = draw_pictures()
+    images = train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N = draw_images()
 
     def build_batch(images_NHWC, labels_N):
         return pickle_as_in_2009({"data": flatten(images_NHWC), "labels": labels_N.tolist()})
@@ -132,7 +132,7 @@ def build_cifar10():
         "cifar10",
         CIFAR10,
         "cifar-10-python.tar.gz",
-        pictures,
+        images,
         CIFAR10_CLASSES,
         {
             f"data_batch_{number}": build_batch(train_images_NHWC[ten], train_labels_N[ten])
@@ -144,7 +144,7 @@ def build_cifar10():
 
 
 def build_cifar100():
-    pictures = train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N = draw_pictures(num_classes=100)
+    images = train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N = draw_images(num_classes=100)
 
     def build_batch(images_NHWC, labels_N):
         labels = {"fine_labels": labels_N.tolist(), "coarse_labels": (labels_N // 5).tolist()}
@@ -155,7 +155,7 @@ def build_cifar100():
         "cifar100",
         CIFAR100,
         "cifar-100-python.tar.gz",
-        pictures,
+        images,
         CIFAR100_CLASSES,
         {"train": build_batch(train_images_NHWC, train_labels_N)},
         {"test": build_batch(test_images_NHWC, test_labels_N)},
@@ -164,7 +164,7 @@ def build_cifar100():
 
 
 def build_svhn():
-    pictures = train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N = draw_pictures()
+    images = train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N = draw_images()
 
     def build_mat(images_NHWC, labels_N):
         target = io.BytesIO()
@@ -185,11 +185,11 @@ def build_svhn():
             }
         }
 
-    return Small("svhn", SVHN, archives, ".", build_attributes, tuple("0123456789"), *pictures)
+    return Small("svhn", SVHN, archives, ".", build_attributes, tuple("0123456789"), *images)
 
 
 def build_fashion_mnist():
-    parts_Nhw = train_images_Nhw, train_labels_N, test_images_Nhw, test_labels_N = draw_pictures(shape=(28, 28))
+    parts_Nhw = train_images_Nhw, train_labels_N, test_images_Nhw, test_labels_N = draw_images(shape=(28, 28))
 
     def build_idx(array):
         header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
@@ -332,7 +332,7 @@ def test_the_download_becomes_arrays(tmp_path, server, small):
     assert max(data.train_labels_N) == max(data.test_labels_N) == len(data.classes) - 1
 
 
-def test_pictures_lie_in_memory_as_training_needs_them(tmp_path, server, small):
+def test_images_lie_in_memory_as_training_needs_them(tmp_path, server, small):
     data = load_download(small.name, tmp_path)
     assert data.train_images_NHWC.flags.c_contiguous
     assert data.test_images_NHWC.flags.c_contiguous

@@ -16,7 +16,7 @@ from trainer.data.load import load_dataset
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 ORIENTATION = 0x0112
 
-# What has to be done to a picture that is stored with each value of the EXIF tag, by the words of the standard.
+# What has to be done to an image that is stored with each value of the EXIF tag, by the words of the standard.
 UPRIGHT = {
     1: lambda image: image,
     2: np.fliplr,
@@ -53,7 +53,7 @@ def save_plain(path, colour, size=(32, 32), mode="RGB", **options):
 
 
 def save_class_folders(folder):
-    """Two classes, two training pictures and one test picture each; a BMP file is as long whatever it shows."""
+    """Two classes, two training images and one test image each; a BMP file is as long whatever it shows."""
     for name, colour in (("cat", RED), ("dog", BLUE)):
         save_plain(folder / "train" / name / "1.bmp", colour)
         save_plain(folder / "train" / name / "2.bmp", BLACK)
@@ -62,8 +62,8 @@ def save_class_folders(folder):
 
 @pytest.fixture
 def folder(tmp_path):
-    save_class_folders(tmp_path / "pictures")
-    return tmp_path / "pictures"
+    save_class_folders(tmp_path / "images")
+    return tmp_path / "images"
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def load(tmp_path, folder):
 
 
 def decode_one(folder, load, name):
-    """The picture that was put beside the others as train/cat/0..., which comes first."""
+    """The image that was put beside the others as train/cat/0..., which comes first."""
     assert min((folder / "train" / "cat").iterdir()).name == name
     return load().train_images_NHWC[0]
 
@@ -81,7 +81,7 @@ def list_cache(tmp_path):
     return sorted(path.name for path in (tmp_path / "cache").iterdir() if not path.name.endswith(".lock"))
 
 
-def test_pictures_and_labels_in_the_order_of_class_and_file_name(folder, load):
+def test_images_and_labels_in_the_order_of_class_and_file_name(folder, load):
     save_plain(folder / "train" / "ant" / "10.png", GREEN)
     save_plain(folder / "train" / "ant" / "9.png", WHITE)
     save_plain(folder / "test" / "ant" / "1.png", GREEN)
@@ -115,18 +115,18 @@ def test_the_order_in_which_files_were_made_makes_no_difference(tmp_path, folder
 
 
 @pytest.mark.parametrize("size", [(32, 32), (1, 1), (5, 7), (64, 64), (300, 200), (33, 500)])
-def test_a_plain_picture_keeps_its_colour_in_any_size(folder, load, size):
+def test_a_plain_image_keeps_its_colour_in_any_size(folder, load, size):
     save_plain(folder / "train" / "cat" / "0.png", (200, 100, 50), size)
     assert (decode_one(folder, load, "0.png") == (200, 100, 50)).all()
 
 
-def test_a_picture_of_32_pixels_stays_as_it_is(folder, load):
+def test_an_image_of_32_pixels_stays_as_it_is(folder, load):
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "train" / "cat" / "0.png")
     assert np.array_equal(decode_one(folder, load, "0.png"), pixels)
 
 
-def test_a_picture_of_another_shape_is_stretched(folder, load):
+def test_an_image_of_another_shape_is_stretched(folder, load):
     pixels = np.full((20, 128, 3), RED, dtype=np.uint8)
     pixels[:, 64:] = BLUE
     Image.fromarray(pixels).save(folder / "train" / "cat" / "0.png")
@@ -154,7 +154,7 @@ def test_modes_become_rgb(folder, load, mode, expected):
     assert (decode_one(folder, load, "0.png") == expected).all()
 
 
-def test_a_transparent_picture_is_taken_without_its_transparency(folder, load):
+def test_a_transparent_image_is_taken_without_its_transparency(folder, load):
     Image.new("RGBA", (40, 40), (*GREEN, 128)).save(folder / "train" / "cat" / "0.png")
     assert (decode_one(folder, load, "0.png") == GREEN).all()
 
@@ -179,7 +179,7 @@ def test_grey_of_16_bits_keeps_its_shades(folder, load):
 
 
 @pytest.mark.parametrize("tag", UPRIGHT)
-def test_a_turned_picture_is_turned_upright(folder, load, tag):
+def test_a_turned_image_is_turned_upright(folder, load, tag):
     exif = Image.Exif()
     exif[ORIENTATION] = tag
     Image.fromarray(draw_quarters(32)).save(folder / "train" / "cat" / "0.png", exif=exif)
@@ -205,7 +205,7 @@ def test_hidden_files_and_folders_are_passed_over(folder, load):
     assert load().digest == before
 
 
-def test_a_link_to_a_picture_is_a_picture(tmp_path, folder, load):
+def test_a_link_to_an_image_is_an_image(tmp_path, folder, load):
     save_plain(tmp_path / "elsewhere.png", GREEN)
     (folder / "train" / "cat" / "0.png").symlink_to(tmp_path / "elsewhere.png")
     assert (decode_one(folder, load, "0.png") == GREEN).all()
@@ -246,7 +246,7 @@ def add_text_files(folder):
         (folder / "test" / "cat" / f"notes{number}.txt").write_text("")
 
 
-def add_a_folder_of_pictures(folder):
+def add_a_folder_of_images(folder):
     save_plain(folder / "test" / "cat" / "more" / "1.png", RED)
 
 
@@ -257,24 +257,24 @@ def add_a_link_to_nothing(folder):
 @pytest.mark.parametrize(
     ("break_layout", "words"),
     [
-        (remove_train, ["pictures/train is not a folder", "train/<class>/<pictures> and test/<class>/<pictures>"]),
-        (remove_test, ["pictures/test is not a folder", "train/<class>/<pictures> and test/<class>/<pictures>"]),
+        (remove_train, ["images/train is not a folder", "train/<class>/<images> and test/<class>/<images>"]),
+        (remove_test, ["images/test is not a folder", "train/<class>/<images> and test/<class>/<images>"]),
         (add_train_class, ["different classes (only in train: eel)", "give both the same class folders"]),
         (rename_test_class, ["different classes (only in train: dog; only in test: dogs)"]),
-        (remove_a_class, ["pictures/train has 1 class folders", "put at least 2 into it"]),
+        (remove_a_class, ["images/train has 1 class folders", "put at least 2 into it"]),
         (add_file_among_classes, ["train/labels.csv is a file", "only class folders belong there, move it elsewhere"]),
-        (empty_a_class, ["train/dog has no pictures", "put some into it or remove the folder"]),
+        (empty_a_class, ["train/dog has no images", "put some into it or remove the folder"]),
         (
             add_text_files,
             [
-                "test/cat has 7 files that are no pictures: notes0.txt, notes1.txt, notes2.txt, notes3.txt, notes4.txt "
-                "and 2 more; remove them (pictures end in .bmp, .gif, .jpeg,"
+                "test/cat has 7 files that are no images: notes0.txt, notes1.txt, notes2.txt, notes3.txt, notes4.txt "
+                "and 2 more; remove them (images end in .bmp, .gif, .jpeg,"
             ],
         ),
-        (add_a_folder_of_pictures, ["test/cat has 1 files that are no pictures: more; remove them"]),
+        (add_a_folder_of_images, ["test/cat has 1 files that are no images: more; remove them"]),
         (
             add_a_link_to_nothing,
-            ["pictures cannot be read", "train/cat/3.png", "make what it names readable or remove"],
+            ["images cannot be read", "train/cat/3.png", "make what it names readable or remove"],
         ),
     ],
 )
@@ -291,7 +291,7 @@ def cut_short(path):
 
 
 def write_text(path):
-    path.write_text("not a picture")
+    path.write_text("not an image")
 
 
 def write_nothing(path):
@@ -310,7 +310,7 @@ def claim_a_giant(path):
 
 
 def write_a_broken_exif_tag(path):
-    """A turned picture whose EXIF tags give its width as a text."""
+    """A turned image whose EXIF tags give its width as a text."""
     exif = Image.Exif()
     exif[ORIENTATION] = 6
     exif[0x010E] = "abc"
@@ -329,9 +329,9 @@ def write_a_broken_exif_tag(path):
         (write_a_broken_exif_tag, "required argument is not an integer"),
     ],
 )
-def test_a_picture_that_cannot_be_read_is_named_with_the_reason(tmp_path, folder, load, spoil, reason):
+def test_an_image_that_cannot_be_read_is_named_with_the_reason(tmp_path, folder, load, spoil, reason):
     spoil(folder / "test" / "dog" / "1.bmp")
-    with pytest.raises(DataUnavailable, match=r"1 pictures of .*/pictures cannot be read: test/dog/1\.bmp") as caught:
+    with pytest.raises(DataUnavailable, match=r"1 images of .*/images cannot be read: test/dog/1\.bmp") as caught:
         load()
     assert reason in str(caught.value)
     assert str(caught.value).endswith("; replace or remove them")
@@ -339,19 +339,19 @@ def test_a_picture_that_cannot_be_read_is_named_with_the_reason(tmp_path, folder
     assert list_cache(tmp_path) == []
 
 
-def test_of_many_pictures_that_cannot_be_read_five_are_named(folder, load):
+def test_of_many_images_that_cannot_be_read_five_are_named(folder, load):
     for number in range(1, 9):
-        (folder / "train" / "cat" / f"{number}.png").write_text("not a picture")
-    with pytest.raises(DataUnavailable, match=r"^8 pictures of") as caught:
+        (folder / "train" / "cat" / f"{number}.png").write_text("not an image")
+    with pytest.raises(DataUnavailable, match=r"^8 images of") as caught:
         load()
     assert "train/cat/5.png (cannot identify image file) and 3 more; replace" in str(caught.value)
     assert "train/cat/6.png" not in str(caught.value)
 
 
-def test_a_replaced_picture_makes_the_folder_good(folder, load):
+def test_a_replaced_image_makes_the_folder_good(folder, load):
     before = load().digest
     content = (folder / "train" / "cat" / "1.bmp").read_bytes()
-    (folder / "train" / "cat" / "1.bmp").write_text("not a picture")
+    (folder / "train" / "cat" / "1.bmp").write_text("not an image")
     with pytest.raises(DataUnavailable):
         load()
     (folder / "train" / "cat" / "1.bmp").write_bytes(content)
@@ -367,7 +367,7 @@ def repaint(path, colour, *, keep_time):
     os.utime(path, ns=(time, time))
 
 
-def test_the_second_time_pictures_come_from_the_cache(folder, load):
+def test_the_second_time_images_come_from_the_cache(folder, load):
     first = load()
     for path in folder.rglob("*.bmp"):  # decoded again, they would be green
         repaint(path, GREEN, keep_time=True)
@@ -380,14 +380,14 @@ def test_the_second_time_pictures_come_from_the_cache(folder, load):
         assert getattr(second, name).dtype == getattr(first, name).dtype
 
 
-def test_another_cache_folder_has_its_own_pictures(tmp_path, folder, load):
+def test_another_cache_folder_has_its_own_images(tmp_path, folder, load):
     load()
     for path in folder.rglob("*.bmp"):
         repaint(path, GREEN, keep_time=True)
     assert (load_imagefolder(folder, tmp_path / "other").train_images_NHWC == GREEN).all()
 
 
-def test_a_picture_changed_later_is_decoded_anew_and_the_old_cache_removed(tmp_path, folder, load):
+def test_an_image_changed_later_is_decoded_anew_and_the_old_cache_removed(tmp_path, folder, load):
     first, cached = load(), list_cache(tmp_path)
     repaint(folder / "test" / "dog" / "1.bmp", GREEN, keep_time=False)
     second = load()
@@ -397,7 +397,7 @@ def test_a_picture_changed_later_is_decoded_anew_and_the_old_cache_removed(tmp_p
     assert list_cache(tmp_path) != cached
 
 
-def test_a_picture_of_another_size_is_noticed_whatever_its_time(folder, load):
+def test_an_image_of_another_size_is_noticed_whatever_its_time(folder, load):
     load()
     path = folder / "test" / "dog" / "1.bmp"
     time = path.stat().st_mtime_ns
@@ -406,7 +406,7 @@ def test_a_picture_of_another_size_is_noticed_whatever_its_time(folder, load):
     assert (load().test_images_NHWC[1] == GREEN).all()
 
 
-def test_a_picture_added_or_removed_is_noticed(folder, load):
+def test_an_image_added_or_removed_is_noticed(folder, load):
     assert len(load().train_labels_N) == 4
     save_plain(folder / "train" / "cat" / "3.png", GREEN)
     assert len(load().train_labels_N) == 5
@@ -414,7 +414,7 @@ def test_a_picture_added_or_removed_is_noticed(folder, load):
     assert load().train_labels_N.tolist() == [0, 0, 0, 1]
 
 
-def test_a_picture_moved_to_another_class_is_noticed(folder, load):
+def test_an_image_moved_to_another_class_is_noticed(folder, load):
     load()
     (folder / "train" / "dog" / "2.bmp").rename(folder / "train" / "cat" / "3.bmp")
     assert load().train_labels_N.tolist() == [0, 0, 0, 1]
@@ -450,7 +450,7 @@ def test_a_cache_folder_that_cannot_be_made(tmp_path, folder):
         load_imagefolder(folder, tmp_path / "file" / "cache")
 
 
-def test_processes_that_start_at_once_have_the_same_pictures(tmp_path, folder):
+def test_processes_that_start_at_once_have_the_same_images(tmp_path, folder):
     pixels = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "train" / "cat" / "3.png")
     for number in range(4, 300):
@@ -468,7 +468,7 @@ def test_processes_that_start_at_once_have_the_same_pictures(tmp_path, folder):
     assert len(list_cache(tmp_path)) == 1
 
 
-def test_load_dataset_keeps_decoded_pictures_where_the_environment_says(tmp_path, folder, monkeypatch, load):
+def test_load_dataset_keeps_decoded_images_where_the_environment_says(tmp_path, folder, monkeypatch, load):
     monkeypatch.setenv("SWEEPS_DATA", str(tmp_path / "environment"))
     assert load_dataset("imagefolder", str(folder)).digest == load().digest
     assert any((tmp_path / "environment").iterdir())

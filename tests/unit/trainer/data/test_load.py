@@ -32,7 +32,7 @@ def build_small(**changes):
     return build_dataset(**{**parts, **changes})
 
 
-def test_every_picture_either_trains_or_validates():
+def test_every_image_either_trains_or_validates():
     split = build_split(LABELS)
     both = np.concatenate([split.train_indices_N, split.validation_indices_N])
     assert sorted(both.tolist()) == list(range(len(LABELS)))
@@ -48,7 +48,7 @@ def test_validation_fraction_is_of_every_class():
     assert count(LABELS, build_split(LABELS, validation_fraction=0.5).validation_indices_N) == [100, 45, 18]
 
 
-def test_a_small_class_validates_with_one_picture():
+def test_a_small_class_validates_with_one_image():
     labels_N = np.array([0] * 30 + [1, 1])
     split = build_split(labels_N)
     assert np.bincount(labels_N[split.validation_indices_N]).tolist() == [3, 1]
@@ -71,7 +71,7 @@ def test_the_shape_of_cifar10_splits_into_45000_and_5000():
 
 
 def test_the_split_is_the_same_in_every_sweep_and_version():
-    # Written down once: results of different days are compared on the same pictures only while these stay.
+    # Written down once: results of different days are compared on the same images only while these stay.
     split = build_split(np.arange(1000) % 10)
     assert split.digest == build_split(np.arange(1000) % 10).digest
     assert split.digest == "9a1454f79766dfbfb20b1762d7024667103d8d51249ada9be0c3b31d9a186880"
@@ -90,7 +90,7 @@ def test_the_split_is_the_same_in_every_sweep_and_version():
     assert split.validation_indices_N[:10].tolist() == [19, 23, 27, 29, 45, 47, 50, 52, 67, 69]
 
 
-def test_pictures_are_picked_at_random_not_from_the_front():
+def test_images_are_picked_at_random_not_from_the_front():
     validation_N = build_split(np.arange(1000) % 10).validation_indices_N
     assert 400 < validation_N.mean() < 600
     assert validation_N.min() < 100
@@ -108,7 +108,7 @@ def test_other_labels_are_another_split():
 
 
 @pytest.mark.parametrize("train_size", [1, 2, 10, 100, 293, 294])
-def test_the_same_pictures_validate_whatever_the_train_size(train_size):
+def test_the_same_images_validate_whatever_the_train_size(train_size):
     split, whole = build_split(LABELS, train_size=train_size), build_split(LABELS)
     assert np.array_equal(split.validation_indices_N, whole.validation_indices_N)
     assert split.digest == whole.digest
@@ -123,7 +123,7 @@ def test_a_smaller_training_part_lies_within_a_larger_one():
 
 
 @pytest.mark.parametrize(
-    # Of 294 pictures to train on, 180, 81 and 33 are of the three classes.
+    # Of 294 images to train on, 180, 81 and 33 are of the three classes.
     ("train_size", "counts"),
     [(98, [60, 27, 11]), (196, [120, 54, 22]), (3, [2, 1, 0]), (1, [1, 0, 0]), (294, [180, 81, 33])],
 )
@@ -136,7 +136,7 @@ def test_classes_keep_their_shares(train_size, counts):
     class_sizes=st.lists(st.integers(2, 30), min_size=2, max_size=8),
     shares=st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)),
 )
-def test_shares_are_exact_to_the_picture_and_parts_nested_whatever_the_classes(class_sizes, shares):
+def test_shares_are_exact_to_the_image_and_parts_nested_whatever_the_classes(class_sizes, shares):
     labels_N = np.repeat(np.arange(len(class_sizes)), class_sizes)
     whole_K = np.bincount(labels_N[build_split(labels_N).train_indices_N])
     parts = []
@@ -149,7 +149,7 @@ def test_shares_are_exact_to_the_picture_and_parts_nested_whatever_the_classes(c
     assert parts[0] <= parts[1]
 
 
-def test_more_pictures_than_there_are_to_train_on():
+def test_more_images_than_there_are_to_train_on():
     with pytest.raises(ConfigError) as caught:
         build_split(LABELS, train_size=295)
     assert str(caught.value) == (
@@ -157,18 +157,18 @@ def test_more_pictures_than_there_are_to_train_on():
     )
 
 
-def test_a_class_with_one_picture():
+def test_a_class_with_one_image():
     with pytest.raises(ConfigError) as caught:
         build_split(np.array([0, 0, 0, 1]))
-    assert str(caught.value) == "dataset: found 1 pictures of class 1; needs at least 2"
+    assert str(caught.value) == "dataset: found 1 images of class 1; needs at least 2"
 
 
-def test_a_batch_may_take_all_pictures_to_train_on_but_no_more():
+def test_a_batch_may_take_all_images_to_train_on_but_no_more():
     data = build_small()
     assert len(split_for_training(data, train_size=None, batch_size=18).train_indices_N) == 18
     with pytest.raises(ConfigError) as caught:
         split_for_training(data, train_size=None, batch_size=19)
-    assert str(caught.value) == "batch_size: found 19; allowed: up to 18, the pictures to train on; make it smaller"
+    assert str(caught.value) == "batch_size: found 19; allowed: up to 18, the images to train on; make it smaller"
 
 
 def test_a_batch_greater_than_the_train_size():
@@ -182,7 +182,7 @@ def test_training_uses_the_split_of_the_training_labels():
     assert split.digest == expected.digest
 
 
-def test_what_is_evaluated_on_the_test_pictures_holds_none_out():
+def test_what_is_evaluated_on_the_test_images_holds_none_out():
     split = split_for_training(build_small(), train_size=None, batch_size=20, evaluate_on="test")
     assert split.train_indices_N.tolist() == list(range(20))
     assert split.validation_indices_N.tolist() == []
@@ -213,7 +213,7 @@ def test_a_class_name_changes_the_digest():
     assert build_small(classes=("cat", "fox")).digest != build_small().digest
 
 
-def test_the_same_pictures_divided_otherwise_change_the_digest():
+def test_the_same_images_divided_otherwise_change_the_digest():
     data = build_small()
     images_NHWC = np.concatenate([data.train_images_NHWC, data.test_images_NHWC])
     labels_N = np.concatenate([data.train_labels_N, data.test_labels_N])

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from trainer.data.augmentation import change_colours, draw_colours
-from trainer.data.batches import standardize_pictures
+from trainer.data.batches import standardize_images
 
 
-def draw_pictures(num_pictures=4, seed=0):
+def draw_images(num_images=4, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    images_BHWC = torch.randint(256, (num_pictures, 5, 6, 3), generator=generator).float()
+    images_BHWC = torch.randint(256, (num_images, 5, 6, 3), generator=generator).float()
     images_BHWC[0] = images_BHWC[0, :, :, :1]  # grey
     images_BHWC[1] = 0
     return images_BHWC
@@ -21,17 +21,17 @@ def change(images_BHWC, *, shift=0.0, saturation=1.0, contrast=1.0):
 
 
 def test_nothing_changes_in_the_middle_of_the_ranges():
-    images_BHWC = draw_pictures()
+    images_BHWC = draw_images()
     torch.testing.assert_close(change(images_BHWC), images_BHWC, atol=1e-3, rtol=0)
 
 
 def test_brightness_shifts_all_channels():
-    torch.testing.assert_close(change(draw_pictures(), shift=7.5), draw_pictures() + 7.5, atol=1e-3, rtol=0)
+    torch.testing.assert_close(change(draw_images(), shift=7.5), draw_images() + 7.5, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize("saturation", [0.0, 0.5, 1.3, 2.0])
 def test_saturation_equals_pythons_hsv(saturation):
-    images_BHWC = draw_pictures()
+    images_BHWC = draw_images()
     changed = change(images_BHWC, saturation=saturation).reshape(-1, 3).tolist()
     for pixel, found in zip(images_BHWC.reshape(-1, 3).tolist(), changed, strict=True):
         hue, old, value = colorsys.rgb_to_hsv(*pixel)
@@ -44,15 +44,15 @@ def test_pixels_made_darker_than_black_turn_grey_as_in_tensorflow():
 
 
 @pytest.mark.parametrize("contrast", [0.2, 1.8])
-def test_contrast_is_about_each_channels_mean_over_the_picture(contrast):
-    images_BHWC = draw_pictures()
+def test_contrast_is_about_each_channels_mean_over_the_image(contrast):
+    images_BHWC = draw_images()
     mean = images_BHWC.numpy().mean((1, 2), keepdims=True)
     expected = (images_BHWC.numpy() - mean) * contrast + mean
     np.testing.assert_allclose(change(images_BHWC, contrast=contrast).numpy(), expected, atol=1e-3)
 
 
-def test_each_picture_has_its_own_change():
-    images_BHWC = draw_pictures()
+def test_each_image_has_its_own_change():
+    images_BHWC = draw_images()
     colours_B3 = torch.tensor([[0, 1, 1], [9, 0.5, 1], [0, 1.5, 0.3], [-20, 1, 1.7]])
     together = change_colours(images_BHWC, colours_B3)
     alone = [change_colours(images_BHWC[i : i + 1], colours_B3[i : i + 1]) for i in range(4)]
@@ -77,12 +77,12 @@ def test_what_is_off_is_drawn_as_no_change():
     assert len(colours_N3[:, 2].unique()) == 9
 
 
-def test_standardized_pictures_have_mean_0_and_deviation_1_and_plain_ones_stay_finite():
-    values_BP = draw_pictures().flatten(1)
-    found = standardize_pictures(values_BP).numpy()
+def test_standardized_images_have_mean_0_and_deviation_1_and_plain_ones_stay_finite():
+    values_BP = draw_images().flatten(1)
+    found = standardize_images(values_BP).numpy()
     expected = (values_BP[2] - values_BP[2].mean()) / values_BP[2].std(correction=0)
     np.testing.assert_allclose(found[2], expected, atol=1e-5)
     assert (found[1] == 0).all()
     nearly_plain = torch.zeros(1, 100)
     nearly_plain[0, 0] = 0.01
-    assert abs(float(standardize_pictures(nearly_plain)[0, 0])) == pytest.approx(0.0099 * 10, rel=1e-3)
+    assert abs(float(standardize_images(nearly_plain)[0, 0])) == pytest.approx(0.0099 * 10, rel=1e-3)

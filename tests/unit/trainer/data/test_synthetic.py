@@ -18,22 +18,22 @@ def measure_nearest_mean(features_train_ND, features_test_ND, data):
     return (distances_NK.argmin(1) == data.test_labels_N).mean()
 
 
-def measure_nearest_picture(features_train_ND, features_test_ND, data):
-    """Accuracy of naming the class of the training picture that is nearest."""
+def measure_nearest_image(features_train_ND, features_test_ND, data):
+    """Accuracy of naming the class of the training image that is nearest."""
     products_NN = features_test_ND @ features_train_ND.T
     nearest_N = ((features_train_ND**2).sum(1) - 2 * products_NN).argmin(1)
     return (data.train_labels_N[nearest_N] == data.test_labels_N).mean()
 
 
 def measure_difference_from_ground(images_NHWC):
-    """How far each pixel's brightness is from that of the picture's rim, 1 at most, one row per picture."""
+    """How far each pixel's brightness is from that of the image's rim, 1 at most, one row per image."""
     grey_NHW = images_NHWC.mean(3)
     rims_NR = np.concatenate([grey_NHW[:, 0], grey_NHW[:, -1], grey_NHW[:, :, 0], grey_NHW[:, :, -1]], axis=1)
     differences_NHW = np.abs(grey_NHW - np.median(rims_NR, axis=1)[:, None, None])
     return (differences_NHW / differences_NHW.max((1, 2), keepdims=True)).reshape(len(grey_NHW), -1)
 
 
-def test_pictures_are_rgb_bytes_of_32_pixels(data):
+def test_images_are_rgb_bytes_of_32_pixels(data):
     assert data.train_images_NHWC.shape == (2000, 32, 32, 3)
     assert data.test_images_NHWC.shape == (500, 32, 32, 3)
     assert data.train_images_NHWC.dtype == data.test_images_NHWC.dtype == np.uint8
@@ -73,9 +73,9 @@ def test_whole_size_divides_by_the_classes():
     assert (NUM_TRAIN % 10, NUM_TEST % 10) == (0, 0)
 
 
-def test_no_picture_is_drawn_twice(data):
-    pictures = [each.tobytes() for each in (*data.train_images_NHWC, *data.test_images_NHWC)]
-    assert len(set(pictures)) == 2500
+def test_no_image_is_drawn_twice(data):
+    images = [each.tobytes() for each in (*data.train_images_NHWC, *data.test_images_NHWC)]
+    assert len(set(images)) == 2500
 
 
 def test_train_and_test_have_the_same_colours_on_the_whole(data):
@@ -98,7 +98,7 @@ def test_classes_have_the_same_mean_colour(data):
 
 def test_the_mean_colour_does_not_tell_the_class(data):
     train, test = (part.mean((1, 2)) for part in (data.train_images_NHWC, data.test_images_NHWC))
-    # 500 pictures at 10 %: three standard deviations are 4 %.
+    # 500 images at 10 %: three standard deviations are 4 %.
     assert measure_nearest_mean(train, test, data) < 0.15
 
 
@@ -111,11 +111,11 @@ def test_the_shape_tells_the_class(data):
     train_NP, test_NP = (
         measure_difference_from_ground(part) for part in (data.train_images_NHWC, data.test_images_NHWC)
     )
-    assert measure_nearest_picture(train_NP, test_NP, data) > 0.3
+    assert measure_nearest_image(train_NP, test_NP, data) > 0.3
 
 
 def test_classes_survive_mirroring(data):
-    # The nearest picture is looked for among mirrored ones, and still tells the class.
+    # The nearest image is looked for among mirrored ones, and still tells the class.
     train_NP = measure_difference_from_ground(data.train_images_NHWC[:, :, ::-1])
     test_NP = measure_difference_from_ground(data.test_images_NHWC)
-    assert measure_nearest_picture(train_NP, test_NP, data) > 0.3
+    assert measure_nearest_image(train_NP, test_NP, data) > 0.3

@@ -287,12 +287,12 @@ class TestRefuse:
     def test_one_of_other_settings_with_all_that_differs(self, data, kept, settings, words):
         found = refuse(build_run(data, **settings), kept)
         assert "belongs to another training" in found
-        assert "resume with the settings and pictures that it was made with, or begin anew" in found
+        assert "resume with the settings and images that it was made with, or begin anew" in found
         for each in words:
             assert each in found
 
-    def test_one_of_other_pictures(self, kept):
-        assert "its pictures were others" in refuse(build_run(draw_synthetic(210, 40)), kept)
+    def test_one_of_other_images(self, kept):
+        assert "its images were others" in refuse(build_run(draw_synthetic(210, 40)), kept)
 
     def test_one_of_other_arithmetic(self, data, kept):
         found = refuse(build_run(data, precision="bf16"), kept)
@@ -323,7 +323,7 @@ class TestRefuse:
         # A setting that has its default no longer is one that differs.
         assert "activation was 'relu' and is 'tanh'" in refuse(build_run(data, activation="tanh"), folder)
 
-    def test_pictures_may_have_moved(self, data, tmp_path):
+    def test_images_may_have_moved(self, data, tmp_path):
         old, new = (build_run(data, dataset="imagefolder", data_dir=folder) for folder in ("/old", "/new"))
         old.run_epoch()
         write_checkpoint(old, tmp_path)
@@ -375,9 +375,9 @@ class TestTakingOver:
         load_checkpoint(run, tmp_path, takes_over=True)
         assert run.run_epoch().num_steps == 9
 
-    def test_other_pictures_are_refused_all_the_same(self, data, tmp_path):
+    def test_other_images_are_refused_all_the_same(self, data, tmp_path):
         donor = build_run(data)
         donor.run_epoch()
         write_checkpoint(donor, tmp_path)
-        with pytest.raises(CheckpointError, match="its pictures were others"):
+        with pytest.raises(CheckpointError, match="its images were others"):
             load_checkpoint(build_run(draw_synthetic(200, 41)), tmp_path, takes_over=True)

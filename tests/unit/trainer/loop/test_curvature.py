@@ -68,7 +68,7 @@ def test_a_networks_curvature_agrees_with_its_hessian_and_leaves_it_alone():
     found = run.measure_curvature()
     assert all(torch.equal(value, before[name]) for name, value in run.model.state_dict().items())
     weights = dict(run.model.named_parameters())
-    images, labels = run._pictures.train.build_batch(run._pictures.train_indices_N[:250])
+    images, labels = run._images.train.build_batch(run._images.train_indices_N[:250])
 
     def loss(head):
         logits = torch.func.functional_call(run.model, {**weights, name: head}, (images,))

@@ -1,6 +1,6 @@
 """Which weights are evaluated and kept, and that training knows nothing of it.
 
-Shapes: B pictures of a batch, C = 3 channels, N pictures, K classes.
+Shapes: B images of a batch, C = 3 channels, N images, K classes.
 """
 
 import copy
@@ -37,7 +37,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def data():
-    """180 pictures to train on, three batches of 50 and part of a fourth; 20 to validate, 40 to test."""
+    """180 images to train on, three batches of 50 and part of a fourth; 20 to validate, 40 to test."""
     return draw_synthetic(200, 40)
 
 
@@ -118,7 +118,7 @@ class Scaling(Network):
 
 
 class TestNothing:
-    def test_without_average_the_model_itself_is_evaluated_and_no_picture_is_read(self):
+    def test_without_average_the_model_itself_is_evaluated_and_no_image_is_read(self):
         model = build_network()
         weights, optimizer = build_weights(model)
         for number in range(2):
@@ -180,18 +180,18 @@ class TestAverage:
         assert len(steps) == 3
         torch.testing.assert_close(list_weights(best), expected)
         assert not torch.allclose(list_weights(best)[0], list_weights(run.model)[0])
-        images_NCHW, labels_N = normalise(run, run._pictures.held_out_indices_N)
+        images_NCHW, labels_N = normalise(run, run._images.held_out_indices_N)
         with torch.no_grad():
             logits_NK = best(images_NCHW)
         assert result.val_loss == pytest.approx(nn.functional.cross_entropy(logits_NK, labels_N).item(), rel=1e-4)
         assert result.val_accuracy == pytest.approx((logits_NK.argmax(1) == labels_N).double().mean().item())
 
-    def test_its_statistics_are_those_of_training_pictures_as_they_are(self, data):
+    def test_its_statistics_are_those_of_training_images_as_they_are(self, data):
         run = build_run(data, optimizer="sgd", lr=0.3, ema_decay=0.7, epochs=1)
         run.run_epoch()
         best = run.build_best_model()
         expected = copy.deepcopy(best)
-        update_bn([normalise(run, run._pictures.train_indices_N)[0]], expected)
+        update_bn([normalise(run, run._images.train_indices_N)[0]], expected)
         torch.testing.assert_close(best.state_dict(), expected.state_dict(), rtol=1e-4, atol=1e-5)
 
     def test_training_is_the_same_to_the_bit_with_and_without(self, data):
@@ -203,7 +203,7 @@ class TestAverage:
 
 
 def normalise(run, indices_N):
-    """Pictures and labels by arithmetic of our own."""
+    """Images and labels by arithmetic of our own."""
     mean_C, std_C = run.channels
     images_NHWC, labels_N = (run._data.train_images_NHWC[indices_N], run._data.train_labels_N[indices_N])
     images_NCHW = ((torch.from_numpy(images_NHWC).float() - mean_C) / std_C).permute(0, 3, 1, 2)
@@ -270,7 +270,7 @@ class TestEvaluation:
                 states.append(list_bytes(evaluated.state_dict()))
         assert states[0] == states[1]
 
-    def test_without_batch_normalisation_no_picture_is_read(self, optimizer, ema_decay):
+    def test_without_batch_normalisation_no_image_is_read(self, optimizer, ema_decay):
         model = build_network(normalization="group")
         weights, built = build_weights(model, optimizer, ema_decay)
         take_step(model, built, 0)
@@ -333,8 +333,8 @@ def test_resume_after_any_epoch_equals_no_pause(data, tmp_path, settings):
         assert resumed.evaluate_test() == straight.evaluate_test()
 
 
-def test_statistics_are_of_all_classes_also_where_pictures_are_in_their_order(monkeypatch):
-    monkeypatch.setattr("trainer.data.run_data._STATISTICS_PICTURES", 101)
+def test_statistics_are_of_all_classes_also_where_images_are_in_their_order(monkeypatch):
+    monkeypatch.setattr("trainer.data.run_data._STATISTICS_IMAGES", 101)
     monkeypatch.setattr("trainer.loop.training_run._EVALUATION_BATCH", 50)
     labels_N = np.sort(np.arange(240, dtype=np.int64) % 4)
     images_NHWC = np.broadcast_to((60 * labels_N)[:, None, None, None], (240, 32, 32, 3)).astype(np.uint8)

@@ -49,7 +49,7 @@ def test_norms_are_those_of_the_step():
     assert health.verdict == "healthy"
 
 
-def test_dead_units_are_those_that_no_picture_turns_on():
+def test_dead_units_are_those_that_no_image_turns_on():
     model = build_net()
     with torch.no_grad():
         model[0].weight[:2] = 0

@@ -1,6 +1,6 @@
 """One change of the weights, against what torch makes of the same by hand.
 
-Shapes: B pictures of a batch, C = 3 channels, H = 32 rows, W = 32 columns, K = 10 classes.
+Shapes: B images of a batch, C = 3 channels, H = 32 rows, W = 32 columns, K = 10 classes.
 """
 
 import copy
@@ -43,10 +43,10 @@ def build_stepper(settings=MLP, *, precision="fp32", **others):
     return Stepper(config, model.train(), precision), model
 
 
-def draw_batch(num_pictures=17, seed=0):
+def draw_batch(num_images=17, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    images_BCHW = torch.randn(num_pictures, 3, 32, 32, generator=generator)
-    return images_BCHW, torch.randint(10, (num_pictures,), generator=generator)
+    images_BCHW = torch.randn(num_images, 3, 32, 32, generator=generator)
+    return images_BCHW, torch.randint(10, (num_images,), generator=generator)
 
 
 def take(batch):
@@ -205,7 +205,7 @@ class TestClipping:
 
 
 class TestMixup:
-    def test_blends_each_picture_with_the_one_before_it(self):
+    def test_blends_each_image_with_the_one_before_it(self):
         images_BCHW, _ = draw_batch(5)
         before = images_BCHW.clone()
         blended = blend(images_BCHW, 0.3)

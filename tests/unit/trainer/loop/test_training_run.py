@@ -1,6 +1,6 @@
-"""One training run on tiny pictures, on one thread of the CPU.
+"""One training run on tiny images, on one thread of the CPU.
 
-Shapes: N pictures, B pictures of a batch, C = 3 channels, H = 32 rows, W = 32 columns, K classes.
+Shapes: N images, B images of a batch, C = 3 channels, H = 32 rows, W = 32 columns, K classes.
 """
 
 import copy
@@ -30,7 +30,7 @@ AS_THEY_ARE = {"crop_padding": 0, "flip": False}
 
 @pytest.fixture(scope="module")
 def data():
-    """240 pictures to train on, four batches of 50 and part of a fifth; 30 to validate, 40 to test."""
+    """240 images to train on, four batches of 50 and part of a fifth; 30 to validate, 40 to test."""
     return draw_synthetic(270, 40)
 
 
@@ -87,12 +87,12 @@ def leave_repeats_out(images):
     return [each for index, each in enumerate(images) if not index or not torch.equal(each, images[index - 1])]
 
 
-def find_pictures(run, data, images):
-    """Which training pictures some batches without augmentation were made of."""
-    where = {picture.tobytes(): index for index, picture in enumerate(data.train_images_NHWC)}
+def find_images(run, data, images):
+    """Which training images some batches without augmentation were made of."""
+    where = {image.tobytes(): index for index, image in enumerate(data.train_images_NHWC)}
     mean_C, std_C = run.channels
     bytes_NHWC = (torch.cat(images).permute(0, 2, 3, 1) * std_C + mean_C).round().to(torch.uint8).contiguous()
-    return [where[picture.tobytes()] for picture in bytes_NHWC.numpy()]
+    return [where[image.tobytes()] for image in bytes_NHWC.numpy()]
 
 
 class TestRandomness:
@@ -109,7 +109,7 @@ class TestRandomness:
         assert weights[0] != weights[1]
         watched = [watch(run)[0] for run in runs]
         results = [run.run_epoch() for run in runs]
-        orders = [find_pictures(run, data, images) for run, images in zip(runs, watched, strict=True)]
+        orders = [find_images(run, data, images) for run, images in zip(runs, watched, strict=True)]
         assert orders[0] != orders[1]
         assert results[0].train_loss != results[1].train_loss
         augmentations = [run.state_dict()["generators"]["augmentation"] for run in runs]
@@ -171,7 +171,7 @@ class TestRandomness:
 
 
 class TestEpoch:
-    def test_counts_pictures_steps_and_gradients_and_leaves_an_incomplete_last_batch_out(self, data):
+    def test_counts_images_steps_and_gradients_and_leaves_an_incomplete_last_batch_out(self, data):
         run = build_run(data, **AS_THEY_ARE)
         images, _ = watch(run)
         for epoch in (1, 2):
@@ -181,15 +181,15 @@ class TestEpoch:
             assert result.train_seconds > 0
             assert result.validation_seconds > 0
         assert [len(each) for each in images] == [50] * 8
-        first, second = find_pictures(run, data, images[:4]), find_pictures(run, data, images[4:])
+        first, second = find_images(run, data, images[:4]), find_images(run, data, images[4:])
         assert len(set(first)) == len(set(second)) == 200
-        assert set(first) != set(second), "not always the same pictures are left out"
+        assert set(first) != set(second), "not always the same images are left out"
 
-    def test_trains_on_every_picture_of_the_split_once_and_on_none_that_validates(self, data):
+    def test_trains_on_every_image_of_the_split_once_and_on_none_that_validates(self, data):
         run = build_run(data, batch_size=60, **AS_THEY_ARE)
         images, _ = watch(run)
         run.run_epoch()
-        order = find_pictures(run, data, images)
+        order = find_images(run, data, images)
         split = build_split(data.train_labels_N)
         assert sorted(order) == split.train_indices_N.tolist()
         assert order != sorted(order)
@@ -199,14 +199,14 @@ class TestEpoch:
         run = build_run(data, batch_size=240)
         images, _ = watch(run)
         run_to_end(run)
-        first, second = ({picture.numpy().tobytes() for picture in epoch} for epoch in images)
-        assert len(first & second) < 20  # an undisturbed picture now and then; there are 162 ways to disturb one
+        first, second = ({image.numpy().tobytes() for image in epoch} for epoch in images)
+        assert len(first & second) < 20  # an undisturbed image now and then; there are 162 ways to disturb one
 
     def test_train_size_trains_on_so_many(self, data):
         result = build_run(data, train_size=120).run_epoch()
         assert (result.num_samples, result.num_steps) == (100, 2)
 
-    def test_a_batch_may_be_a_single_picture(self, data):
+    def test_a_batch_may_be_a_single_image(self, data):
         run = build_run(data, batch_size=1, train_size=12, epochs=1)
         before = list_bytes(run.model)
         images, _ = watch(run)
@@ -217,12 +217,12 @@ class TestEpoch:
         assert list_bytes(run.model) != before
 
     @pytest.mark.parametrize(("train_size", "num_samples"), [(None, 240), (35, 35)])
-    def test_a_full_batch_is_one_step_per_epoch_on_every_picture(self, data, train_size, num_samples):
+    def test_a_full_batch_is_one_step_per_epoch_on_every_image(self, data, train_size, num_samples):
         run = build_run(data, batch_size="full", normalization="group", train_size=train_size, **AS_THEY_ARE)
         images, _ = watch(run)
         for result in run_to_end(run):
             assert (result.num_samples, result.num_steps, result.num_gradient_evaluations) == (num_samples, 1, 1)
-        first, second = (find_pictures(run, data, [each]) for each in images)
+        first, second = (find_images(run, data, [each]) for each in images)
         expected = build_split(data.train_labels_N, train_size=train_size).train_indices_N.tolist()
         assert sorted(first) == sorted(second) == expected
 
@@ -256,7 +256,7 @@ class TestEpoch:
         assert counts["sam"] == 8
         assert counts["lbfgs"] > 8
 
-    def test_mixup_and_cutout_are_in_the_pictures_that_are_trained_on(self, data):
+    def test_mixup_and_cutout_are_in_the_images_that_are_trained_on(self, data):
         runs = [build_run(data, **AS_THEY_ARE, **more) for more in ({}, {"mixup_alpha": 1.0}, {"cutout_size": 32})]
         seen = []
         for run in runs:
@@ -270,7 +270,7 @@ class TestEpoch:
             torch.testing.assert_close(mixed[index], expected)
         kept = holed[0] != 0
         assert torch.equal(holed[0][kept], plain[0][kept])
-        assert 0.3 < kept.double().mean() < 0.6  # a square as large as the picture covers 56 % of it on average
+        assert 0.3 < kept.double().mean() < 0.6  # a square as large as the image covers 56 % of it on average
 
     def test_dropout_leaves_others_out_in_every_epoch(self, data):
         run = build_run(data, batch_size=240, dropout=0.5)
@@ -289,7 +289,7 @@ class TestEpoch:
         run = build_run(data, label_smoothing=0.4, **AS_THEY_ARE)
         images, logits = watch(run)
         result = run.run_epoch()
-        labels_N = torch.from_numpy(data.train_labels_N[find_pictures(run, data, images)])
+        labels_N = torch.from_numpy(data.train_labels_N[find_images(run, data, images)])
         logits_NK = torch.cat(logits)
         loss = cross_entropy(logits_NK, labels_N, label_smoothing=0.4).item()
         assert result.train_loss == pytest.approx(loss, rel=1e-5)
@@ -338,7 +338,7 @@ class TestEpoch:
 
 
 class TestData:
-    def test_reads_pictures_that_cannot_be_written_to(self, data):
+    def test_reads_images_that_cannot_be_written_to(self, data):
         names = ("train_images_NHWC", "train_labels_N", "test_images_NHWC", "test_labels_N")
         arrays = {name: getattr(data, name).copy() for name in names}
         for array in arrays.values():
@@ -347,7 +347,7 @@ class TestData:
         results = [[*show(run_to_end(run)), run.evaluate_test()] for run in runs]
         assert results[0] == results[1]
 
-    def test_leaves_the_pictures_as_they_are(self, data):
+    def test_leaves_the_images_as_they_are(self, data):
         run = build_run(data)
         run_to_end(run)
         run.evaluate_test()
@@ -361,7 +361,7 @@ class TestData:
         )
         assert again.digest == data.digest == run.data_digest
 
-    def test_a_configuration_that_does_not_fit_the_pictures_is_refused(self, data):
+    def test_a_configuration_that_does_not_fit_the_images_is_refused(self, data):
         with pytest.raises(ConfigError, match="batch_size: found 241; allowed: up to 240"):
             build_run(data, batch_size=241)
         with pytest.raises(ConfigError, match="train_size: found 270; allowed: up to 240"):
@@ -438,7 +438,7 @@ class TestEnd:
         run = build_run(data, optimizer="adagrad", lr=3.0, schedule="cosine", batch_size=5, epochs=1, **AS_THEY_ARE)
         images, logits = watch(run)
         (result,) = run_to_end(run)
-        labels_N = torch.from_numpy(data.train_labels_N[find_pictures(run, data, images)])
+        labels_N = torch.from_numpy(data.train_labels_N[find_images(run, data, images)])
         pairs = zip(logits, labels_N.split(5), strict=True)
         losses = [cross_entropy(logits_BK, labels_B).item() for logits_BK, labels_B in pairs]
         assert result.train_loss == pytest.approx(sum(losses) / 48, rel=1e-5)
@@ -447,7 +447,7 @@ class TestEnd:
 
 
 class TestBestWeights:
-    def test_test_pictures_are_read_with_the_weights_of_the_best_epoch(self, data):
+    def test_test_images_are_read_with_the_weights_of_the_best_epoch(self, data):
         run = build_run(data, optimizer="momentum", lr=0.3, epochs=30)
         weights, accuracies, best_epochs = [], [], []
         while not best_epochs or best_epochs[-1] == run.epoch:
@@ -471,7 +471,7 @@ class TestBestWeights:
             with pytest.raises(RuntimeError, match="no best weights"):
                 read()
 
-    def test_reading_the_test_pictures_changes_nothing(self, data):
+    def test_reading_the_test_images_changes_nothing(self, data):
         straight, reading = build_run(data), build_run(data)
         expected = show(run_to_end(straight))
         found = show([reading.run_epoch()])
@@ -520,7 +520,7 @@ class TestTrain:
         assert torch.get_num_threads() == 1
 
 
-class TestEvaluatingOnTheTestPictures:
+class TestEvaluatingOnTheTestImages:
     def test_trains_on_all_and_what_it_calls_validation_is_the_test(self, data):
         run = build_run(data, evaluate_on="test", epochs=1)
         result = run.run_epoch()
@@ -538,7 +538,7 @@ class TestEvaluatingOnTheTestPictures:
         assert begun + show(run_to_end(second)) == expected
 
 
-def test_pictures_scaled_by_their_own_values_reach_the_network_so_in_training_and_evaluation(data):
+def test_images_scaled_by_their_own_values_reach_the_network_so_in_training_and_evaluation(data):
     run = build_run(data, standardization="picture", epochs=1, **AS_THEY_ARE)
     images, _ = watch(run)
     run.run_epoch()

@@ -46,7 +46,7 @@ def test_fastcnn_pools_before_normalization():
     assert kinds[first - 1 : first + 3] == ["Conv2d", "MaxPool2d", "BatchNorm2d", "ReLU"]
 
 
-def test_cnn3c3d_halves_the_picture_as_tensorflow_does():
+def test_cnn3c3d_halves_the_image_as_tensorflow_does():
     model = build_cnn3c3d()
     images, sides = torch.zeros(1, 3, 32, 32), []
     for layer in model.features:
@@ -145,7 +145,7 @@ def test_mlp_has_hidden_layers_of_one_size(settings, sizes):
     assert [layers[0].in_features, *(layer.out_features for layer in layers)] == sizes
 
 
-def test_mlp_is_dense_layers_on_the_flat_picture():
+def test_mlp_is_dense_layers_on_the_flat_image():
     model = build_mlp(activation="tanh", depth=1, dropout=0.5).eval()
     kinds = [type(layer) for layer in model.layers]
     assert kinds == [nn.Linear, nn.Tanh, Dropout, nn.Linear]

@@ -16,7 +16,7 @@ def test_label_smoothing_keeps_a_perfect_answer_from_being_free():
     assert build({"label_smoothing": 0.2}, True)(logits, labels).item() == pytest.approx(5.0)
 
 
-def test_mse_is_a_mean_over_pictures_and_classes():
+def test_mse_is_a_mean_over_images_and_classes():
     logits, labels = torch.tensor([[0.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])
     assert LOSSES["mse"].build({}, True)(logits, labels).item() == pytest.approx(0.25)
 
@@ -56,7 +56,7 @@ def test_focal_has_the_slope_of_its_equation_also_where_the_network_is_sure(gamm
     torch.testing.assert_close(logits.grad.double(), exact.grad, rtol=1e-4, atol=1e-6)
 
 
-def test_focal_counts_a_sure_picture_less():
+def test_focal_counts_a_sure_image_less():
     logits, labels = torch.tensor([[2.0, 0.0]]), torch.tensor([0])
     losses = [LOSSES["focal"].build({"focal_gamma": gamma}, True)(logits, labels).item() for gamma in (0.0, 1.0, 2.0)]
     rest = 1 / (1 + torch.tensor(2.0).exp().item())

@@ -12,7 +12,7 @@ SWITCH = Setting("flip", "Flip", "bool", True)
 WORD = Setting("precision", "Precision", "str", "auto", choices=("fp32", "bf16", "auto"))
 NICKED = Setting("model", "Model", "str", choices=("small", "large"), aliases=(("tiny", "small"), ("Large", "large")))
 TEXT = Setting("data_dir", "Folder", "str", optional=True)
-FULL = Setting("batch_size", "Pictures", "int", 128, low=1, words=("full",))
+FULL = Setting("batch_size", "Images", "int", 128, low=1, words=("full",))
 FREE = Setting("lr", "Learning rate", "float", words=("auto", "none"), optional=True)
 
 
