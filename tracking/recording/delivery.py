@@ -26,7 +26,7 @@ from tracking.recording.events import (
     TrialStarted,
 )
 from tracking.recording.tags import build_sweep_tags, build_trial_tags
-from tracking.store.connection import describe, open_client
+from tracking.store.connection import PROBE_SECONDS, describe, open_client, probe
 from tracking.store.runs import (
     build_user_tag,
     find_or_create_experiment,
@@ -63,13 +63,20 @@ class _TrialRun:
 class Delivery:
     """One sweep's way into MLflow.
 
+    Args:
+        tracking_uri: Where it is recorded.
+        artifact_root: Where a new experiment keeps its artifacts; None for where the server says.
+        folder: The sweep's, where its files are.
+        past: What earlier drivers recorded.
+
     Attributes:
         refusals: What MLflow will never take, one sentence each; the rest goes on.
     """
 
-    def __init__(self, tracking_uri: str, artifact_root: Path | None, past: Iterable[Event] = ()) -> None:
+    def __init__(self, tracking_uri: str, artifact_root: Path | None, folder: Path, past: Iterable[Event] = ()) -> None:
         self._uri = tracking_uri
         self._artifact_root = artifact_root
+        self._folder = folder
         self._client: MlflowClient | None = None
         self._experiment_id = ""
         self._parent_id = ""
@@ -97,6 +104,7 @@ class Delivery:
         Raises:
             Exception: Whatever MLflow, the database driver or the network raise; `reset`, then send the same again.
         """
+        probe(self._uri, PROBE_SECONDS)  # at once, where MLflow's client would try again first
         for event in events:
             self._learn(event)
             if self._sweep is None:
@@ -182,8 +190,17 @@ class Delivery:
             tags[names.NOTE] = ended.note
         self._log(self._parent_id, tags=tags)
         client.set_terminated(self._parent_id, status=state.mlflow_status, end_time=time_ms)
-        for path in ended.artifacts:
-            self._attempt(f"artifact {path}", lambda path=path: client.log_artifact(self._parent_id, path))
+        for name in ended.artifacts:
+            path = self._find_file(name)
+            self._attempt(f"artifact {name}", lambda path=path: client.log_artifact(self._parent_id, str(path)))
+
+    def _find_file(self, name: str) -> Path:
+        """A file of the sweep's folder, where that is now."""
+        path = self._folder / name
+        if path.exists() or not Path(name).is_absolute():
+            return path
+        beside = (self._folder / Path(*Path(name).parts[-num:]) for num in (2, 1))  # journals once held whole paths
+        return next((each for each in beside if each.exists()), path)
 
     def _close_orphans(self, time_ms: int, reason: str) -> None:
         tags = {names.TRIAL_STATE: str(TrialState.STOPPED), names.TRIAL_STOP_REASON: reason}

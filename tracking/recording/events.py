@@ -90,7 +90,9 @@ class TrialStarted:
     @classmethod
     def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """The record has the trial's id itself."""
-        return cls(TrialRecord(**content))
+        record = TrialRecord(**content)
+        dict(record.parameters)  # raises where it is none
+        return cls(record)
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,11 @@ class EpochRecorded:
         return cls(
             trial_id,
             int(content["epoch"]),
-            content["metrics"],
+            _read_numbers(content["metrics"]),
             bool(content.get("ended")),
             "marks" in content,
-            content.get("marks", {}),
-            content.get("summary", {}),
+            dict(content.get("marks", {})),
+            _read_numbers(content.get("summary", {})),
         )
 
 
@@ -172,7 +174,7 @@ class TrialResumed:
     @classmethod
     def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:
         """The change."""
-        return cls(trial_id, content)
+        return cls(trial_id, dict(content))
 
 
 @dataclass(frozen=True)
@@ -206,7 +208,7 @@ class TrialEnded:
     def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:
         """Journals of before November 25, 2026 have no marks."""
         state, reason = TrialState(content["state"]), content["stop_reason"]
-        return cls(trial_id, state, reason, content["metrics"], content.get("marks", {}))
+        return cls(trial_id, state, reason, _read_numbers(content["metrics"]), dict(content.get("marks", {})))
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ class PhaseNoted:
     @classmethod
     def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """The phase."""
-        return cls(content["phase"])
+        return cls(str(content["phase"]))
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,10 @@ class SweepEnded:
     def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
         """State, note and paths."""
         return cls(SweepState(content["state"]), content["note"], tuple(content["artifacts"]))
+
+
+def _read_numbers(content: Mapping[str, Any]) -> dict[str, float]:
+    return {str(key): float(value) for key, value in content.items()}
 
 
 Happening = (

@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from tracking.recording.events import Event, Happening
+
+_MOST_MISSING = 1_000_000  # a number beyond that was damaged itself
 
 
 class JournalBusy(RuntimeError):
@@ -21,6 +24,11 @@ class JournalBusy(RuntimeError):
 
 class Journal:
     """The events of one sweep on disk.
+
+    Attributes:
+        events: What was in it when it was opened, in the order in which it happened.
+        holes: Sequence numbers that are missing among them: lines that were damaged, or cut out.
+        delivered: MLflow has got every event up to this one.
 
     Raises:
         JournalBusy: When another process holds it.
@@ -41,6 +49,8 @@ class Journal:
         self.events = _read_events(path)
         self.delivered = self._read_marker()
         self._last_sequence = max(self.delivered, self.events[-1].sequence if self.events else 0)
+        known = {event.sequence for event in self.events}
+        self.holes = tuple(each for each in range(1, self._last_sequence + 1) if each not in known)
         self._ends_in_newline = _ends_in_newline(path)
 
     def undelivered(self) -> tuple[Event, ...]:
@@ -52,6 +62,19 @@ class Journal:
         self._last_sequence += 1
         return Event(self._last_sequence, time_ms, what)
 
+    def fill(self, events: Iterable[Event]) -> None:
+        """Writes events into holes: what was damaged and could be had from elsewhere.
+
+        Raises:
+            OSError: When the disk is full or gone.
+        """
+        filled = {event.sequence: event for event in events}
+        for event in filled.values():
+            self.append(event)
+        known = {event.sequence: event for event in self.events} | filled
+        self.events = tuple(known[sequence] for sequence in sorted(known))
+        self.holes = tuple(each for each in self.holes if each not in filled)
+
     def append(self, event: Event) -> None:
         """Writes an event. After a failure it stays in memory and is written, in order, with the next.
 
@@ -59,6 +82,16 @@ class Journal:
             OSError: When the disk is full or gone; nothing is lost while this process lives.
         """
         self._unwritten += event.to_line()
+        self.write()
+
+    def write(self) -> None:
+        """Writes what the disk has refused so far.
+
+        Raises:
+            OSError: When it still does.
+        """
+        if not self._unwritten:
+            return
         if not self._ends_in_newline:  # a torn line of a crash or a full disk: what follows begins a line of its own
             os.write(self._file, b"\n")
             self._ends_in_newline = True
@@ -98,14 +131,20 @@ class Journal:
 
 
 def _read_events(path: Path) -> tuple[Event, ...]:
-    """Events in the order in which they happened; a line torn by a crash is skipped, its event was never taken."""
+    """Events in the order in which they happened.
+
+    A line that is torn or damaged is skipped. The event of a line that a crash has torn was never taken, and its number
+    went to the next one; that of a line that was damaged later leaves a hole.
+    """
     events: dict[int, Event] = {}
-    for line in path.read_bytes().splitlines():
+    lines = path.read_bytes().splitlines()
+    for line in lines:
         try:
             event = Event.from_line(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        events.setdefault(event.sequence, event)
+        if 0 < event.sequence <= _MOST_MISSING + len(lines):
+            events.setdefault(event.sequence, event)
     return tuple(events[sequence] for sequence in sorted(events))
 
 

@@ -10,11 +10,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tracking.names import SweepState, TrialState
+from tracking.recording.clock import Clock
 from tracking.recording.delivery import Delivery
 from tracking.recording.events import (
     EpochRecorded,
@@ -48,6 +49,7 @@ LINGER_SECONDS = 0.5  # events of half a second go out together
 MAX_EVENTS_AT_ONCE = 400
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 CHECK_SECONDS = 15.0
+REWRITE_SECONDS = 1.0  # how often a disk that was full is tried again
 
 logger = logging.getLogger(__name__)
 
@@ -55,19 +57,28 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Writes one sweep to MLflow from a thread of its own.
 
-    No method waits for MLflow (but `flush` and `close`, as long as they are told to), and none raises.
+    No method waits for MLflow (but `flush` and `close`, as long as they are told to), and none raises. What the disk
+    refuses is kept in memory, in order, and written when there is room; MLflow gets an event only once it is written.
+
+    Args:
+        tracking_uri: Where the sweep is recorded.
+        journal: The sweep's journal, or its path.
+        artifact_root: Where a new experiment keeps its artifacts; None for the usual place.
 
     Raises:
         JournalBusy: When another process is running this sweep.
         OSError: When the journal cannot be opened.
     """
 
-    def __init__(self, tracking_uri: str, journal_path: Path, *, artifact_root: Path | None = None) -> None:
+    def __init__(self, tracking_uri: str, journal: Path | Journal, *, artifact_root: Path | None = None) -> None:
         self._uri = tracking_uri
-        self._journal = Journal(journal_path)
-        root = artifact_root or default_artifact_root(tracking_uri, journal_path)
-        self._delivery = Delivery(tracking_uri, root, past=self._journal.events)
+        self._journal = journal if isinstance(journal, Journal) else Journal(journal)
+        past = self._journal.events
+        root = artifact_root or default_artifact_root(tracking_uri, self._journal.path)
+        self._delivery = Delivery(tracking_uri, root, self._journal.path.parent, past=past)
+        self._clock = Clock(past[-1].time_ms if past else 0)
         self._pending = deque(self._journal.undelivered())
+        self._num_unwritten = 0  # of the pending ones, the last ones
         self._changed = threading.Condition()
         self._in_a_hurry = False
         self._closing = False
@@ -81,6 +92,10 @@ class Recorder:
     def past(self) -> tuple[Event, ...]:
         """What earlier drivers of this sweep recorded, whether or not MLflow has got it."""
         return self._journal.events
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970, never before the sweep's last event."""
+        return self._clock.now_ms()
 
     # Called by the driver
 
@@ -154,9 +169,9 @@ class Recorder:
         Args:
             state: completed | interrupted | failed.
             note_markdown: Shown on the run's page; "" leaves what is there.
-            artifacts: Files for the parent run.
+            artifacts: Files for the parent run; those of the sweep's folder are found there even after it has moved.
         """
-        paths = tuple(str(Path(path).absolute()) for path in artifacts)
+        paths = tuple(self._name(Path(path).absolute()) for path in artifacts)
         self._add(SweepEnded(SweepState(state), note_markdown, paths))
 
     def end_cut_off_sweep(self) -> None:
@@ -164,6 +179,11 @@ class Recorder:
         events = self._journal.events
         if _was_cut_off(events):
             self._add(SweepEnded(SweepState.INTERRUPTED), events[-1].time_ms)
+
+    def _name(self, path: Path) -> str:
+        """A file of the sweep's folder by its place in there, so that the folder may be moved."""
+        folder = self._journal.path.absolute().parent
+        return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
     @property
     def pending(self) -> int:
@@ -174,11 +194,16 @@ class Recorder:
     def problem(self) -> str | None:
         """One sentence on what keeps events from MLflow; None when all is well."""
         if self._problem or self._journal_problem:
-            return self._problem or self._journal_problem
+            return self._journal_problem or self._problem
         refusals = self._delivery.refusals
         if not refusals:
             return None
         return refusals[0] + (f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else "")
+
+    @property
+    def disk_problem(self) -> str:
+        """One sentence on why events cannot be written to the journal; "" while they can."""
+        return (self._journal_problem or "") if self._num_unwritten else ""
 
     def flush(self, timeout_seconds: float) -> bool:
         """Sends what waits, now; True when nothing is left, False when `timeout_seconds` were over first."""
@@ -202,45 +227,51 @@ class Recorder:
             if self._closing:
                 self._journal_problem = f"{what.kind} came after the recorder was closed and is not recorded"
                 return
-            now_ms = int(time.time() * 1000) if time_ms is None else time_ms
-            event = self._journal.build_event(now_ms, what)
+            event = self._journal.build_event(self.now_ms() if time_ms is None else time_ms, what)
             self._pending.append(event)
-            try:
-                self._journal.append(event)
-                self._journal_problem = None
-            except OSError as error:
-                self._journal_problem = (
-                    f"{self._journal.path} cannot be written ({error.strerror}): "
-                    "events that MLflow has not got would be lost if this process ended"
-                )
+            self._num_unwritten += 1
+            self._write(lambda: self._journal.append(event))
             self._changed.notify_all()
+
+    def _write(self, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except OSError as error:
+            self._journal_problem = (
+                f"{self._journal.path} cannot be written ({error.strerror}): "
+                f"{self._num_unwritten} events are kept in memory and would be lost if this process ended"
+            )
+        else:
+            self._num_unwritten, self._journal_problem = 0, None
 
     # The thread
 
     def _run(self) -> None:
         wait_seconds, num_attempts, num_events = FIRST_WAIT_SECONDS, 0, MAX_EVENTS_AT_ONCE
-        with short_retries(0):
-            while events := self._next_events(num_events):
-                try:
+        while events := self._next_events(num_events):
+            try:
+                with short_retries():
                     self._delivery.deliver(events)
-                except Exception as error:  # noqa: BLE001  # the border: nothing that goes wrong here may reach the driver
-                    self._delivery.reset()
-                    num_attempts += 1
-                    if _is_refusal(error) and len(events) > 1:
-                        num_events = len(events) // 2  # look for the one that is refused
-                        continue
-                    if _is_refusal(error) and num_attempts > 1:
-                        self._refuse(events[0], error)
-                    else:
-                        self._note_problem(error)
-                        if self._pause(wait_seconds):
-                            break
-                        wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
-                        continue
-                wait_seconds, num_attempts = FIRST_WAIT_SECONDS, 0
-                num_events = min(MAX_EVENTS_AT_ONCE, 4 * num_events)
-                self._settle(events)
+            except Exception as error:  # noqa: BLE001  # the border: nothing that goes wrong here may reach the driver
+                self._delivery.reset()
+                num_attempts += 1
+                if _is_refusal(error) and len(events) > 1:
+                    num_events = len(events) // 2  # look for the one that is refused
+                    continue
+                if _is_refusal(error) and num_attempts > 1:
+                    self._refuse(events[0], error)
+                else:
+                    self._note_problem(error)
+                    if self._pause(wait_seconds):
+                        break
+                    wait_seconds = min(2 * wait_seconds, LONGEST_WAIT_SECONDS)
+                    continue
+            wait_seconds, num_attempts = FIRST_WAIT_SECONDS, 0
+            num_events = min(MAX_EVENTS_AT_ONCE, 4 * num_events)
+            self._settle(events)
         with self._changed:
+            if self._num_unwritten:
+                self._write(self._journal.write)
             self._closed = True
             self._journal.close()
             self._changed.notify_all()
@@ -248,12 +279,14 @@ class Recorder:
     def _next_events(self, num_events: int) -> list[Event]:
         """Waits for events, lets a few come together, returns the oldest; none when the recorder is closing."""
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._closing)
+            while len(self._pending) == self._num_unwritten and not self._closing:
+                self._changed.wait(REWRITE_SECONDS if self._num_unwritten else None)
+                if self._num_unwritten:
+                    self._write(self._journal.write)
             if not self._in_a_hurry:
                 self._changed.wait_for(lambda: self._in_a_hurry or self._closing, LINGER_SECONDS)
-            if not self._pending:
-                return []
-            return [self._pending[index] for index in range(min(num_events, len(self._pending)))]
+            num_written = len(self._pending) - self._num_unwritten
+            return [self._pending[index] for index in range(min(num_events, num_written))]
 
     def _settle(self, events: Sequence[Event]) -> None:
         """Keeps on disk how far MLflow has got."""
@@ -263,6 +296,8 @@ class Recorder:
         except OSError as error:
             logger.debug("%s: %s", self._journal.path, error)  # what is sent twice changes nothing
         with self._changed:
+            if self._num_unwritten:
+                self._write(self._journal.write)
             self._problem = None
             for _ in events:
                 self._pending.popleft()

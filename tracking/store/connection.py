@@ -92,27 +92,38 @@ def _address(uri: str) -> tuple[str, int] | None:
     return (parts.hostname, port) if parts.hostname and port else None
 
 
+# MLflow takes these settings from the environment only. Its defaults are 7 retries, about 4 minutes.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of a request, so that a connection that breaks off is no failure
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+_num_patient = 0  # how many are inside `short_retries` now
+_ours: set[str] = set()  # the variables that they have set
+
+
 @contextmanager
-def short_retries(num_retries: int, timeout_seconds: int = 20) -> Iterator[None]:
+def short_retries() -> Iterator[None]:
     """While this is open MLflow gives up soon and draws no bars; what the user has set in the environment wins.
 
-    MLflow takes these settings from the environment only. Its defaults are 7 retries, about 4 minutes.
+    Threads may be inside it at the same time: the last one to leave puts the environment back.
     """
-    wanted = {
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": str(num_retries),
-        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": str(timeout_seconds),
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    }
+    global _num_patient  # the environment is the process's, and so is who counts
     with _environment_lock:
-        ours = {name: value for name, value in wanted.items() if name not in os.environ}
-        os.environ.update(ours)
+        if not _num_patient:
+            _ours.update(name for name in _PATIENCE if name not in os.environ)
+            os.environ.update({name: _PATIENCE[name] for name in _ours})
+        _num_patient += 1
     try:
         yield
     finally:
         with _environment_lock:
-            for name in ours:
-                os.environ.pop(name, None)
+            _num_patient -= 1
+            if not _num_patient:
+                for name in _ours:
+                    os.environ.pop(name, None)
+                _ours.clear()
 
 
 def check_tracking(uri: str, timeout_seconds: float) -> None:
@@ -125,7 +136,7 @@ def check_tracking(uri: str, timeout_seconds: float) -> None:
 
     def check() -> None:
         try:
-            with short_retries(0):
+            with short_retries():
                 open_client(uri).search_experiments(max_results=1)
         except Exception as error:  # noqa: BLE001  # whatever MLflow, SQLAlchemy or a driver raises is the answer
             failures.append(describe(error, uri))

@@ -78,7 +78,7 @@ class ControlChannel:
         run_id = ""
         while not self._ended.wait(POLL_SECONDS):
             try:
-                with short_retries(0):
+                with short_retries():
                     if client is None:
                         client = open_client(self._uri)
                         run_id = find_parent(client, self._sweep_id).info.run_id

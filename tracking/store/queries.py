@@ -130,7 +130,7 @@ def ask(tracking_uri: str, question: Callable[[MlflowClient], Result]) -> Result
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        with short_retries(2):
+        with short_retries():
             return question(open_client(tracking_uri))
     except (OSError, MlflowException, SQLAlchemyError) as error:
         raise TrackingUnavailable(

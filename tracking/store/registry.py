@@ -50,7 +50,7 @@ def register_winner(tracking_uri: str, project: str, sweep_id: str, winner: Winn
     Returns "", or one sentence on why MLflow has not taken it: no reason to lose a sweep's result.
     """
     try:
-        with short_retries(2):
+        with short_retries():
             _register(open_client(tracking_uri), model_name(project), sweep_id, winner)
     except Exception as error:  # noqa: BLE001  # the border: MLflow, torch.export and each artifact store raise their own
         return f"the winner could not be registered as a model ({describe(error, tracking_uri)})"
