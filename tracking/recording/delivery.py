@@ -29,9 +29,11 @@ from tracking.recording.tags import build_sweep_tags, build_trial_tags
 from tracking.store.connection import PROBE_SECONDS, describe, open_client, probe
 from tracking.store.runs import (
     build_user_tag,
+    check_not_deleted,
+    find_family,
     find_or_create_experiment,
-    search_runs,
 )
+from tracking.store.tags import split_tags
 from tracking.table import format_value
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 MAX_METRICS = 800  # MLflow takes 1,000 metrics, params and tags in one call, of which 100 params and 100 tags
 MAX_PARAMS = 100
-MAX_TAG_LENGTH = 8000
+MAX_TAGS = 100
 ORPHANED = "the sweep ended before this trial did"
 INTERRUPTED = "the sweep was interrupted; this trial had not gone on when it was resumed"
 
@@ -80,6 +82,7 @@ class Delivery:
         self._client: MlflowClient | None = None
         self._experiment_id = ""
         self._parent_id = ""
+        self._parent_tags: Mapping[str, str] = {}  # as they were when it was found
         self._runs: dict[str, _TrialRun] = {}
         self._sweep: SweepRecord | None = None
         self._started_ms = 0
@@ -135,34 +138,33 @@ class Delivery:
     # Connecting
 
     def _connect(self) -> None:
-        """Finds experiment, parent and children of the sweep; creates what is missing of the first two."""
+        """Finds parent and children of the sweep, wherever they are by now; creates the parent where there is none."""
         assert self._sweep is not None
         client = open_client(self._uri)
         record = self._sweep
-        self._experiment_id = find_or_create_experiment(client, record.project, self._artifact_root)
         self._runs.clear()
-        parent = None
-        for run in search_runs(client, [self._experiment_id], f"tags.`{names.SWEEP_ID}` = '{record.sweep_id}'"):
-            trial_id = run.data.tags.get(names.TRIAL_ID)
-            if trial_id is None:
-                parent = run
-            else:
-                self._runs[trial_id] = _TrialRun(
-                    run_id=run.info.run_id,
-                    running=run.info.status == "RUNNING",
-                    deleted=run.info.lifecycle_stage != "active",
-                    last_steps=None if run.data.metrics else {},
-                    param_keys=set(run.data.params),
-                    tag_keys=set(run.data.tags),
-                )
-        if parent is None:
-            parent = client.create_run(
-                self._experiment_id,
-                start_time=self._started_ms,
-                run_name=record.sweep_id,
-                tags=build_user_tag() | build_sweep_tags(record),
+        family = find_family(client, record.sweep_id)
+        for run in family.children:
+            self._runs[run.data.tags[names.TRIAL_ID]] = _TrialRun(
+                run_id=run.info.run_id,
+                running=run.info.status == "RUNNING",
+                deleted=run.info.lifecycle_stage != "active",
+                last_steps=None if run.data.metrics else {},
+                param_keys=set(run.data.params),
+                tag_keys=set(run.data.tags),
             )
-        self._parent_id = parent.info.run_id
+        if family.parent is not None:
+            check_not_deleted(client, family.parent, record.sweep_id)
+            self._experiment_id = family.parent.info.experiment_id
+            self._parent_id, self._parent_tags = family.parent.info.run_id, family.parent.data.tags
+        else:
+            self._experiment_id = find_or_create_experiment(client, record.project, self._artifact_root)
+            tags = split_tags(build_user_tag() | build_sweep_tags(record))
+            first = dict(list(tags.items())[:MAX_TAGS])  # the rest follows as the sweep starts
+            parent = client.create_run(
+                self._experiment_id, start_time=self._started_ms, run_name=record.sweep_id, tags=first
+            )
+            self._parent_id, self._parent_tags = parent.info.run_id, tags
         self._client = client
 
     # Sweep
@@ -332,13 +334,15 @@ class Delivery:
         from mlflow.entities import Param, RunTag
 
         all_params = [Param(key, value) for key, value in (params or {}).items()]
-        all_tags = [RunTag(key, value[:MAX_TAG_LENGTH]) for key, value in (tags or {}).items()]
-        num_calls = max(-(-len(metrics) // MAX_METRICS), -(-len(all_params) // MAX_PARAMS), 1)
+        known = self._parent_tags if run_id == self._parent_id else {}
+        all_tags = [RunTag(key, value) for key, value in split_tags(tags or {}, known).items()]
+        needed = ((metrics, MAX_METRICS), (all_params, MAX_PARAMS), (all_tags, MAX_TAGS))
+        num_calls = max(1, *(-(-len(items) // limit) for items, limit in needed))
         for call in range(num_calls):
             self._open.log_batch(
                 run_id,
                 metrics=metrics[call * MAX_METRICS : (call + 1) * MAX_METRICS],
                 params=all_params[call * MAX_PARAMS : (call + 1) * MAX_PARAMS],
-                tags=all_tags if call == 0 else (),
+                tags=all_tags[call * MAX_TAGS : (call + 1) * MAX_TAGS],
                 synchronous=True,
             )

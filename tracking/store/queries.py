@@ -18,7 +18,8 @@ from tracking import names
 from tracking.names import TrialState
 from tracking.ranking import Goal
 from tracking.store.connection import TrackingUnavailable, describe, hide_password, open_client, short_retries
-from tracking.store.runs import search_runs
+from tracking.store.runs import SweepDeleted, check_not_deleted, find_family
+from tracking.store.tags import join_tags
 from tracking.table import Points, SweepTable, TrialRow, parse_value
 
 if TYPE_CHECKING:
@@ -145,28 +146,28 @@ def find_parent(client: MlflowClient, sweep_id: str) -> Run:
     Raises:
         SweepNotFound: When there is none.
     """
-    return _split_family(_find_family(client, sweep_id), client, sweep_id)[0]
+    return _find_family(client, sweep_id)[0]
 
 
-def _find_family(client: MlflowClient, sweep_id: str) -> list[Run]:
-    """All runs of a sweep that were not deleted."""
-    experiments = _all_experiments(client)
-    found = search_runs(client, list(experiments), f"tags.`{names.SWEEP_ID}` = '{_check_id(sweep_id)}'")
-    return [run for run in found if run.info.lifecycle_stage == "active"]
-
-
-def _split_family(runs: Sequence[Run], client: MlflowClient, sweep_id: str) -> tuple[Run, list[Run]]:
-    parent = next((run for run in runs if names.SWEEP_STATE in run.data.tags), None)
-    if parent is None:
+def _find_family(client: MlflowClient, sweep_id: str) -> tuple[Run, list[Run], list[Run]]:
+    """A sweep's run, those of its trials, and those of its trials that somebody has deleted."""
+    family = find_family(client, _check_id(sweep_id))
+    if family.parent is None:
         latest = ", ".join(sweep.sweep_id for sweep in _list_sweeps(client, NUM_SHOWN_WHEN_NOT_FOUND))
         where = hide_password(str(client.tracking_uri))
         raise SweepNotFound(f"{sweep_id}: no such sweep in MLflow at {where}; the latest: {latest or 'none'}")
-    return parent, [run for run in runs if names.TRIAL_ID in run.data.tags]
+    try:
+        check_not_deleted(client, family.parent, sweep_id)
+    except SweepDeleted as error:
+        raise SweepNotFound(str(error)) from error
+    kept = [run for run in family.children if run.info.lifecycle_stage == "active"]
+    known = {run.data.tags[names.TRIAL_ID] for run in kept}
+    return family.parent, kept, [run for run in family.children if run.data.tags[names.TRIAL_ID] not in known]
 
 
 def _load_status(client: MlflowClient, sweep_id: str) -> SweepStatus:
-    parent, children = _split_family(_find_family(client, sweep_id), client, sweep_id)
-    tags = parent.data.tags
+    parent, children, _ = _find_family(client, sweep_id)
+    tags = join_tags(parent.data.tags)
     metric, goal = tags[names.SWEEP_GOAL_METRIC], Goal(tags[names.SWEEP_GOAL])
     arms = []
     for arm in json.loads(tags[names.SWEEP_ARMS]):
@@ -204,7 +205,7 @@ def _list_sweeps(client: MlflowClient, limit: int) -> tuple[SweepSummary, ...]:
 
 
 def _summarize(run: Run, project: str) -> SweepSummary:
-    tags = run.data.tags
+    tags = join_tags(run.data.tags)
     return SweepSummary(
         sweep_id=tags[names.SWEEP_ID],
         name=tags.get(names.SWEEP_NAME, tags[names.SWEEP_ID]),
@@ -216,11 +217,11 @@ def _summarize(run: Run, project: str) -> SweepSummary:
 
 
 def _load_sweep(client: MlflowClient, sweep_id: str) -> SweepTable:
-    parent, children = _split_family(_find_family(client, sweep_id), client, sweep_id)
+    parent, children, deleted = _find_family(client, sweep_id)
     with ThreadPoolExecutor(NUM_READERS) as pool:
         trials = tuple(pool.map(lambda run: _build_row(run, _load_history(client, run)), children))
     artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT))
-    tags = parent.data.tags
+    tags = join_tags(parent.data.tags)
     arms = tuple(json.loads(tags[names.SWEEP_ARMS]))
     return SweepTable(
         sweep_id=sweep_id,
@@ -235,9 +236,17 @@ def _load_sweep(client: MlflowClient, sweep_id: str) -> SweepTable:
         manifest=json.loads(artifacts[names.MANIFEST_ARTIFACT] or "{}"),
         sweep_file=artifacts[names.SWEEP_FILE_ARTIFACT],
         trials=tuple(sorted(trials, key=lambda row: _order(row, arms))),
-        notices=(*json.loads(tags[names.SWEEP_NOTICES]), *missing),
+        notices=(*json.loads(tags[names.SWEEP_NOTICES]), *missing, *_tell_of_deleted(deleted)),
         metrics=tuple((name, goal) for name, goal in json.loads(tags.get(names.SWEEP_METRICS, "[]"))),
     )
+
+
+def _tell_of_deleted(runs: Sequence[Run]) -> list[str]:
+    if not runs:
+        return []
+    trials = ", ".join(run.data.tags[names.TRIAL_ID] for run in runs)
+    example = f"mlflow runs restore --run-id {runs[0].info.run_id}"
+    return [f"Left out, since their runs were deleted in MLflow: {trials}. Restore them there, or with `{example}`."]
 
 
 def _order(row: TrialRow, arms: Sequence[str]) -> tuple[bool, int, int]:
@@ -246,7 +255,7 @@ def _order(row: TrialRow, arms: Sequence[str]) -> tuple[bool, int, int]:
 
 
 def _build_row(run: Run, history: dict[str, Points]) -> TrialRow:
-    tags = run.data.tags
+    tags = join_tags(run.data.tags)
     state = tags.get(names.TRIAL_STATE, names.STATE_RUNNING)
     return TrialRow(
         trial_id=tags[names.TRIAL_ID],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tracking import names
 from tracking.store.connection import sqlite_path
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI opens on runs, not on chat traces
@@ -33,6 +35,52 @@ def search_runs(client: MlflowClient, experiment_ids: Sequence[str], filter_stri
         token = page.token
         if not token:
             return
+
+
+@dataclass(frozen=True)
+class Family:
+    """The runs of a sweep, deleted ones too."""
+
+    parent: Run | None
+    children: tuple[Run, ...]
+
+
+class SweepDeleted(RuntimeError):
+    """Somebody has deleted a sweep's run, or its experiment, in MLflow; the message says how to restore it."""
+
+
+def find_family(client: MlflowClient, sweep_id: str) -> Family:
+    """The runs of a sweep, by its id: its experiment may have been renamed, or deleted."""
+    from mlflow.entities import ViewType
+
+    experiments: list[str] = []
+    token: str | None = None
+    while True:
+        page = client.search_experiments(view_type=ViewType.ALL, page_token=token)
+        experiments += [experiment.experiment_id for experiment in page]
+        token = page.token
+        if not token:
+            break
+    found = list(search_runs(client, experiments, f"tags.`{names.SWEEP_ID}` = '{sweep_id}'"))
+    children = tuple(run for run in found if names.TRIAL_ID in run.data.tags)
+    parents = [run for run in found if names.TRIAL_ID not in run.data.tags]
+    parents.sort(key=lambda run: run.info.lifecycle_stage != "active")  # a run that was deleted may have a successor
+    return Family(parents[0] if parents else None, children)
+
+
+def check_not_deleted(client: MlflowClient, parent: Run, sweep_id: str) -> None:
+    """Returns when a sweep's run can be written.
+
+    Raises:
+        SweepDeleted: When it, or its experiment, was deleted.
+    """
+    if parent.info.lifecycle_stage != "active":
+        command = f"mlflow runs restore --run-id {parent.info.run_id}"
+        raise SweepDeleted(f"{sweep_id}: its run was deleted in MLflow; restore it there, or with `{command}`")
+    experiment = client.get_experiment(parent.info.experiment_id)
+    if experiment.lifecycle_stage != "active":
+        command = f"mlflow experiments restore --experiment-id {experiment.experiment_id}"
+        raise SweepDeleted(f"{sweep_id}: its experiment was deleted in MLflow; restore it there, or with `{command}`")
 
 
 def default_artifact_root(tracking_uri: str, journal_path: Path) -> Path | None:
