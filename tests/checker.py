@@ -1,7 +1,7 @@
 """Whether what a sweep has left behind agrees with itself: journal, MLflow, trials.csv, report and log files.
 
-`check_sweep` is called at the end of tests that interrupt, kill or otherwise disturb a sweep. It knows nothing of what was
-done to the sweep: it tells everything that no sweep may show, whatever happened.
+`check_sweep` is called at the end of tests that interrupt, kill or otherwise disturb a sweep. It knows nothing of what
+was done to the sweep: it tells everything that no sweep may show, whatever happened.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import cached_property
 from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from sweeps.home import Home, SweepFolder
 from sweeps.running.replay import DeafRecorder, replay
@@ -186,15 +186,14 @@ class _Remains:
             for run in self.children.get(trial_id, ()):
                 yield trial_id, run, told
 
-    def read_points(self, run: Run) -> dict[str, Points]:
-        """All points of all metrics of a run, those that are there twice as well."""
+    @cached_property
+    def points(self) -> Mapping[str, dict[str, Points]]:
+        """By run, all points of all metrics, those that are there twice as well."""
+        return {run.info.run_id: self._read_points(run) for runs in self.children.values() for run in runs}
+
+    def _read_points(self, run: Run) -> dict[str, Points]:
         histories = {name: self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
         return {name: sorted((each.step, each.value) for each in history) for name, history in histories.items()}
-
-    @cached_property
-    def histories(self) -> Mapping[str, dict[str, Points]]:
-        """Of the (first) run of each trial."""
-        return {trial_id: self.read_points(runs[0]) for trial_id, runs in self.children.items()}
 
     @cached_property
     def table(self) -> SweepTable:
@@ -306,7 +305,9 @@ def _list_secrets(home: Home) -> list[bytes]:
         *(value for name in ("password", "passwd", "token") for value in query.get(name, ())),
     ]
     found += [os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("PASSWORD", "TOKEN")]
-    return sorted({text.encode() for secret in found if secret for text in (secret, unquote(secret))})
+    return sorted(
+        {text.encode() for secret in found if secret for text in (secret, unquote(secret), quote(secret, safe=""))}
+    )
 
 
 def _check_sequence(left: _Remains) -> Iterator[str]:
@@ -381,28 +382,25 @@ def _check_epochs(left: _Remains) -> Iterator[str]:
         if told.epochs != list(range(1, len(told.epochs) + 1)):
             yield f"{trial_id} has the epochs {told.epochs} in the journal, which are not each once from 1 on"
     for trial_id, run, told in left.pairs():
-        recorded = left.read_points(run)
+        recorded = left.points[run.info.run_id]
         wrong: dict[tuple[str, str], list[str]] = defaultdict(list)
         for name in sorted(recorded.keys() | told.points.keys()):
             steps, expected = ([step for step, _ in each.get(name, ())] for each in (recorded, told.points))
             if steps != expected:
                 wrong[str(steps), str(expected)].append(name)
                 continue
-            for (step, value), (_, truth) in zip(recorded.get(name, ()), told.points.get(name, ()), strict=True):
-                if value != truth:
-                    yield f"{trial_id} has {name} {value} at epoch {step} in MLflow and {truth} in the journal"
-        for (steps, expected), those in wrong.items():
-            yield f"{trial_id} has {', '.join(those)} at epochs {steps} in MLflow and at {expected} in the journal"
+            for (step, value), (_, said) in zip(recorded.get(name, ()), told.points.get(name, ()), strict=True):
+                if value != said:
+                    yield f"{trial_id} has {name} {value} at epoch {step} in MLflow and {said} in the journal"
+        for (those, truth), metrics in wrong.items():
+            yield f"{trial_id} has {', '.join(metrics)} at epochs {those} in MLflow and at {truth} in the journal"
 
 
 def _check_test_split(left: _Remains) -> Iterator[str]:
     """Test images are read once by each retraining, and by nothing else."""
-    for trial_id, points in left.histories.items():
-        told = left.told.get(trial_id)
-        if told is None:
-            continue
+    for trial_id, run, told in left.pairs():
         for name in (TEST_ACCURACY, names.TEST_LOSS):
-            number = len(points.get(name, ()))
+            number = len(left.points[run.info.run_id].get(name, ()))
             if told.record.stage != STAGE_CONFIRM and number:
                 yield f"{trial_id} is a trial of the search and has a {name}"
             elif number > 1:

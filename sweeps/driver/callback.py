@@ -18,6 +18,7 @@ from sweeps.driver.cluster import count_slots_now
 from sweeps.running.lifecycle import lose, start
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.trials.ledger import TrialEntry
+from tracking.names import TrialState
 from trainer.trainable import parse_trial
 
 _COUNT_SECONDS = 2.0  # how often the cluster's nodes are counted, and trials that hang looked for
@@ -107,10 +108,10 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
 
 def keep_error(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
-    """A listener that writes the traceback of a failed trial to its log."""
-    if entry is None or event is not TrialEvent.ENDED or not entry.error:
+    """A listener that writes why a trial failed to its log: the traceback, or what is known where there is none."""
+    if entry is None or event is not TrialEvent.ENDED or entry.state is not TrialState.FAILED:
         return
     with contextlib.suppress(OSError):  # a full disk must not end the sweep; the reason is recorded anyway
         log = sweep.folder.trial_log(entry.trial_id)
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(entry.error)
+        log.write_text(entry.error or f"{entry.stop_reason}\n")
