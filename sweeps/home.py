@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sweeps.errors import BadUsage
+from tracking.names import is_sweep_id
 
 JOB_VARIABLE = "SWEEPS_JOB"  # in the environment of a submitted sweep's driver: its submission id
 
@@ -42,7 +43,13 @@ class Home:
         return None if os.environ.get("MLFLOW_TRACKING_URI") else self.path / "artifacts"
 
     def folder(self, sweep_id: str) -> SweepFolder:
-        """The folder of one sweep, which need not exist yet."""
+        """The folder of one sweep, which need not exist yet.
+
+        Raises:
+            BadUsage: What is given is not the id of a sweep.
+        """
+        if not is_sweep_id(sweep_id):
+            raise BadUsage(f"found {sweep_id!r}; the id of a sweep has letters, digits, dots, hyphens and underscores")
         return SweepFolder(self.path / sweep_id)
 
     def sweep_ids(self) -> list[str]:

@@ -45,7 +45,7 @@ from tracking.recording.events import (
 from tracking.store.connection import open_client
 from tracking.store.queries import load_sweep
 from tracking.store.registry import model_name
-from tracking.store.runs import search_runs
+from tracking.store.runs import search_sweep
 from tracking.table import SweepTable, TrialRow, Value, parse_value
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class _Remains:
     def runs(self) -> list[Run]:
         """All runs of the sweep that were not deleted."""
         experiments = [each.experiment_id for each in self.client.search_experiments()]
-        found = search_runs(self.client, experiments, f"tags.`{names.SWEEP_ID}` = '{self.sweep_id}'")
+        found = search_sweep(self.client, experiments, self.sweep_id)
         return [run for run in found if run.info.lifecycle_stage == "active"]
 
     @cached_property

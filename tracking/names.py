@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 # Tags of a sweep (the parent run)
@@ -80,6 +81,14 @@ EPOCH_METRICS = (
     NUM_STEPS,
     NUM_GRADIENT_EVALUATIONS,
 )
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+def is_sweep_id(text: str) -> bool:
+    """Whether a text can be the id of a sweep: the name of a folder that no path, glob or filter reads otherwise."""
+    return _PLAIN.fullmatch(text) is not None
 
 
 class TrialState(StrEnum):

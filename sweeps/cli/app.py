@@ -9,7 +9,15 @@ import typer
 
 from sweeps.cli import remote
 from sweeps.cli.options import File, Json, Measure, Overrides, SweepId
-from sweeps.cli.printing import machine_output, open_console, print_json, print_leaderboard, print_outcome, table_facts
+from sweeps.cli.printing import (
+    machine_output,
+    print_json,
+    print_leaderboard,
+    print_outcome,
+    print_sweeps,
+    replace_unencodable,
+    table_facts,
+)
 from sweeps.errors import ExitCode, SweepError
 from trainer.config.own_rows import ignore_working_directory
 
@@ -43,10 +51,11 @@ def run(
     from sweeps.driver.driver import run_sweep
     from sweeps.home import open_home
     from sweeps.running.live import build_view
+    from sweeps.terminal import open_console
 
     home = open_home()
     with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
-        sweep_file = "" if str(file) == "-" else file.read_text()
+        sweep_file = "" if str(file) == "-" else file.read_text("utf-8")
         outcome = run_sweep(spec, home, sweep_file=sweep_file, sweep_id=sweep_id, listeners=[view], measure=measure)
     print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
@@ -72,8 +81,10 @@ def plan(
         made = plan_sweep(spec, open_home(), measure=measure)
     if as_json:
         print_json(plan_facts(made, price, gpu_price))
-    else:
-        print_plan(open_console(), made, price, gpu_price)
+        return
+    from sweeps.terminal import open_console
+
+    print_plan(open_console(), made, price, gpu_price)
 
 
 @app.command()
@@ -93,18 +104,14 @@ def validate(file: File, overrides: Overrides = None, as_json: Json = False) -> 
         ]
         print_json({"valid": True, "spec": spec.model_dump(mode="json"), "arms": facts})
         return
-    console = open_console()
-    console.print(dump_spec(spec), markup=False, highlight=False, soft_wrap=True)
+    sys.stdout.write(dump_spec(spec))
     for arm in arms:
         limit = limits[arm.name]
         points = size(arm)
-        console.print(
+        sys.stdout.write(
             f"{arm.name}: {'trials until the time is up' if limit is None else f'{limit} trials'} + "
             f"{num_confirm_trials(spec)} retrained; tunes {', '.join(searched(arm)) or 'nothing'} "
-            f"({'continuous' if points is None else f'{points} configurations'})",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f"({'continuous' if points is None else f'{points} configurations'})\n"
         )
 
 
@@ -121,15 +128,9 @@ def list_command(
     if as_json:
         print_json([vars(summary) for summary in summaries])
         return
-    from rich.table import Table
+    from sweeps.terminal import open_console
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("sweep", "project", "state", "started"):
-        table.add_column(column, no_wrap=True)
-    for summary in summaries:
-        table.add_row(summary.sweep_id, summary.project, summary.state, f"{summary.started:%Y-%m-%d %H:%M}")
-    console = open_console()
-    console.print(table if summaries else "no sweeps yet; start one with `sweeps run FILE`")
+    print_sweeps(open_console(), summaries)
 
 
 @app.command()
@@ -152,6 +153,8 @@ def report(sweep_id: SweepId = None, as_json: Json = False) -> None:
     if as_json:
         print_json({**table_facts(table), "report": str(folder.report), "delivered_events": delivered})
         return
+    from sweeps.terminal import open_console
+
     console = open_console()
     if delivered:
         console.print(f"{delivered} events that MLflow had not got were delivered now")
@@ -183,6 +186,7 @@ remote.add_commands(app)
 def main() -> None:
     """Runs the command line; a user's error is printed as its message and sets the exit code."""
     ignore_working_directory()
+    replace_unencodable()
     from tracking.recording.journal import JournalBusy
     from tracking.store.connection import TrackingUnavailable
     from tracking.store.queries import SweepNotFound
@@ -201,7 +205,9 @@ def main() -> None:
 
 
 def _end(error: Exception, code: ExitCode) -> None:
-    sys.stderr.write(f"{error}\n")
+    from sweeps.terminal import show_controls
+
+    sys.stderr.write(show_controls(f"{error}\n"))
     sys.exit(code)
 
 

@@ -16,6 +16,8 @@ from sweeps.environment import describe_versions
 from sweeps.errors import ExitCode
 from trainer.config.own_rows import ignore_working_directory
 
+FILES = "{files}/"  # begins the argument that names a file sent along
+
 
 def main() -> None:
     """Carries out the order and ends with the exit code of the command."""
@@ -35,11 +37,17 @@ def main() -> None:
     os.environ.setdefault("SWEEPS_HOME", str(Path.home() / "sweep-results"))  # the job's own folder is temporary
     folder = Path(tempfile.mkdtemp(prefix="sweep-"))
     for name, content in order["files"].items():
-        (folder / name).write_text(content)
-    sys.argv = ["sweeps", *(argument.replace("{files}", str(folder)) for argument in order["arguments"])]
+        (folder / name).write_text(content, encoding="utf-8")
+    sys.argv = ["sweeps", *(_place(argument, folder) for argument in order["arguments"])]
     from sweeps.cli.app import main as run_command
 
     run_command()
+
+
+def _place(argument: str, folder: Path) -> str:
+    """An argument that names a file sent along, with the folder where that lies here; every other one as it is."""
+    name = argument.removeprefix(FILES)
+    return argument if name == argument else str(folder / name)
 
 
 if __name__ == "__main__":

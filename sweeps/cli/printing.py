@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,22 +16,37 @@ from sweeps.plan.costs import MAX_COSTS
 from tracking.analysis.labels import format_duration
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
     from sweeps.driver.outcome import SweepOutcome
-    from sweeps.plan.plan import MeasuredCost, Plan, Range
+    from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range
+    from sweeps.terminal import PlainConsole
+    from tracking.store.queries import SweepSummary
     from tracking.table import SweepTable
 
 
-LINE_WIDTH = 160  # of tables in a file or a pipe, where rich would take 80
+def build_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
+    """A table of texts without lines; what follows the first column is a number, and stands on the right."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
-def open_console(*, stderr: bool = False) -> Console:
-    """The terminal, or whatever the output goes to."""
-    from rich.console import Console
+def print_sweeps(console: PlainConsole, sweeps: Sequence[SweepSummary]) -> None:
+    """Prints a row per sweep."""
+    from rich.table import Table
 
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=LINE_WIDTH)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("sweep", "project", "state", "started"):
+        table.add_column(column, no_wrap=column != "project")  # ids are never cut for the sake of a long name
+    for sweep in sweeps:
+        table.add_row(sweep.sweep_id, sweep.project, sweep.state, f"{sweep.started:%Y-%m-%d %H:%M}")
+    console.print(table if sweeps else "no sweeps yet; start one with `sweeps run FILE`")
 
 
 @contextmanager
@@ -38,6 +54,13 @@ def machine_output(as_json: bool) -> Iterator[None]:
     """With `as_json`, sends to standard error what Ray prints of its nodes: standard output is for the result alone."""
     with redirect_stdout(sys.stderr) if as_json else nullcontext():
         yield
+
+
+def replace_unencodable() -> None:
+    """Has standard output and error write an escape for each character that their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_outcome(outcome: SweepOutcome, tracking_uri: str, *, as_json: bool) -> None:
@@ -51,24 +74,24 @@ def print_outcome(outcome: SweepOutcome, tracking_uri: str, *, as_json: bool) ->
             | {"problem": outcome.problem, "failures": failures}
         )
     else:
+        from sweeps.terminal import open_console
+
         _print_result(open_console(), outcome, tracking_uri)
     raise typer.Exit(int(outcome.exit_code))
 
 
-def _print_result(console: Console, outcome: SweepOutcome, tracking_uri: str) -> None:
-    from rich.markup import escape
-
+def _print_result(console: PlainConsole, outcome: SweepOutcome, tracking_uri: str) -> None:
     from tracking.analysis.plan_accuracy import build_forecast
     from tracking.store.connection import hide_password
 
     if outcome.table is not None:
         for notice in outcome.table.notices:
-            console.print(f"[bold red]{escape(notice)}[/]", soft_wrap=True)
+            console.print(notice, style="bold red", soft_wrap=True)
         print_leaderboard(console, outcome.table)
         for row in build_forecast(outcome.table)[:1]:
-            console.print(f"{row.name}: {row.actual}; predicted were {row.predicted}", soft_wrap=True, highlight=False)
-        console.print(f"report: {outcome.folder.report}", soft_wrap=True, highlight=False)
-        console.print(f"trials: {outcome.folder.trials}", soft_wrap=True, highlight=False)
+            console.print(f"{row.name}: {row.actual}; predicted were {row.predicted}", soft_wrap=True)
+        console.print(f"report: {outcome.folder.report}", soft_wrap=True)
+        console.print(f"trials: {outcome.folder.trials}", soft_wrap=True)
     shown = hide_password(tracking_uri)
     has_server = tracking_uri.startswith(("http://", "https://"))
     console.print(
@@ -76,44 +99,36 @@ def _print_result(console: Console, outcome: SweepOutcome, tracking_uri: str) ->
         if has_server
         else f"every trial: `sweeps ui`, then http://127.0.0.1:5000 (MLflow at {shown})",
         soft_wrap=True,
-        highlight=False,
-        markup=False,
     )
+    _print_failures(console, outcome)
+    if outcome.problem:
+        console.print(outcome.problem, style="red", soft_wrap=True)
+    if outcome.exit_code == ExitCode.INTERRUPTED:
+        console.print(f"interrupted; go on with: sweeps resume {outcome.sweep_id}", soft_wrap=True)
+
+
+def _print_failures(console: PlainConsole, outcome: SweepOutcome) -> None:
+    """A line for each reason that trials failed for."""
+    from rich.text import Text
+
     by_reason: dict[str, list[tuple[str, str]]] = {}
     for trial, reason, log in outcome.failures:
         by_reason.setdefault(reason, []).append((trial, log))
     for reason, trials in by_reason.items():
         names = ", ".join(trial for trial, _ in trials)
         log = f"; see {trials[0][1]}" if trials[0][1] else ""
-        console.print(f"[red]failed: {len(trials)} × {escape(reason)}[/] ({names}{log})", soft_wrap=True)
-    if outcome.problem:
-        console.print(f"[red]{escape(outcome.problem)}[/]", soft_wrap=True)
-    if outcome.exit_code == ExitCode.INTERRUPTED:
-        console.print(f"interrupted; go on with: sweeps resume {outcome.sweep_id}", soft_wrap=True, highlight=False)
+        line = Text.assemble((f"failed: {len(trials)} × {reason}", "red"), f" ({names}{log})")
+        console.print(line, soft_wrap=True)
 
 
-def print_leaderboard(console: Console, table: SweepTable) -> None:
+def print_leaderboard(console: PlainConsole, table: SweepTable) -> None:
     """Prints a row per arm, best first."""
-    from rich.table import Table
-
     from tracking.analysis.leaderboard import build_leaderboard, format_cells
     from tracking.analysis.pareto import format_front
 
-    header, rows = format_cells(build_leaderboard(table))
-    shown = Table(box=None, pad_edge=False, header_style="bold", title=table.sweep_id, title_justify="left")
-    for index, column in enumerate(header):
-        shown.add_column(column, justify="left" if index == 0 else "right")
-    for row in rows:
-        shown.add_row(*row)
-    console.print(shown)
+    console.print(build_table(*format_cells(build_leaderboard(table)), title=table.sweep_id))
     if table.metrics:
-        columns, lines = format_front(table)
-        front = Table(box=None, pad_edge=False, header_style="bold", title="Pareto front", title_justify="left")
-        for index, column in enumerate(columns):
-            front.add_column(column, justify="left" if index == 0 else "right")
-        for line in lines:
-            front.add_row(*line)
-        console.print(front)
+        console.print(build_table(*format_front(table), title="Pareto front"))
 
 
 def table_facts(table: SweepTable) -> dict[str, Any]:
@@ -153,7 +168,7 @@ def plan_facts(plan: Plan, price: float, gpu_price: float) -> dict[str, Any]:
     return {**plan.to_json(), "price": None if money is None else asdict(money)}
 
 
-def print_plan(console: Console, plan: Plan, price: float, gpu_price: float) -> None:
+def print_plan(console: PlainConsole, plan: Plan, price: float, gpu_price: float) -> None:
     """Prints the arms, what a trial costs, and the sums.
 
     Args:
@@ -162,43 +177,36 @@ def print_plan(console: Console, plan: Plan, price: float, gpu_price: float) -> 
         price: Of a core for an hour.
         gpu_price: Of a GPU for an hour.
     """
-    from rich.table import Table
-
-    arms = Table(box=None, pad_edge=False, header_style="bold")
     epochs = sorted({epoch for arm in plan.arms for epoch in arm.reached})
-    for column in ("arm", "trials", *(f"to epoch {epoch}" for epoch in epochs), "retrained", "epochs in all"):
-        arms.add_column(column, justify="left" if column == "arm" else "right")
-    for arm in plan.arms:
-        trials = "until the budget is used up" if arm.num_trials is None else str(arm.num_trials)
-        reached = (f"{arm.reached[epoch]:.0%}" if epoch in arm.reached else "" for epoch in epochs)
-        arms.add_row(arm.arm, trials, *reached, str(arm.num_confirm), _show(arm.epochs, "{:,.0f}"))
-    console.print(arms)
+    columns = ("arm", "trials", *(f"to epoch {epoch}" for epoch in epochs), "retrained", "epochs in all")
+    console.print(build_table(columns, (_list_arm(arm, epochs) for arm in plan.arms)))
     if any(measured.cost for measured in plan.costs):
         console.print(_build_costs(plan.costs))
         if len(plan.costs) > MAX_COSTS:
             console.print(f"{MAX_COSTS} of {len(plan.costs)} kinds of trials were measured; the others as their mean")
     for name, value in _list_sums(plan, price, gpu_price):
-        console.print(f"{name:<10}{value}", highlight=False, soft_wrap=True)
+        console.print(f"{name:<10}{value}", soft_wrap=True)
 
 
-def _build_costs(costs: tuple[MeasuredCost, ...]) -> Any:
-    from rich.table import Table
+def _list_arm(arm: ArmPlan, epochs: Sequence[int]) -> list[str]:
+    trials = "until the budget is used up" if arm.num_trials is None else str(arm.num_trials)
+    reached = (f"{arm.reached[epoch]:.0%}" if epoch in arm.reached else "" for epoch in epochs)
+    return [arm.arm, trials, *reached, str(arm.num_confirm), _show(arm.epochs, "{:,.0f}")]
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("trials with", "share", "an epoch", "memory", "checkpoint"):
-        table.add_column(column, justify="left" if column == "trials with" else "right")
-    for measured in costs:
-        if measured.cost is None:
-            continue
-        cost = measured.cost
-        table.add_row(
+
+def _build_costs(costs: tuple[MeasuredCost, ...]) -> Table:
+    rows = [
+        (
             ", ".join(f"{name} {value}" for name, value in measured.settings.items()) or "these settings",
             f"{measured.share:.0%}",
             f"{cost.epoch_seconds:.1f} s ({cost.low_seconds:.1f} to {cost.high_seconds:.1f})",
             _show_bytes(cost.memory_bytes),
             _show_bytes(cost.checkpoint_bytes),
         )
-    return table
+        for measured in costs
+        if (cost := measured.cost) is not None
+    ]
+    return build_table(("trials with", "share", "an epoch", "memory", "checkpoint"), rows)
 
 
 def _list_sums(plan: Plan, price: float, gpu_price: float) -> list[tuple[str, str]]:

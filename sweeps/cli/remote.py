@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sweeps.cli.options import Address, Follow, Json, Storage, SweepId
-from sweeps.cli.printing import machine_output, open_console, print_json, print_outcome
+from sweeps.cli.printing import build_table, machine_output, print_json, print_outcome
 
 if TYPE_CHECKING:
     from sweeps.remote.jobs import JobsClient
@@ -159,6 +159,7 @@ def resume(
     else:
         from sweeps.driver.driver import resume_sweep
         from sweeps.running.live import build_view
+        from sweeps.terminal import open_console
 
         with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
             outcome = resume_sweep(found, home, listeners=[view])
@@ -200,21 +201,19 @@ def _print_submission(submission: Submission, cluster: JobsClient, *, follow: bo
 
 
 def _print_status(found: SweepStatus) -> None:
-    from rich.table import Table
-
     from sweeps.remote.control import describe_life
+    from sweeps.terminal import open_console
     from tracking.names import STATE_RUNNING
 
     console = open_console()
     state = found.phase or found.state
     life = f", {describe_life(found)}" if found.state == STATE_RUNNING else ""
-    console.print(f"{found.sweep_id} ({found.project}): {state}{life}", highlight=False, soft_wrap=True)
+    console.print(f"{found.sweep_id} ({found.project}): {state}{life}", soft_wrap=True)
     states = list(dict.fromkeys(state for arm in found.arms for state in arm.num_by_state))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("arm", *(state.replace("_", " ") for state in states), "retrained", f"best {found.goal_metric}"):
-        table.add_column(name, justify="left" if name == "arm" else "right")
+    columns = ("arm", *(state.replace("_", " ") for state in states), "retrained", f"best {found.goal_metric}")
+    rows = []
     for arm in found.arms:
-        counts = [str(arm.num_by_state.get(state, 0)) for state in states]
+        counts = (str(arm.num_by_state.get(state, 0)) for state in states)
         best = "" if arm.best_value is None else f"{arm.best_value:.4f}"
-        table.add_row(arm.arm, *counts, str(arm.num_retrained), best)
-    console.print(table)
+        rows.append((arm.arm, *counts, str(arm.num_retrained), best))
+    console.print(build_table(columns, rows))

@@ -114,4 +114,5 @@ def keep_error(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent)
     with contextlib.suppress(OSError):  # a full disk must not end the sweep; the reason is recorded anyway
         log = sweep.folder.trial_log(entry.trial_id)
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(entry.error or f"{entry.stop_reason}\n")
+        text = entry.error or f"{entry.stop_reason}\n"
+        log.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -71,8 +71,8 @@ def run_sweep(
     try:
         with borrow_ray():
             prepared = prepare(spec, home)
-            folder.sweep_file.write_text(sweep_file or dump_spec(spec))
-            folder.resolved_file.write_text(dump_spec(prepared.spec))
+            folder.sweep_file.write_text(sweep_file or dump_spec(spec), encoding="utf-8")
+            folder.resolved_file.write_text(dump_spec(prepared.spec), encoding="utf-8")
             plan = plan_prepared(prepared, measure=measure)
             return _run(prepared, home, folder, listeners, plan.to_json())
     except BaseException:
@@ -175,8 +175,8 @@ def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...]
         name=spec.name,
         project=spec.project,
         description=spec.description,
-        sweep_file=folder.sweep_file.read_text(),
-        resolved=folder.resolved_file.read_text(),
+        sweep_file=folder.sweep_file.read_text("utf-8"),
+        resolved=folder.resolved_file.read_text("utf-8"),
         manifest=manifest,
         tags={
             names.SWEEP_METHOD: spec.method,

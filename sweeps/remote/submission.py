@@ -60,7 +60,7 @@ def submit_sweep(
     arguments = ["run", f"{{files}}/{file.name}", "--id", sweep_id]
     arguments += [part for override in overrides for part in ("--set", override)]
     job = cluster.submit(
-        arguments, sweep_id, files={file.name: file.read_text()}, storage=storage, working_dir=working_dir
+        arguments, sweep_id, files={file.name: file.read_text("utf-8")}, storage=storage, working_dir=working_dir
     )
     state = _wait_for_driver(home, sweep_id, job, cluster)
     return Submission(sweep_id, job, cluster.address, state.status, state.message)

@@ -14,15 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
 from sweeps.spec.arms import num_confirm_trials
 from sweeps.stopping.rules import RULES
+from sweeps.terminal import PlainConsole
 from sweeps.trials.ledger import TrialEntry, TrialPhase
 from tracking.analysis.labels import format_duration
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
@@ -56,7 +56,7 @@ class View(ABC):
         """Takes in an event; must not wait."""
 
 
-def build_view(console: Console) -> View:
+def build_view(console: PlainConsole) -> View:
     """The table on a terminal, lines where the output is a file or a pipe."""
     return TableView(console) if console.is_terminal else LineView(console)
 
@@ -64,7 +64,7 @@ def build_view(console: Console) -> View:
 def log_to(path: Path) -> Listener:
     """A listener that adds lines to a file; a disk that is full or gone is no reason to end a sweep."""
     buffer = io.StringIO()
-    view = LineView(Console(file=buffer, width=200))
+    view = LineView(PlainConsole(buffer, width=200))
 
     def listen(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         view(sweep, entry, event)
@@ -73,7 +73,7 @@ def log_to(path: Path) -> Listener:
             buffer.truncate()
             with contextlib.suppress(OSError):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("a") as file:
+                with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                     file.write(text)
 
     return listen
@@ -114,7 +114,7 @@ def estimate_seconds_left(ledger: Ledger, num_trials: Mapping[str, int | None], 
 class LineView(View):
     """One line per trial that ends and per problem: readable in a log file."""
 
-    console: Console
+    console: PlainConsole
     _problem: str | None = None
 
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
@@ -124,14 +124,14 @@ class LineView(View):
         problem = sweep.recorder.problem
         if problem != self._problem:
             self._problem = problem
-            self.console.print(f"MLflow: {escape(problem) if problem else 'reached again'}", soft_wrap=True)
+            self.console.print(f"MLflow: {problem if problem else 'reached again'}", soft_wrap=True)
 
 
 @dataclass
 class TableView(View):
     """A row per arm, the last events under it, redrawn four times a second by a thread of its own."""
 
-    console: Console
+    console: PlainConsole
     _live: Live | None = None
     _sweep: RunningSweep | None = None
     _events: deque[Text] = field(default_factory=lambda: deque(maxlen=_NUM_EVENTS))
@@ -194,7 +194,7 @@ def build_status_table(sweep: RunningSweep) -> Table:
         best = ledger.best(arm)
         score = "" if best is None else f"{best.best_score:.4f}  {best.trial_id} epoch {best.best_epoch}"
         table.add_row(
-            escape(arm),
+            arm,
             f"{len(search)}/{sweep.num_trials[arm] or '?'}",
             str(sum(entry.active for entry in ledger.select(arm))),
             *([str(sum(entry.phase is TrialPhase.PAUSED for entry in search))] if pauses else []),

@@ -317,7 +317,7 @@ def test_an_unknown_sweep_is_answered_with_the_latest_ones(
 
     with pytest.raises(SweepNotFound, match=f"nope: no such sweep .* the latest: {sweep.sweep_id}"):
         load_sweep("nope", sqlite_uri)
-    with pytest.raises(SweepNotFound, match="not the id of a sweep"):
+    with pytest.raises(SweepNotFound, match="no such sweep"):
         load_sweep("x' OR ''='", sqlite_uri)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -159,7 +160,12 @@ def format_cells(rows: Sequence[LeaderboardRow]) -> tuple[tuple[str, ...], tuple
 
 
 def format_markdown(rows: Sequence[LeaderboardRow]) -> str:
-    """The leaderboard as a Markdown table."""
+    """The leaderboard as a Markdown table, in which nothing but its lines is Markdown."""
     header, cells = format_cells(rows)
-    lines = [header, tuple("---" if index == 0 else "---:" for index in range(len(header))), *cells]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    marks = tuple("---" if index == 0 else "---:" for index in range(len(header)))
+    first, *others = ("| " + " | ".join(map(_escape_markdown, line)) + " |" for line in (header, *cells))
+    return "\n".join((first, f"| {' | '.join(marks)} |", *others)) + "\n"
+
+
+def _escape_markdown(text: str) -> str:
+    return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", " ".join(text.split()))

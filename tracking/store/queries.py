@@ -151,8 +151,8 @@ def find_parent(client: MlflowClient, sweep_id: str) -> Run:
 
 def _find_family(client: MlflowClient, sweep_id: str) -> tuple[Run, list[Run], list[Run]]:
     """A sweep's run, those of its trials, and those of its trials that somebody has deleted."""
-    family = find_family(client, _check_id(sweep_id))
-    if family.parent is None:
+    family = find_family(client, sweep_id) if names.is_sweep_id(sweep_id) else None
+    if family is None or family.parent is None:
         latest = ", ".join(sweep.sweep_id for sweep in _list_sweeps(client, NUM_SHOWN_WHEN_NOT_FOUND))
         where = hide_password(str(client.tracking_uri))
         raise SweepNotFound(f"{sweep_id}: no such sweep in MLflow at {where}; the latest: {latest or 'none'}")
@@ -293,7 +293,7 @@ def _load_texts(client: MlflowClient, run: Run, paths: Iterable[str]) -> tuple[d
     with TemporaryDirectory() as folder:
         for path in paths:
             try:
-                texts[path] = Path(client.download_artifacts(run.info.run_id, path, folder)).read_text()
+                texts[path] = Path(client.download_artifacts(run.info.run_id, path, folder)).read_text("utf-8")
             except Exception as error:  # noqa: BLE001  # each artifact store raises errors of its own
                 texts[path] = ""
                 notices.append(f"{path} could not be read from MLflow's artifacts ({describe(error, '')}).")
@@ -310,9 +310,3 @@ def _all_experiments(client: MlflowClient) -> dict[str, str]:
         token = page.token
         if not token:
             return experiments
-
-
-def _check_id(sweep_id: str) -> str:
-    if "'" in sweep_id or '"' in sweep_id:
-        raise SweepNotFound(f"{sweep_id}: not the id of a sweep")
-    return sweep_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -40,8 +41,12 @@ class WinnerModel:
 
 
 def model_name(project: str) -> str:
-    """The name of a project's registered model; MLflow takes no slashes and colons in one."""
-    return re.sub(r"[/:]+", "-", project)
+    """The name of a project's registered model: the project's own, or one with a digest of it where MLflow refuses it.
+
+    MLflow takes no slash or colon in a name, and none that a path would read as a way up.
+    """
+    taken = re.sub(r"^\.(?=\.|$)|[/:]+", "-", project)
+    return taken if taken == project else f"{taken}-{sha256(project.encode()).hexdigest()[:8]}"
 
 
 def register_winner(tracking_uri: str, project: str, sweep_id: str, winner: WinnerModel) -> str:
@@ -60,11 +65,10 @@ def register_winner(tracking_uri: str, project: str, sweep_id: str, winner: Winn
 def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerModel) -> None:
     from mlflow.exceptions import MlflowException
 
-    if any(
-        version.tags.get(names.SWEEP_ID) == sweep_id for version in client.search_model_versions(f"name = '{name}'")
-    ):
-        return  # a sweep that was resumed after it had ended
     run_id = find_parent(client, sweep_id).info.run_id
+    # By run and not by name, in which there may be quotes: MLflow's filters have no way to write one.
+    if any(version.name == name for version in client.search_model_versions(f"run_id = '{run_id}'")):
+        return  # a sweep that was resumed after it had ended
     with TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FOLDER
         _save(winner, path)

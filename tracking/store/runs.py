@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-def search_runs(client: MlflowClient, experiment_ids: Sequence[str], filter_string: str) -> Iterable[Run]:
+def search_sweep(client: MlflowClient, experiment_ids: Sequence[str], sweep_id: str) -> Iterable[Run]:
+    """All runs of a sweep, deleted ones too, oldest first.
+
+    Raises:
+        ValueError: What is given is not the id of a sweep. MLflow's filters have no way to write a quote.
+    """
+    if not names.is_sweep_id(sweep_id):
+        raise ValueError(f"{sweep_id!r} is not the id of a sweep: letters, digits, dots, hyphens and underscores")
+    return _search_runs(client, experiment_ids, f"tags.`{names.SWEEP_ID}` = '{sweep_id}'")
+
+
+def _search_runs(client: MlflowClient, experiment_ids: Sequence[str], filter_string: str) -> Iterable[Run]:
     """All runs that fit, deleted ones too, oldest first, page by page."""
     from mlflow.entities import ViewType
 
@@ -61,7 +72,7 @@ def find_family(client: MlflowClient, sweep_id: str) -> Family:
         token = page.token
         if not token:
             break
-    found = list(search_runs(client, experiments, f"tags.`{names.SWEEP_ID}` = '{sweep_id}'"))
+    found = list(search_sweep(client, experiments, sweep_id))
     children = tuple(run for run in found if names.TRIAL_ID in run.data.tags)
     parents = [run for run in found if names.TRIAL_ID not in run.data.tags]
     parents.sort(key=lambda run: run.info.lifecycle_stage != "active")  # a run that was deleted may have a successor

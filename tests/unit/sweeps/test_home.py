@@ -79,3 +79,10 @@ def test_checkpoints_from_before_the_last_pause_are_dropped(tmp_path: Path) -> N
     assert not any(each.exists() for each in dropped)
     assert all(each.exists() for each in others)
     folder.drop_old_checkpoints("sgd-999")
+
+
+@pytest.mark.parametrize("sweep_id", ["../elsewhere", "..", ".", "", "a/b", "it's", "a*", "a\n"])
+def test_only_ids_name_folders(home: Home, sweep_id: str) -> None:
+    with pytest.raises(BadUsage, match="the id of a sweep has letters"):
+        home.folder(sweep_id)
+    assert home.folder("new-1.x_Y").path == home.path / "new-1.x_Y"

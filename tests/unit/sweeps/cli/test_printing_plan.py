@@ -1,10 +1,9 @@
 import io
 from dataclasses import replace
 
-from rich.console import Console
-
 from sweeps.cli.printing import plan_facts, print_plan
 from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range
+from sweeps.terminal import PlainConsole
 from trainer.timing import Cost
 
 COST = Cost(12.5, 10.0, 20.0, 0.5, 1.0, 1_250_000_000, 45_600)
@@ -30,7 +29,7 @@ PLAN = Plan(
 
 def show(plan: Plan, price: float = 0.0, gpu_price: float = 0.0) -> str:
     file = io.StringIO()
-    print_plan(Console(file=file, width=160), plan, price, gpu_price)
+    print_plan(PlainConsole(file, width=160), plan, price, gpu_price)
     return file.getvalue()
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
 from sweeps.home import SweepFolder
 from sweeps.running.live import (
@@ -18,7 +17,8 @@ from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.space.distributions import Constant
 from sweeps.spec import SweepSpec
 from sweeps.stopping.rules import ArmRules
-from sweeps.trials.ledger import Ledger, TrialEntry
+from sweeps.terminal import PlainConsole
+from sweeps.trials.ledger import Ledger, TrialEntry, TrialPhase
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.ranking import Goal
 
@@ -62,7 +62,7 @@ def add_trial(sweep: RunningSweep, arm: str, number: int, state: TrialState | No
 
 
 def render(renderable: object) -> str:
-    console = Console(file=io.StringIO(), width=160)
+    console = PlainConsole(io.StringIO(), width=160)
     console.print(renderable)
     return cast("io.StringIO", console.file).getvalue()
 
@@ -79,7 +79,7 @@ def test_the_table_counts_every_state_per_arm(sweep: RunningSweep) -> None:
 
 
 def test_lines_say_how_each_trial_ended_and_when_mlflow_goes_and_comes(sweep: RunningSweep) -> None:
-    console = Console(file=io.StringIO(), width=160)
+    console = PlainConsole(io.StringIO(), width=160)
     view = LineView(console)
     view(sweep, sweep.ledger.entries["sgd-001"], TrialEvent.ENDED)
     view(sweep, sweep.ledger.entries["sgd-002"], TrialEvent.EPOCH)  # worth no line
@@ -97,13 +97,18 @@ def test_lines_say_how_each_trial_ended_and_when_mlflow_goes_and_comes(sweep: Ru
     assert lines[1:] == ["MLflow: server away", "MLflow: reached again"]
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_the_view_fits_where_it_is_shown() -> None:
-    assert isinstance(build_view(Console(file=io.StringIO())), LineView)
-    assert isinstance(build_view(Console(file=io.StringIO(), force_terminal=True)), TableView)
+    assert isinstance(build_view(PlainConsole(io.StringIO())), LineView)
+    assert isinstance(build_view(PlainConsole(Terminal())), TableView)
 
 
 def test_the_terminal_view_shows_time_left_and_problems(sweep: RunningSweep) -> None:
-    view = TableView(Console(file=io.StringIO(), force_terminal=True, width=160))
+    view = TableView(PlainConsole(Terminal(), width=160))
     assert "preparing" in render(view._render())
     cast("QuietRecorder", sweep.recorder).problem = "server away"
     view(sweep, sweep.ledger.entries["sgd-000"], TrialEvent.ENDED)
@@ -132,3 +137,21 @@ def test_retraining_already_done_is_not_counted_again(sweep: RunningSweep) -> No
 def test_time_left_is_unknown_before_the_first_trial_and_without_a_limit(sweep: RunningSweep) -> None:
     assert math.isnan(estimate_seconds_left(Ledger(Goal.MAXIMIZE, ("sgd",)), {"sgd": 3}, 1, slots=2))
     assert math.isnan(estimate_seconds_left(sweep.ledger, {"sgd": None, "adam": None}, 1, slots=2))
+
+
+def test_what_others_wrote_is_shown_as_it_is(sweep: RunningSweep) -> None:
+    arm, reason = "mine:[/x]", "ValueError: [/red] :smile: [bold]50%[/bold] \x1b[2Jgone"
+    ledger = Ledger(Goal.MAXIMIZE, (arm,))
+    sweep.ledger, sweep.num_trials = ledger, {arm: 1}
+    ledger.add(TrialEntry("mine_x-000", arm, STAGE_SEARCH, 0, 0, {}))
+    ledger.entries["mine_x-000"].phase = TrialPhase.RUNNING
+    ledger.end("mine_x-000", TrialState.FAILED, reason)
+    cast("QuietRecorder", sweep.recorder).problem = "[/away]"
+    console = PlainConsole(io.StringIO(), width=160)
+
+    LineView(console)(sweep, ledger.entries["mine_x-000"], TrialEvent.ENDED)
+    shown = cast("io.StringIO", console.file).getvalue() + render(build_status_table(sweep))
+
+    assert "ValueError: [/red] :smile: [bold]50%[/bold] ␛[2Jgone" in shown
+    assert "MLflow: [/away]" in shown
+    assert arm in shown.splitlines()[-1]

@@ -135,10 +135,15 @@ def test_costs_and_states_are_counted() -> None:
     assert row.best_parameters == {"lr": 0.001}
 
 
-def test_markdown_escapes_bars() -> None:
-    rows = build_leaderboard(build_table(build_trial("x", "a|b", 0.5)))
+@pytest.mark.parametrize(
+    ("arm", "written"),
+    [("a|b", r"a\|b"), ("[x](y)", r"\[x\](y)"), ("<b>", r"\<b\>"), ("_a_ `b`", r"\_a\_ \`b\`"), ("a\n|b", r"a \|b")],
+)
+def test_an_arm_is_no_markdown(arm: str, written: str) -> None:
+    lines = format_markdown(build_leaderboard(build_table(build_trial("x", arm, 0.5)))).splitlines()
 
-    assert "a\\|b" in format_markdown(rows)
+    assert lines[2].startswith(f"| {written} | ")
+    assert len(lines) == 3
 
 
 def test_no_column_for_test_accuracy_without_retraining() -> None:

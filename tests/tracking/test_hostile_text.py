@@ -1,0 +1,115 @@
+"""Names of users that are markup, quotes or paths elsewhere, through the real commands and a real store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from tracking.names import TrialState
+from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.recorder import Recorder
+from tracking.store.queries import load_sweep
+from tracking.store.registry import WinnerModel, model_name, register_winner
+
+PROJECTS = [
+    "my [/project]",
+    "[bold]it's[/bold]",
+    'a "quoted" it\'s 100% \\ | `x`',
+    "../..",
+    ".",
+    "my/project",
+    "my:project",
+    "実験 🎉",
+    "x" * 199 + "é",
+]
+SECONDS = 60.0
+
+
+@pytest.fixture
+def uri(
+    open_recorder: Callable[..., Recorder],
+    sqlite_uri: str,
+    sweep: SweepRecord,
+    build_trial: Callable[..., TrialRecord],
+    tmp_path: Path,
+) -> str:
+    """A store with a sweep of each project, whose arm has the project's name."""
+    for number, project in enumerate(PROJECTS):
+        recorder = open_recorder(sqlite_uri, tmp_path / "home" / f"s-{number}" / "journal.jsonl")
+        record = replace(sweep, sweep_id=f"s-{number}", project=project, arms=(project,), notices=(f"see {project}",))
+        recorder.start_sweep(record)
+        trial = replace(build_trial(), arm=project)
+        recorder.start_trial(trial)
+        recorder.record_epoch(trial.trial_id, 1, {"val_accuracy": 0.5})
+        recorder.end_trial(trial.trial_id, TrialState.COMPLETED, f"because {project}", {"best_val_accuracy": 0.5})
+        recorder.end_sweep("completed", "", ())
+        assert recorder.close(SECONDS)
+    return sqlite_uri
+
+
+def sweeps(uri: str, home: Path, *arguments: str, **environment: str) -> str:
+    """What a command prints, in a terminal as wide as need be."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sweeps.cli", *arguments],
+        env={**os.environ, "MLFLOW_TRACKING_URI": uri, "SWEEPS_HOME": str(home), "COLUMNS": "400", **environment},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr.decode(errors="replace")
+    return done.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
+
+
+def test_commands_show_every_name_as_it_is(uri: str, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    listed = sweeps(uri, home, "list")
+    for number, project in enumerate(PROJECTS[:-1]):
+        assert any(line.split()[0] == f"s-{number}" and f" {project} " in line for line in listed.splitlines()), project
+    for number in (0, 1, 2):
+        status = sweeps(uri, home, "status", f"s-{number}")
+        assert f"({PROJECTS[number]})" in status
+        assert status.splitlines()[-1].startswith(PROJECTS[number])
+    assert PROJECTS[0] in sweeps(uri, home, "report", "s-0")
+
+
+def test_what_a_terminal_cannot_encode_is_replaced(uri: str, tmp_path: Path) -> None:
+    listed = sweeps(uri, tmp_path / "home", "list", PYTHONIOENCODING="ascii", LANG="C")
+    assert "\\u5b9f\\u9a13 \\U0001f389" in listed
+
+
+def build_winner() -> WinnerModel:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 2)).eval()
+    example = np.zeros((2, 1, 2, 2), np.float32)
+    tags: dict[str, Any] = {"trial.id": "sgd-000"}
+    return WinnerModel(network, example, {"classes": ["a", "b"]}, tags)
+
+
+def test_the_winner_of_each_project_is_registered_once_under_a_name_of_its_own(uri: str) -> None:
+    chosen = [1, 2, 3, 5, 6]
+    for number in (*chosen, *chosen[:2]):  # twice, as by a resume after the end
+        assert register_winner(uri, PROJECTS[number], f"s-{number}", build_winner()) == ""
+    models = {model.name: model for model in MlflowClient(uri).search_registered_models()}
+    assert set(models) == {model_name(PROJECTS[number]) for number in chosen}
+    assert len(models) == len(chosen)
+    versions = MlflowClient(uri).search_model_versions()
+    assert sorted(version.tags["sweep.id"] for version in versions) == [f"s-{number}" for number in chosen]
+
+
+@pytest.mark.parametrize("project", ["cifar10", "it's", "a b", "...x"[2:], "é.x"])
+def test_a_name_that_mlflow_takes_stays(project: str) -> None:
+    assert model_name(project) == project
+
+
+def test_quotes_find_no_sweep(uri: str) -> None:
+    for sweep_id in ("s-0' OR tags.`x` = '", "it's", "../s-0", "%"):
+        with pytest.raises(LookupError, match="no such sweep"):
+            load_sweep(sweep_id, uri)

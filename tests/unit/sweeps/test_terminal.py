@@ -1,0 +1,49 @@
+import io
+
+import pytest
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.terminal import PlainConsole
+
+HOSTILE = [
+    "[/x]",
+    "[bold]b[/bold]",
+    "it's",
+    '"',
+    "50%",
+    "a\\[b",
+    "../..",
+    "a|b",
+    "実験 🎉",
+    ":smile:",
+    "[link=http://x]y[/link]",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_is_printed_as_it_is_wherever_it_stands(text: str) -> None:
+    console = PlainConsole(io.StringIO(), width=100)
+    table = Table(text, title=f"title {text}", caption=f"caption {text}")
+    table.add_row(f"cell {text}")
+    console.print(text)
+    console.print(text, style="red")
+    console.print(table)
+
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    assert file.getvalue().splitlines()[:2] == [text, text]
+    for place in ("title", "caption", "cell"):
+        assert f"{place} {text}" in file.getvalue()
+    assert file.getvalue().count(text) == 6  # the column's header is the sixth
+
+
+@pytest.mark.parametrize("wrap", [str, Text])
+def test_a_text_gives_the_terminal_no_commands(wrap: type[str] | type[Text]) -> None:
+    console = PlainConsole(io.StringIO())
+    console.print(wrap("a\x1b]0;title\x1b\\ b\x9b2J c\x07\r\x00\x7f \u202e\u2028"))
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    shown = file.getvalue()
+    assert shown.startswith("a␛]0;title␛\\ b�2J c")
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
