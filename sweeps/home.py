@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from sweeps.errors import BadUsage
 from tracking.names import is_sweep_id
 
 JOB_VARIABLE = "SWEEPS_JOB"  # in the environment of a submitted sweep's driver: its submission id
+_PART = re.compile(r"_\d{3,}$")  # of the name of Tune's folder of a trial that has gone on after a pause
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,24 @@ class SweepFolder:
 
     def checkpoints(self, trial_id: str) -> tuple[Path, ...]:
         """Folders with a checkpoint of a trial, the latest first, whichever driver it ran under."""
-        found = (file for name in (trial_id, f"{trial_id}_*") for file in self.ray.glob(f"*/{name}/checkpoint_*/*.pt"))
-        return tuple(sorted({file.parent for file in found}, reverse=True))
+        return tuple(folder for folder in self._list_checkpoints(trial_id) if any(folder.glob("*.pt")))
+
+    def trials_with_checkpoints(self) -> set[str]:
+        """Ids of the trials of which there is a checkpoint, or a part of one."""
+        return {_PART.sub("", folder.parent.name) for folder in self.ray.glob("*/*/checkpoint_*")}
+
+    def drop_checkpoints(self, trial_id: str, num_kept: int = 0) -> None:
+        """Deletes a trial's checkpoints, but the latest ones that are whole.
+
+        Args:
+            trial_id: Whose.
+            num_kept: How many stay.
+
+        Raises:
+            OSError: One could not be deleted; the others are gone.
+        """
+        kept = self.checkpoints(trial_id)[:num_kept]
+        _delete(folder for folder in self._list_checkpoints(trial_id) if folder not in kept)
 
     def drop_old_checkpoints(self, trial_id: str) -> None:
         """Deletes a trial's checkpoints from before its last pause, which the latest ones take the place of."""
@@ -117,6 +135,11 @@ class SweepFolder:
         for folder in found:
             if folder.parent != found[0].parent:
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def _list_checkpoints(self, trial_id: str) -> list[Path]:
+        """Folders of a trial's checkpoints, the latest first, also of those that were never written to their end."""
+        found = (folder for name in (trial_id, f"{trial_id}_*") for folder in self.ray.glob(f"*/{name}/checkpoint_*"))
+        return sorted({each for each in found if _PART.sub("", each.parent.name) == trial_id}, reverse=True)
 
     @property
     def logs(self) -> Path:
@@ -131,6 +154,20 @@ class SweepFolder:
     def driver_log(self) -> Path:
         """One line per trial that ended."""
         return self.logs / "driver.log"
+
+
+def _delete(folders: Iterable[Path]) -> None:
+    """Deletes folders; of those that cannot be, the first one's error is raised when the others are gone."""
+    problem: OSError | None = None
+    for folder in folders:
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 def open_home() -> Home:

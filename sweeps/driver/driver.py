@@ -15,6 +15,7 @@ from sweeps.driver.measuring import plan_prepared
 from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, finish
 from sweeps.driver.preflight import Prepared, prepare
 from sweeps.driver.prior import Prior, load_prior
+from sweeps.driver.removal import CheckpointRemover
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.environment import build_manifest
@@ -142,8 +143,10 @@ def _run(
         slots=prepared.slots,
         listeners=[keep_error, *listeners, log_to(folder.driver_log)],
     )
+    remover = CheckpointRemover(sweep)
     try:
         replay(sweep, recorder.past)
+        remover.start()
         record, now_ms = _build_record(prepared, folder, arms, plan), sweep.clock_ms()
         sweep.begin(now_ms)
         recorder.start_sweep(record, time_ms=now_ms)
@@ -158,6 +161,7 @@ def _run(
         recorder.end_sweep(SweepState.FAILED, "The driver failed.", ())
         raise
     finally:
+        remover.close()
         recorder.close(timeout_seconds=DELIVERY_SECONDS)
 
 

@@ -6,19 +6,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sweeps.driver.preflight import Prepared
+from sweeps.driver.removal import remove_checkpoints
 from sweeps.errors import ExitCode
 from sweeps.home import Home, SweepFolder
+from sweeps.running.live import add_to_log
 from sweeps.running.sweep import RunningSweep
 from tracking import names
 from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_markdown
-from tracking.names import SweepState
+from tracking.names import STAGE_CONFIRM, SweepState, TrialState
 from tracking.report.write import write_report, write_trials_csv
 from tracking.store.queries import load_sweep
 from tracking.store.registry import WinnerModel, register_winner
 from trainer.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from tracking.table import SweepTable
+    from tracking.table import SweepTable, TrialRow
 
 
 DELIVERY_SECONDS = 60.0  # how long the end of a sweep waits for MLflow
@@ -73,15 +75,27 @@ def finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
 
 
 def _register_winner(table: SweepTable, data: Dataset, home: Home, folder: SweepFolder) -> str:
-    """Registers the best retrained network as a model of MLflow; says why where that fails. "" for none to register."""
+    """Registers the best retrained network as a model of MLflow; says why where that fails. "" for none to register.
+
+    Checkpoints of retrainings are removed after that, all but one that could not be registered.
+    """
     winner = find_winner(table)
-    checkpoints = folder.checkpoints(winner.trial_id) if winner else ()
-    if winner is None or not checkpoints:
-        return ""
+    problem = _register(winner, table, data, home, folder) if winner and folder.checkpoints(winner.trial_id) else ""
+    kept = winner.trial_id if winner and problem else ""
+    retrained = [
+        trial for trial in table.trials if trial.stage == STAGE_CONFIRM and trial.state is TrialState.COMPLETED
+    ]
+    unremoved = remove_checkpoints(folder, {trial.trial_id: int(trial.trial_id == kept) for trial in retrained})
+    if unremoved:
+        add_to_log(folder.driver_log, f"{unremoved}\n")
+    return problem
+
+
+def _register(winner: TrialRow, table: SweepTable, data: Dataset, home: Home, folder: SweepFolder) -> str:
     from trainer.export import build_example, load_classifier
 
     try:
-        network = load_classifier(checkpoints[0], winner.parameters, data)
+        network = load_classifier(folder.checkpoints(winner.trial_id)[0], winner.parameters, data)
     except Exception as error:  # noqa: BLE001  # what has been found out is not lost with it
         return f"the winner, {winner.trial_id}, is not registered as a model: {type(error).__name__}: {error}"
     tags = {names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm, names.SWEEP_DATASET: data.name}

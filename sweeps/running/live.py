@@ -71,12 +71,17 @@ def log_to(path: Path) -> Listener:
         if text := buffer.getvalue():
             buffer.seek(0)
             buffer.truncate()
-            with contextlib.suppress(OSError):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                    file.write(text)
+            add_to_log(path, text)
 
     return listen
+
+
+def add_to_log(path: Path, text: str) -> None:
+    """Adds lines to a file, if the disk takes them."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
 
 
 def estimate_seconds_left(ledger: Ledger, num_trials: Mapping[str, int | None], num_confirm: int, slots: int) -> float:
