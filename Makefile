@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The lock is its own constraint: a machine-wide one, which pip would add to it, could contradict a pin.
 PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup sweep ui test quick test-thorough lint system lock up down test-containers clean
+.PHONY: help setup sweep ui test quick test-thorough test-faults lint system lock up down test-containers clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,8 +30,8 @@ system:  # a browser and a PostgreSQL server for the tests, where Debian's packa
 	@tests/install-system-packages.sh
 
 test: setup system lint  ## format, lint, types, imports and all tests
-	$(BIN)/python -m pytest -n 2 -m 'not cluster' $(ARGS)
-	$(BIN)/python -m pytest -m cluster $(ARGS)  # one Ray at a time: two would share ports
+	$(BIN)/python -m pytest -n 2 -m 'not cluster and not thorough_fault' $(ARGS)
+	$(BIN)/python -m pytest -m 'cluster and not thorough_fault' $(ARGS)  # one Ray at a time: two would share ports
 
 quick: lint  ## lint, and the unit tests of what changed
 	@tests=$$(tests/list-changed.sh); \
@@ -39,6 +39,9 @@ quick: lint  ## lint, and the unit tests of what changed
 
 test-thorough: setup  ## the property tests with other examples each time
 	$(BIN)/python -m pytest -n 2 tests/property --hypothesis-profile=thorough $(ARGS)
+
+test-faults: setup system  ## every test that causes a fault: processes killed, servers taken away, disks filled
+	$(BIN)/python -m pytest tests/faults tests/tracking $(ARGS)
 
 lint: setup  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .

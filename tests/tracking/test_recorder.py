@@ -1,4 +1,4 @@
-"""The recorder against a real SQLite store."""
+"""The recorder against real stores: SQLite, and a server on PostgreSQL that asks for a password."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def history(table: SweepTable, trial_id: str, metric: str = "val_accuracy") -> l
 
 
 def test_a_whole_sweep_comes_back_as_it_was(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.html"
     report.write_text("<html>")
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     for number, state in enumerate(TrialState):
         record_trial(recorder, build_trial(number), 3, state)
@@ -76,7 +76,7 @@ def test_a_whole_sweep_comes_back_as_it_was(
     assert recorder.close(SECONDS)
     assert recorder.problem is None
     assert recorder.pending == 0
-    table = load_sweep(sweep.sweep_id, sqlite_uri)
+    table = load_sweep(sweep.sweep_id, store_uri)
     assert (table.name, table.project, table.state) == ("optimizers", "cifar10", "completed")
     assert (table.goal_metric, table.goal, table.compare) == ("val_accuracy", "maximize", "optimizer")
     assert (table.arms, table.searched, table.notices) == (sweep.arms, sweep.searched, sweep.notices)
@@ -92,23 +92,23 @@ def test_a_whole_sweep_comes_back_as_it_was(
     assert first.start_time is not None
     assert first.end_time is not None
     assert table.confirmed("adam")[0].summary == {"test_accuracy": 0.625}
-    runs = read_runs(sqlite_uri)
+    runs = read_runs(store_uri)
     parent = runs[sweep.sweep_id]
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["mlflow.note.content"] == "# Leaderboard"
     assert parent.data.tags["sweep.method"] == "bayes"
-    artifacts = MlflowClient(sqlite_uri).list_artifacts(parent.info.run_id)
+    artifacts = MlflowClient(store_uri).list_artifacts(parent.info.run_id)
     assert {artifact.path for artifact in artifacts} == {"sweep.yaml", "resolved.yaml", "manifest.json", "report.html"}
     children = [run for name, run in runs.items() if name != sweep.sweep_id]
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert [runs[f"sgd-{number:03d}"].info.status for number in range(5)] == [s.mlflow_status for s in TrialState]
-    assert list_sweeps(sqlite_uri, 5)[0].sweep_id == sweep.sweep_id
+    assert list_sweeps(store_uri, 5)[0].sweep_id == sweep.sweep_id
 
 
 def test_times_are_those_of_the_events_not_of_the_delivery(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
 ) -> None:
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     record_trial(recorder, build_trial(), 2, TrialState.COMPLETED)
     recorder.close(SECONDS)
@@ -116,18 +116,18 @@ def test_times_are_those_of_the_events_not_of_the_delivery(
     journal = Journal(tmp_path / "sweep" / "journal.jsonl")
     journal.close()
     events = {(event.what.kind, getattr(event.what, "epoch", None)): event.time_ms for event in journal.events}
-    run = read_runs(sqlite_uri)["sgd-000"]
-    points = MlflowClient(sqlite_uri).get_metric_history(run.info.run_id, "val_loss")
+    run = read_runs(store_uri)["sgd-000"]
+    points = MlflowClient(store_uri).get_metric_history(run.info.run_id, "val_loss")
     assert run.info.start_time == events["start_trial", None]
     assert [point.timestamp for point in points] == [events["epoch", 1], events["epoch", 2]]
     assert run.info.end_time == events["end_trial", None]
 
 
 def test_values_that_are_not_finite_are_told_in_a_tag_and_kept_out_of_the_charts(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
 ) -> None:
     trial = build_trial()
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     recorder.start_trial(trial)
     recorder.record_epoch(trial.trial_id, 1, build_metrics(1))
@@ -136,52 +136,52 @@ def test_values_that_are_not_finite_are_told_in_a_tag_and_kept_out_of_the_charts
     recorder.end_trial(trial.trial_id, TrialState.DIVERGED, "not finite", {"best_val_loss": math.nan})
     assert recorder.close(SECONDS)
 
-    run = read_runs(sqlite_uri)[trial.trial_id]
+    run = read_runs(store_uri)[trial.trial_id]
     assert run.data.tags["nonfinite.val_loss"] == "nan at epoch 2"
     assert run.data.tags["nonfinite.val_accuracy"] == "-inf at epoch 3"
     assert "best_val_loss" not in run.data.metrics
-    row = load_sweep(sweep.sweep_id, sqlite_uri).trials[0]
+    row = load_sweep(sweep.sweep_id, store_uri).trials[0]
     assert row.history["val_loss"] == ((1, 2.0),)
     assert [epoch for epoch, _ in row.history["train_seconds"]] == [1, 2, 3]
     assert all(math.isfinite(value) for value in row.summary.values())
 
 
 def test_trials_left_open_are_closed_with_the_sweep(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
 ) -> None:
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     record_trial(recorder, build_trial(0), 2, TrialState.COMPLETED)
     record_trial(recorder, build_trial(1), 2)
     recorder.end_sweep("interrupted")
     assert recorder.close(SECONDS)
 
-    runs = read_runs(sqlite_uri)
+    runs = read_runs(store_uri)
     assert {name: run.info.status for name, run in runs.items()} == {
         sweep.sweep_id: "KILLED",
         "sgd-000": "FINISHED",
         "sgd-001": "KILLED",
     }
-    table = load_sweep(sweep.sweep_id, sqlite_uri)
+    table = load_sweep(sweep.sweep_id, store_uri)
     assert table.state == "interrupted"
     assert table.trials[1].state is TrialState.STOPPED
     assert "ended before this trial" in table.trials[1].stop_reason
 
 
 def test_a_resumed_sweep_goes_on_in_its_runs_and_repeats_no_epoch(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
 ) -> None:
     resumed, lost = build_trial(0), build_trial(1)
-    first = open_recorder(sqlite_uri)
+    first = open_recorder(store_uri)
     first.start_sweep(sweep)
     record_trial(first, resumed, 4)
     record_trial(first, lost, 1)
     assert first.close(SECONDS)
 
-    second = open_recorder(sqlite_uri)
+    second = open_recorder(store_uri)
     second.start_sweep(sweep)
     assert second.flush(SECONDS)
-    between = {name: run.info.status for name, run in read_runs(sqlite_uri).items()}
+    between = {name: run.info.status for name, run in read_runs(store_uri).items()}
     second.start_trial(replace(resumed, parameters={**resumed.parameters, "data_dir": "/elsewhere"}))
     for epoch in range(3, 7):  # from the checkpoint of epoch 2
         second.record_epoch(resumed.trial_id, epoch, build_metrics(epoch, train_seconds=99.0))
@@ -190,9 +190,9 @@ def test_a_resumed_sweep_goes_on_in_its_runs_and_repeats_no_epoch(
     assert second.close(SECONDS)
 
     assert between == {sweep.sweep_id: "RUNNING", "sgd-000": "KILLED", "sgd-001": "KILLED"}
-    runs = read_runs(sqlite_uri)
-    assert_no_point_twice(sqlite_uri, runs)
-    table = load_sweep(sweep.sweep_id, sqlite_uri)
+    runs = read_runs(store_uri)
+    assert_no_point_twice(store_uri, runs)
+    table = load_sweep(sweep.sweep_id, store_uri)
     rows = {trial.trial_id: trial for trial in table.trials}
     assert history(table, resumed.trial_id) == [1, 2, 3, 4, 5, 6]
     assert [value for _, value in rows[resumed.trial_id].history["train_seconds"]] == [1.5] * 4 + [99.0] * 2
@@ -203,30 +203,30 @@ def test_a_resumed_sweep_goes_on_in_its_runs_and_repeats_no_epoch(
 
 
 def test_sending_everything_twice_changes_nothing(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
 ) -> None:
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     record_trial(recorder, build_trial(0), 3, TrialState.COMPLETED)
     record_trial(recorder, build_trial(1), 3, TrialState.EARLY_STOPPED)
     recorder.end_sweep("completed", "note")
     assert recorder.close(SECONDS)
-    before = load_sweep(sweep.sweep_id, sqlite_uri)
+    before = load_sweep(sweep.sweep_id, store_uri)
     (tmp_path / "sweep" / "journal.jsonl.delivered").unlink()
 
-    num_events = deliver_journal(sqlite_uri, tmp_path / "sweep" / "journal.jsonl")
+    num_events = deliver_journal(store_uri, tmp_path / "sweep" / "journal.jsonl")
 
     assert num_events == 12
-    assert load_sweep(sweep.sweep_id, sqlite_uri) == before
-    runs = read_runs(sqlite_uri)
-    assert_no_point_twice(sqlite_uri, runs)
-    assert deliver_journal(sqlite_uri, tmp_path / "sweep" / "journal.jsonl") == 0
+    assert load_sweep(sweep.sweep_id, store_uri) == before
+    runs = read_runs(store_uri)
+    assert_no_point_twice(store_uri, runs)
+    assert deliver_journal(store_uri, tmp_path / "sweep" / "journal.jsonl") == 0
 
 
 def test_what_mlflow_refuses_does_not_hold_up_the_rest(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
 ) -> None:
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     recorder.record_epoch("never-started", 1, build_metrics(1))
     record_trial(recorder, build_trial(0), 1)
@@ -238,100 +238,100 @@ def test_what_mlflow_refuses_does_not_hold_up_the_rest(
     assert recorder.problem is not None
     assert "never-started" in recorder.problem
     assert "1 more" in recorder.problem
-    table = load_sweep(sweep.sweep_id, sqlite_uri)
+    table = load_sweep(sweep.sweep_id, store_uri)
     assert history(table, "sgd-000") == [1]
     assert history(table, "sgd-001") == [1, 2]
 
 
 def test_a_run_deleted_in_the_ui_stays_deleted(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
 ) -> None:
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     record_trial(recorder, build_trial(0), 1)
     assert recorder.flush(SECONDS)
-    MlflowClient(sqlite_uri).delete_run(read_runs(sqlite_uri)["sgd-000"].info.run_id)
+    MlflowClient(store_uri).delete_run(read_runs(store_uri)["sgd-000"].info.run_id)
     recorder.record_epoch("sgd-000", 2, build_metrics(2))
     record_trial(recorder, build_trial(1), 1, TrialState.COMPLETED)
     recorder.end_sweep("completed")
 
     assert recorder.close(SECONDS)
 
-    table = load_sweep(sweep.sweep_id, sqlite_uri)
+    table = load_sweep(sweep.sweep_id, store_uri)
     assert [trial.trial_id for trial in table.trials] == ["sgd-001"]
     assert table.state == "completed"
 
 
 def test_an_artifact_that_is_gone_is_told_and_ends_nothing(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, tmp_path: Path
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, tmp_path: Path
 ) -> None:
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     recorder.end_sweep("completed", "", (tmp_path / "missing.html",))
 
     assert recorder.close(SECONDS)
 
     assert "missing.html could not be stored" in (recorder.problem or "")
-    assert load_sweep(sweep.sweep_id, sqlite_uri).state == "completed"
+    assert load_sweep(sweep.sweep_id, store_uri).state == "completed"
 
 
-def test_two_recorders_cannot_write_one_sweep(open_recorder: OpenRecorder, sqlite_uri: str) -> None:
-    open_recorder(sqlite_uri)
+def test_two_recorders_cannot_write_one_sweep(open_recorder: OpenRecorder, store_uri: str) -> None:
+    open_recorder(store_uri)
 
     with pytest.raises(JournalBusy):
-        open_recorder(sqlite_uri)
+        open_recorder(store_uri)
 
 
 def test_nothing_is_delivered_by_others_while_the_sweep_runs(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, tmp_path: Path
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, tmp_path: Path
 ) -> None:
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
 
-    assert deliver_journal(sqlite_uri, tmp_path / "sweep" / "journal.jsonl") == 0
-    assert deliver_journal(sqlite_uri, tmp_path / "never-written.jsonl") == 0
+    assert deliver_journal(store_uri, tmp_path / "sweep" / "journal.jsonl") == 0
+    assert deliver_journal(store_uri, tmp_path / "never-written.jsonl") == 0
 
 
 def test_two_sweeps_of_one_project_share_an_experiment(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
 ) -> None:
     other = replace(sweep, sweep_id="optimizers-20261125-000000-0001")
-    recorders = [open_recorder(sqlite_uri, tmp_path / str(index) / "j") for index in range(2)]
+    recorders = [open_recorder(store_uri, tmp_path / str(index) / "j") for index in range(2)]
     for recorder, record in zip(recorders, (sweep, other), strict=True):
         recorder.start_sweep(record)
         record_trial(recorder, build_trial(), 2, TrialState.COMPLETED)
         recorder.end_sweep("completed")
     assert all(recorder.close(SECONDS) for recorder in recorders)
 
-    assert {summary.sweep_id for summary in list_sweeps(sqlite_uri, 10)} == {sweep.sweep_id, other.sweep_id}
-    assert len(load_sweep(other.sweep_id, sqlite_uri).trials) == 1
-    assert len(list_sweeps(sqlite_uri, 1)) == 1
+    assert {summary.sweep_id for summary in list_sweeps(store_uri, 10)} == {sweep.sweep_id, other.sweep_id}
+    assert len(load_sweep(other.sweep_id, store_uri).trials) == 1
+    assert len(list_sweeps(store_uri, 1)) == 1
 
 
 def test_an_unknown_sweep_is_answered_with_the_latest_ones(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord
 ) -> None:
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     assert recorder.close(SECONDS)
 
     with pytest.raises(SweepNotFound, match=f"nope: no such sweep .* the latest: {sweep.sweep_id}"):
-        load_sweep("nope", sqlite_uri)
+        load_sweep("nope", store_uri)
     with pytest.raises(SweepNotFound, match="no such sweep"):
-        load_sweep("x' OR ''='", sqlite_uri)
+        load_sweep("x' OR ''='", store_uri)
 
 
-def test_the_environment_is_left_as_it_was(open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord) -> None:
+def test_the_environment_is_left_as_it_was(open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord) -> None:
     names = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT", "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR")
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
 
     assert recorder.close(SECONDS)
     assert not [name for name in names if name in os.environ]
 
 
-def test_calls_after_the_end_do_not_raise(open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord) -> None:
-    recorder = open_recorder(sqlite_uri)
+def test_calls_after_the_end_do_not_raise(open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord) -> None:
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     assert recorder.close(SECONDS)
 
@@ -342,14 +342,14 @@ def test_calls_after_the_end_do_not_raise(open_recorder: OpenRecorder, sqlite_ur
 
 
 def test_many_epochs_take_few_calls(
-    open_recorder: OpenRecorder, sqlite_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
 ) -> None:
     """More points than MLflow takes in one call."""
-    recorder = open_recorder(sqlite_uri)
+    recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     record_trial(recorder, build_trial(**{f"setting_{index}": index for index in range(150)}), 390)
     assert recorder.close(SECONDS)
 
-    row = load_sweep(sweep.sweep_id, sqlite_uri).trials[0]
+    row = load_sweep(sweep.sweep_id, store_uri).trials[0]
     assert [epoch for epoch, _ in row.history["val_loss"]] == list(range(1, 391))
     assert len(row.parameters) == 155
