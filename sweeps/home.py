@@ -104,6 +104,11 @@ class SweepFolder:
         return self.path / "journal.jsonl"
 
     @property
+    def has_begun(self) -> bool:
+        """Whether anything was recorded; the journal of a sweep that ended before that is empty, if there is one."""
+        return self.journal.exists() and self.journal.stat().st_size > 0
+
+    @property
     def ray(self) -> Path:
         """Tune's folders, one for each time that the sweep's driver was started, with the trials' checkpoints."""
         return self.path / "ray"

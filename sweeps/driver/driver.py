@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sweeps.driver.callback import SweepCallback, keep_error
@@ -13,7 +14,7 @@ from sweeps.driver.cluster import borrow_ray
 from sweeps.driver.interrupts import graceful_interrupts, remote_requests
 from sweeps.driver.measuring import plan_prepared
 from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, finish
-from sweeps.driver.preflight import Prepared, prepare
+from sweeps.driver.preflight import Prepared, check_storage, prepare
 from sweeps.driver.prior import Prior, load_prior
 from sweeps.driver.removal import CheckpointRemover
 from sweeps.driver.scheduler import ArmScheduler
@@ -35,7 +36,7 @@ from tracking import names
 from tracking.names import SweepState
 from tracking.ranking import Goal
 from tracking.recording.events import SweepRecord
-from tracking.recording.recorder import Recorder
+from tracking.recording.recorder import JournalBusy, Recorder
 from trainer.data.dataset import split_for_training
 from trainer.trainable import CifarTrainable
 
@@ -66,18 +67,22 @@ def run_sweep(
         Unreachable: When Ray or MLflow does not answer before the start.
     """
     folder = home.folder(sweep_id or build_sweep_id(spec.slug))
-    if folder.journal.exists():
+    if folder.has_begun:
         raise BadUsage(f"{sweep_id}: it has been started already; go on with `sweeps resume {sweep_id}`")
-    folder.path.mkdir(parents=True, exist_ok=True)
+    check_storage(home.path)
+    folder.path.mkdir(exist_ok=True)
     try:
-        with borrow_ray():
-            prepared = prepare(spec, home)
+        with _open_recorder(home, folder) as recorder, borrow_ray():
             folder.sweep_file.write_text(sweep_file or dump_spec(spec), encoding="utf-8")
+            folder.resolved_file.write_text(dump_spec(spec), encoding="utf-8")  # from here on it is found by its id
+            prepared = prepare(spec, home)
             folder.resolved_file.write_text(dump_spec(prepared.spec), encoding="utf-8")
             plan = plan_prepared(prepared, measure=measure)
-            return _run(prepared, home, folder, listeners, plan.to_json())
+            return _run(prepared, home, folder, recorder, listeners, plan.to_json())
+    except JournalBusy:
+        raise
     except BaseException:
-        if not folder.journal.exists():  # nothing ran: leave no empty sweep behind
+        if not folder.has_begun:  # nothing ran: leave no empty sweep behind
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
 
@@ -87,14 +92,34 @@ def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = (
 
     Raises:
         BadUsage: When there is nothing to resume.
+        JournalBusy: When it is running.
         Unreachable: When Ray or MLflow does not answer.
     """
     folder = home.folder(sweep_id)
     if not folder.journal.exists():
-        raise BadUsage(f"{sweep_id}: it ended before its first trial; start it again with `sweeps run`")
-    with borrow_ray():
+        raise BadUsage(_never_began(sweep_id))
+    with _open_recorder(home, folder) as recorder, borrow_ray():
+        if not folder.has_begun:
+            raise BadUsage(_never_began(sweep_id))
         prepared = prepare(load_spec(folder.resolved_file), home)
-        return _run(prepared, home, folder, listeners, _read_plan(folder))
+        return _run(prepared, home, folder, recorder, listeners, _read_plan(folder))
+
+
+def _never_began(sweep_id: str) -> str:
+    return f"{sweep_id}: it ended before its first trial; start it again with `sweeps run`"
+
+
+@contextmanager
+def _open_recorder(home: Home, folder: SweepFolder) -> Iterator[Recorder]:
+    """The sweep's recorder. From here on no other process can run the sweep; nothing slow comes before it."""
+    try:
+        recorder = Recorder(home.tracking_uri, folder.journal, artifact_root=home.artifact_root)
+    except OSError as error:
+        raise BadUsage(f"{folder.journal}: it cannot be opened and locked ({error.strerror}); allow it") from error
+    try:
+        yield recorder
+    finally:
+        recorder.close(timeout_seconds=0.0)
 
 
 def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
@@ -123,7 +148,12 @@ def _read_plan(folder: SweepFolder) -> dict[str, Any]:
 
 
 def _run(
-    prepared: Prepared, home: Home, folder: SweepFolder, listeners: Sequence[Listener], plan: dict[str, Any]
+    prepared: Prepared,
+    home: Home,
+    folder: SweepFolder,
+    recorder: Recorder,
+    listeners: Sequence[Listener],
+    plan: dict[str, Any],
 ) -> SweepOutcome:
     spec, sweep_id = prepared.spec, folder.path.name
     arms = build_arms(spec)
@@ -131,7 +161,6 @@ def _run(
     arm_names = tuple(arm.name for arm in arms)
     num_trials = num_search_trials(spec, arms)
     num_epochs = int(constant_of(spec, "epochs")) if spec.early_terminate is not None else 0
-    recorder = Recorder(home.tracking_uri, folder.journal, artifact_root=home.artifact_root)
     sweep = RunningSweep(
         sweep_id=sweep_id,
         spec=spec,

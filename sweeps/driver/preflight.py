@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,34 +47,37 @@ class Prepared:
 
 
 def prepare(spec: SweepSpec, home: Home) -> Prepared:
-    """Checks data, storage, Ray and MLflow, side by side where they are slow.
+    """Checks storage, MLflow, data and Ray, in this order: what is refused is refused before Ray starts.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
         Unreachable: When Ray or MLflow does not answer.
     """
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        tracking = pool.submit(check_tracking, home.tracking_uri, timeout_seconds=60.0)
-        _check_storage(home.path)
-        spec, data, notices = _load_data(spec)
-        fell_back = bool(notices)
-        if constant_of(spec, "evaluate_on") == "test":
-            notices = (*notices, _REPRODUCTION)
-        if spec.early_terminate is not None and RULES[spec.early_terminate.type].changes_settings:
-            notices = (*notices, _CHANGING)
-        _check_fit(spec, data)
-        cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
-        slots = count_slots(spec.resources)
-        if "RAY_ADDRESS" in os.environ:
-            check_nodes(home.path)
-        try:
-            tracking.result()
-        except TrackingUnavailable as error:
-            raise Unreachable(str(error)) from error
+    check_storage(home.path)
+    try:
+        check_tracking(home.tracking_uri, timeout_seconds=60.0)
+    except TrackingUnavailable as error:
+        raise Unreachable(str(error)) from error
+    spec, data, notices = _load_data(spec)
+    fell_back = bool(notices)
+    if constant_of(spec, "evaluate_on") == "test":
+        notices = (*notices, _REPRODUCTION)
+    if spec.early_terminate is not None and RULES[spec.early_terminate.type].changes_settings:
+        notices = (*notices, _CHANGING)
+    _check_fit(spec, data)
+    cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
+    slots = count_slots(spec.resources)
+    if "RAY_ADDRESS" in os.environ:
+        check_nodes(home.path)
     return Prepared(spec, data, cluster, slots, notices, fell_back)
 
 
-def _check_storage(path: Path) -> None:
+def check_storage(path: Path) -> None:
+    """Makes the results folder where it is not there yet.
+
+    Raises:
+        BadUsage: When it cannot be written, or has no room for a sweep.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
         marker = path / f".writable-{os.getpid()}"

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from sweeps.errors import BadUsage
 from sweeps.home import JOB_VARIABLE, Home, choose_sweep
 from tracking import names
+from tracking.recording.journal import is_held, read_phase
 from tracking.store.control_channel import LOST_SECONDS, Request, send_request
 from tracking.store.queries import SweepNotFound, SweepStatus, list_sweeps, load_status
 
@@ -45,21 +46,26 @@ class Ways(Enum):
 
 
 def way_to_resume(home: Home, sweep_id: str) -> Ways:
-    """How to go on with a sweep.
+    """How to go on with a sweep; the lock of its journal, where that is here, says at once whether it is running.
 
     Raises:
         BadUsage: When it is running.
         TrackingUnavailable: When MLflow cannot be read.
     """
+    journal = home.folder(sweep_id).journal
+    if is_held(journal):
+        if read_phase(journal) == "paused":
+            return Ways.UNPAUSE
+        raise BadUsage(f"{sweep_id}: it is running; follow it with `sweeps logs --follow {sweep_id}`, or stop it first")
     try:
         status = load_status(sweep_id, home.tracking_uri)
     except SweepNotFound:
         return Ways.HERE  # MLflow was away from the start; the journal has everything
-    if is_alive(status) and status.phase == "paused":
+    # The driver of a sweep whose folder is here would hold its journal, unless it runs on another machine.
+    is_elsewhere = bool(status.job) or not journal.exists()
+    if is_alive(status) and is_elsewhere and status.phase == "paused":
         return Ways.UNPAUSE
-    # The driver of a sweep whose folder is here would hold its journal; a resume finds that out for certain.
-    has_folder = home.folder(sweep_id).journal.exists()
-    if is_alive(status) and not status.job and not has_folder:
+    if is_alive(status) and is_elsewhere and not status.job:
         raise BadUsage(f"{sweep_id}: it is running ({describe_life(status)})")
     return Ways.SUBMIT if status.job and JOB_VARIABLE not in os.environ else Ways.HERE
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tracking.recording.events import Event, Happening
+from tracking.recording.events import Event, Happening, PhaseNoted
 
 _MOST_MISSING = 1_000_000  # a number beyond that was damaged itself
 
@@ -32,7 +32,7 @@ class Journal:
 
     Raises:
         JournalBusy: When another process holds it.
-        OSError: When it cannot be opened.
+        OSError: When it cannot be opened, or the file system has no locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,9 +43,12 @@ class Journal:
         self._file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             os.close(self._file)
             raise JournalBusy(f"{path}: another process is running this sweep; wait for it, or stop it") from error
+        except OSError:
+            os.close(self._file)
+            raise
         self.events = _read_events(path)
         self.delivered = self._read_marker()
         self._last_sequence = max(self.delivered, self.events[-1].sequence if self.events else 0)
@@ -128,6 +131,27 @@ class Journal:
             return int(self._marker.read_text())
         except (OSError, ValueError):
             return 0  # sending all of it again is safe
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the journal now: its sweep is running."""
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def read_phase(path: Path) -> str:
+    """What the sweep's driver was last asked to do, as it noted in the journal, which it may hold."""
+    lines = [line for line in path.read_bytes().splitlines() if PhaseNoted.kind.encode() in line]
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError, RecursionError):
+            what = Event.from_line(line).what
+            if isinstance(what, PhaseNoted):
+                return what.phase
+    return ""
 
 
 def _read_events(path: Path) -> tuple[Event, ...]:

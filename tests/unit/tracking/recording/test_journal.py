@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.recording.events import EpochRecorded, Event
-from tracking.recording.journal import Journal, JournalBusy
+from tracking.recording.events import EpochRecorded, Event, PhaseNoted
+from tracking.recording.journal import Journal, JournalBusy, is_held, read_phase
 
 
 def add(journal: Journal, epoch: int = 1, text: str = "", loss: float = 0.5) -> Event:
@@ -83,8 +83,25 @@ def test_only_one_process_holds_a_journal(tmp_path: Path) -> None:
     with pytest.raises(JournalBusy, match="another process is running this sweep"):
         Journal(tmp_path / "j")
 
+    assert is_held(tmp_path / "j")
     journal.close()
+    assert not is_held(tmp_path / "j")
     Journal(tmp_path / "j").close()
+
+
+def test_no_journal_is_held_by_nobody(tmp_path: Path) -> None:
+    assert not is_held(tmp_path / "j")
+    assert not (tmp_path / "j").exists()
+
+
+def test_what_a_driver_was_asked_last_is_read_beside_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    add(journal, text="phase")
+    assert read_phase(tmp_path / "j") == ""
+    for phase in ("paused", ""):
+        journal.append(journal.build_event(1000, PhaseNoted(phase)))
+        assert read_phase(tmp_path / "j") == phase
+    journal.close()
 
 
 @given(num_lost=st.integers(1, 200))
