@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sweeps.errors import ExitCode
 from sweeps.plan.costs import MAX_COSTS
 from tracking.analysis.labels import format_duration
+from tracking.names import SweepState
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -103,7 +103,7 @@ def _print_result(console: PlainConsole, outcome: SweepOutcome, tracking_uri: st
     _print_failures(console, outcome)
     if outcome.problem:
         console.print(outcome.problem, style="red", soft_wrap=True)
-    if outcome.exit_code == ExitCode.INTERRUPTED:
+    if outcome.state is SweepState.INTERRUPTED:
         console.print(f"interrupted; go on with: sweeps resume {outcome.sweep_id}", soft_wrap=True)
 
 

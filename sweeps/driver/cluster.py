@@ -8,10 +8,11 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps.driver.interrupts import ours_while_ray_starts
 from sweeps.environment import describe_versions, list_packages
 from sweeps.errors import BadUsage, Unreachable
 
@@ -58,16 +59,17 @@ def start_ray(data_bytes: int) -> dict[str, float]:
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
     if not ray.is_initialized():
         try:
-            if address:
-                ray.init(address=address, **own_code, **options)  # a submitted job brings the code already
-            else:
-                ray.init(
-                    address="local",
-                    include_dashboard=False,
-                    object_store_memory=2 * data_bytes + 256 * _MEBIBYTE,
-                    _node_ip_address="127.0.0.1",  # servers of a local Ray listen on loopback only
-                    **options,
-                )
+            with ours_while_ray_starts():
+                if address:
+                    ray.init(address=address, **own_code, **options)  # a submitted job brings the code already
+                else:
+                    ray.init(
+                        address="local",
+                        include_dashboard=False,
+                        object_store_memory=2 * data_bytes + 256 * _MEBIBYTE,
+                        _node_ip_address="127.0.0.1",  # servers of a local Ray listen on loopback only
+                        **options,
+                    )
         except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
             where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
             remedy = (
@@ -92,7 +94,8 @@ def borrow_ray() -> Iterator[None]:
         yield
     finally:
         if not was_there and (loaded := sys.modules.get("ray")) is not None:
-            loaded.shutdown()
+            with suppress(KeyboardInterrupt):  # Ray is ended when the process is, at the latest
+                loaded.shutdown()
 
 
 def count_slots(resources: Resources) -> int:

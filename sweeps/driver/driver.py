@@ -6,14 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sweeps.driver.callback import SweepCallback, keep_error
 from sweeps.driver.cluster import borrow_ray
-from sweeps.driver.interrupts import graceful_interrupts, remote_requests
+from sweeps.driver.interrupts import after_tune, graceful_interrupts, remote_requests
 from sweeps.driver.measuring import plan_prepared
-from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, finish
+from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, end_at_once, finish
 from sweeps.driver.preflight import Prepared, check_storage, prepare
 from sweeps.driver.prior import Prior, load_prior
 from sweeps.driver.removal import CheckpointRemover
@@ -26,7 +26,7 @@ from sweeps.plan.plan import Plan
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import log_to
 from sweeps.running.replay import replay
-from sweeps.running.sweep import Listener, RunningSweep
+from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
 from sweeps.space.arms import Arm, searched
 from sweeps.spec import SweepSpec, dump_spec, load_spec
 from sweeps.spec.arms import build_arms, constant_of, num_search_trials
@@ -119,7 +119,8 @@ def _open_recorder(home: Home, folder: SweepFolder) -> Iterator[Recorder]:
     try:
         yield recorder
     finally:
-        recorder.close(timeout_seconds=0.0)
+        with suppress(KeyboardInterrupt):
+            recorder.close(timeout_seconds=0.0)
 
 
 def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
@@ -178,20 +179,31 @@ def _run(
         remover.start()
         record, now_ms = _build_record(prepared, folder, arms, plan), sweep.clock_ms()
         sweep.begin(now_ms)
-        recorder.start_sweep(record, time_ms=now_ms)
-        with graceful_interrupts(sweep), remote_requests(sweep, home.tracking_uri):
+        with graceful_interrupts(sweep):
+            recorder.start_sweep(record, time_ms=now_ms)
+            return _drive(sweep, arms, prior, prepared, home)
+    finally:
+        with suppress(KeyboardInterrupt):  # the sweep has ended, and its outcome is told all the same
+            remover.close()
+
+
+def _drive(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared, home: Home) -> SweepOutcome:
+    """Runs a sweep that has been opened, and closes it, whatever ends it."""
+    try:
+        with remote_requests(sweep, home.tracking_uri), after_tune():
             _tune(sweep, arms, prior, prepared)
         if not sweep.finished:  # whatever made Tune end: what is left can be resumed
             sweep.interrupt()
+        sweep.notify(None, TrialEvent.STEP)
         close_unfinished(sweep, "interrupted" if sweep.interrupted else sweep.halted or "ended with the sweep")
         return finish(sweep, prepared, home)
+    except KeyboardInterrupt:
+        return end_at_once(sweep)
     except BaseException:
         close_unfinished(sweep, "the driver failed")
-        recorder.end_sweep(SweepState.FAILED, "The driver failed.", ())
+        sweep.recorder.end_sweep(SweepState.FAILED, "The driver failed.", ())
+        sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS)
         raise
-    finally:
-        remover.close()
-        recorder.close(timeout_seconds=DELIVERY_SECONDS)
 
 
 def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...], plan: dict[str, Any]) -> SweepRecord:

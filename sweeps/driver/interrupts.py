@@ -15,33 +15,75 @@ if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
 
 
+def _list_signals() -> list[signal.Signals]:
+    """What ends a sweep: Ctrl+C, a request to end, and a terminal that is closed unless that is to be outlived."""
+    outlives = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # as `nohup` has it
+    return [signal.SIGINT, signal.SIGTERM, *([] if outlives else [signal.SIGHUP])]
+
+
 @contextmanager
 def graceful_interrupts(sweep: RunningSweep) -> Iterator[None]:
-    """Turns SIGINT and SIGTERM into Tune's graceful end (SIGUSR1), and takes note that the sweep was interrupted.
+    """While Tune runs, turns the first signal into Tune's graceful end; every other one raises KeyboardInterrupt.
 
-    Tune handles SIGINT itself, but neither SIGTERM nor the question who asked; a second signal ends at once.
+    Either way the sweep takes note that it was interrupted. Tune handles SIGINT itself, but neither SIGTERM nor the
+    question who asked. Its end is asked for with SIGUSR1, whose handler Tune sets and leaves behind.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_main_thread():
         yield
         return
-    num_signals = 0
+    before_tune = signal.getsignal(signal.SIGUSR1)
 
     def handle(signum: int, frame: Any) -> None:  # noqa: ARG001
-        nonlocal num_signals
-        num_signals += 1
-        if num_signals > 1:
-            raise KeyboardInterrupt
+        is_first = not sweep.interrupted
         sweep.interrupt()
-        if signal.getsignal(signal.SIGUSR1) in (signal.SIG_DFL, signal.SIG_IGN, None):
-            raise KeyboardInterrupt  # Tune does not run yet
-        signal.raise_signal(signal.SIGUSR1)
+        if is_first and signal.getsignal(signal.SIGUSR1) is not before_tune:
+            signal.raise_signal(signal.SIGUSR1)
+        else:
+            raise KeyboardInterrupt
 
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, handle) for number in _list_signals()}
     try:
         yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        signal.signal(signal.SIGUSR1, before_tune)
+
+
+@contextmanager
+def after_tune() -> Iterator[None]:
+    """At its end, takes Tune's handler of SIGUSR1 away: nobody listens to it any more."""
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        yield
+    finally:
+        if _is_main_thread():
+            signal.signal(signal.SIGUSR1, before)
+
+
+@contextmanager
+def ours_while_ray_starts() -> Iterator[None]:
+    """Keeps the handler of SIGTERM, which Ray replaces by one of its own, and has Ray's processes outlive the terminal.
+
+    SIGHUP of a terminal that is closed reaches all processes that were started from it. Ray's inherit that it is
+    blocked; if they ended on it, Ray would end this process before it has closed its runs.
+    """
+    if not _is_main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    except SystemExit as error:  # Ray's handler, of a SIGTERM that came meanwhile
+        raise KeyboardInterrupt from error
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeps.driver.preflight import Prepared
 from sweeps.driver.removal import remove_checkpoints
 from sweeps.errors import ExitCode
 from sweeps.home import Home, SweepFolder
+from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import add_to_log
 from sweeps.running.sweep import RunningSweep
 from tracking import names
 from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_markdown
 from tracking.names import STAGE_CONFIRM, SweepState, TrialState
 from tracking.report.write import write_report, write_trials_csv
+from tracking.store.connection import describe
 from tracking.store.queries import load_sweep
 from tracking.store.registry import WinnerModel, register_winner
 from trainer.data.dataset import Dataset
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 
 DELIVERY_SECONDS = 60.0  # how long the end of a sweep waits for MLflow
+HURRIED_SECONDS = 3.0  # how long one that was interrupted twice does
 
 
 @dataclass(frozen=True)
@@ -40,38 +44,82 @@ class SweepOutcome:
 
 
 def finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
-    """Settles the sweep's state, writes report and table from what MLflow holds, and closes the parent run."""
-    folder, exit_code = sweep.folder, _exit_code(sweep)
-    state = SweepState.COMPLETED
-    if sweep.interrupted:
-        state = SweepState.INTERRUPTED
-    elif exit_code is ExitCode.NOTHING_SUCCEEDED:
-        state = SweepState.FAILED
-    problem, table = sweep.halted, None
+    """Settles the sweep's state, writes report and table from what MLflow holds, and closes the parent run.
+
+    What MLflow does not take or give now changes neither the state nor what the journal has.
+    """
+    state, note = _settle_state(sweep), ""
+    files: tuple[Path, ...] = ()
+    table, problem, unread = None, sweep.halted, ""
     if sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS):
-        table = replace(load_sweep(sweep.sweep_id, home.tracking_uri), state=str(state))  # closed after its report
-        write_report(table, folder.report)
-        write_trials_csv(table, folder.trials)
-        note = format_markdown(build_leaderboard(table))
-        if not sweep.interrupted:
-            problem = problem or _register_winner(table, prepared.data, home, folder)
-        files = (folder.report, folder.trials, folder.manifest, *sorted(folder.logs.glob("*.log")))
-        sweep.recorder.end_sweep(state, note, files)
-        delivered = sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS)
-    else:
-        sweep.recorder.end_sweep(state, "", ())
-        delivered = False
-    if not delivered:
+        try:
+            table = replace(load_sweep(sweep.sweep_id, home.tracking_uri), state=str(state))  # closed after its report
+            note, files = _write_result(table, sweep.folder)
+        except Exception as error:  # noqa: BLE001  # the border: the result is in the journal, whatever hinders its report
+            unread = describe(error, home.tracking_uri)
+        else:
+            if not sweep.interrupted:
+                problem = problem or _register_winner(table, prepared.data, home, sweep.folder)
+    sweep.recorder.end_sweep(state, note, files)
+    return _build_outcome(sweep, state, table, problem, unread, is_delivered=_deliver(sweep, DELIVERY_SECONDS))
+
+
+def end_at_once(sweep: RunningSweep) -> SweepOutcome:
+    """Closes a sweep that was interrupted, so that it can be resumed; waits for nothing but a moment for MLflow."""
+    sweep.interrupt()
+    close_unfinished(sweep, "interrupted")
+    sweep.recorder.end_sweep(SweepState.INTERRUPTED)
+    is_delivered = _deliver(sweep, HURRIED_SECONDS)
+    return _build_outcome(sweep, SweepState.INTERRUPTED, None, sweep.halted, "", is_delivered=is_delivered)
+
+
+def _settle_state(sweep: RunningSweep) -> SweepState:
+    if sweep.interrupted:
+        return SweepState.INTERRUPTED
+    return SweepState.COMPLETED if sweep.ledger.num_succeeded() else SweepState.FAILED
+
+
+def _write_result(table: SweepTable, folder: SweepFolder) -> tuple[str, tuple[Path, ...]]:
+    """Writes report and table; returns the note for the sweep's run, and the files to keep with it."""
+    write_report(table, folder.report)
+    write_trials_csv(table, folder.trials)
+    files = (folder.report, folder.trials, folder.manifest, *sorted(folder.logs.glob("*.log")))
+    return format_markdown(build_leaderboard(table)), files
+
+
+def _deliver(sweep: RunningSweep, seconds: float) -> bool:
+    """Sends what waits, and whether that was all; Ctrl+C ends the wait, and nothing else: the sweep has ended."""
+    try:
+        return sweep.recorder.flush(timeout_seconds=seconds)
+    except KeyboardInterrupt:
+        return False
+
+
+def _build_outcome(
+    sweep: RunningSweep, state: SweepState, table: SweepTable | None, problem: str, unread: str, *, is_delivered: bool
+) -> SweepOutcome:
+    recorder, exit_code = sweep.recorder, _exit_code(sweep)
+    command = f"sweeps report {sweep.sweep_id}"
+    if state is SweepState.INTERRUPTED:
+        exit_code = ExitCode.INTERRUPTED  # and what MLflow has not got yet is sent when it is resumed
+    elif not is_delivered:
         exit_code = ExitCode.UNREACHABLE
         problem = (
-            f"MLflow is out of reach ({sweep.recorder.problem}); {sweep.recorder.pending} events are kept in "
-            f"{folder.journal}: run `sweeps report {sweep.sweep_id}` when it is back"
+            f"MLflow has not got everything ({recorder.problem or 'it was interrupted'}); {recorder.pending} events "
+            f"are kept in {sweep.folder.journal}: run `{command}` when it is back"
         )
+    elif unread:
+        exit_code = ExitCode.UNREACHABLE
+        problem = f"the sweep is {state}, but its report could not be written now ({unread}): run `{command}` later"
     failures = tuple(
-        (entry.trial_id, entry.stop_reason, str(log) if (log := folder.trial_log(entry.trial_id)).exists() else "")
+        (
+            entry.trial_id,
+            entry.stop_reason,
+            str(log) if (log := sweep.folder.trial_log(entry.trial_id)).exists() else "",
+        )
         for entry in sweep.ledger.failed()
     )
-    return SweepOutcome(sweep.sweep_id, state, exit_code, folder, table, problem, failures)
+    return SweepOutcome(sweep.sweep_id, state, exit_code, sweep.folder, table, problem, failures)
 
 
 def _register_winner(table: SweepTable, data: Dataset, home: Home, folder: SweepFolder) -> str:
@@ -106,8 +154,6 @@ def _register(winner: TrialRow, table: SweepTable, data: Dataset, home: Home, fo
 
 
 def _exit_code(sweep: RunningSweep) -> ExitCode:
-    if sweep.interrupted:
-        return ExitCode.INTERRUPTED
     if sweep.ledger.num_succeeded() == 0:
         return ExitCode.NOTHING_SUCCEEDED
     return ExitCode.SOME_TRIALS_FAILED if sweep.ledger.failed() else ExitCode.DONE

@@ -30,6 +30,7 @@ from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 if TYPE_CHECKING:
     from sweeps.trials.ledger import Ledger
 
+ENDING = "ending: what runs is closed and the report written; Ctrl+C (once more) ends at once"
 _NUM_EVENTS = 5
 _WORDS = {
     TrialState.COMPLETED: ("done", "green"),
@@ -121,6 +122,7 @@ class LineView(View):
 
     console: PlainConsole
     _problem: str | None = None
+    _has_told_of_end: bool = False
 
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Prints what is worth a line."""
@@ -130,6 +132,9 @@ class LineView(View):
         if problem != self._problem:
             self._problem = problem
             self.console.print(f"MLflow: {problem if problem else 'reached again'}", soft_wrap=True)
+        if sweep.interrupted and not self._has_told_of_end:
+            self._has_told_of_end = True
+            self.console.print(ENDING, soft_wrap=True)
 
 
 @dataclass
@@ -176,6 +181,8 @@ class TableView(View):
         )
         if sweep.recorder.problem:
             text.append(f"\nMLflow: {sweep.recorder.problem} ({sweep.recorder.pending} events kept)", style="red")
+        if sweep.interrupted:
+            text.append(f"\n{ENDING}", style="red")
         if sweep.halted:
             text.append(f"\n{sweep.halted}: no new trials", style="red")
         return text
