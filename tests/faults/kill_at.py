@@ -1,4 +1,4 @@
-"""Runs a module or a script, and kills its own process with SIGKILL when it comes to a certain call.
+"""Runs a module or a script, and sends its own process a signal when it comes to a certain call: SIGKILL, or `SIGNAL`.
 
 `kill_at.py before package.module:Class.method 3 MODULE_OR_SCRIPT ARGUMENTS...` kills as the third call begins, `after`
 when it has returned, `amid` when it has begun to write: of what `os.write` is to put down, half gets through.
@@ -16,7 +16,7 @@ from typing import Any
 
 
 def kill_self() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.Signals[os.environ.get("SIGNAL", "SIGKILL")])
 
 
 def arm(when: str, place: str, number: int) -> None:
