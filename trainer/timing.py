@@ -1,4 +1,4 @@
-"""What a training costs, found by really training a few steps of it."""
+"""What a training costs in time, memory and disk, found by really training a few steps of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from trainer.config import TrialConfig, Value, build_trial_config
+from trainer.config import SETTINGS, TrialConfig, Value, build_trial_config, get_row
 from trainer.data.dataset import VALIDATION_FRACTION, Dataset, split_for_training
 from trainer.loop.training_run import TrainingRun
+from trainer.tables.models import ModelRow
 
 _STEPS = 2  # of each measurement
 _PART = 2_000  # images of each measurement where a batch is all of them
 _TEST_IMAGES = 500
+_FEW = 8  # images of the only step that is taken where nothing is timed
 _STANDING_STILL = 1e-9  # learning rate at which nothing diverges, and a step takes as long
 _WITHOUT_END: Mapping[str, Value] = {
     "epochs": 10_000,
@@ -109,6 +111,51 @@ def measure_cost(
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """What one training leaves on the disk.
+
+    Attributes:
+        checkpoint_bytes: Size of a checkpoint, once the optimizer has all of its state.
+        num_metrics: Numbers that an epoch is recorded with.
+    """
+
+    checkpoint_bytes: int
+    num_metrics: int
+
+
+def count_weights(parameters: Mapping[str, Value], num_classes: int) -> int:
+    """Numbers that the network of a trial is made of.
+
+    Args:
+        parameters: Flat parameters of the trial.
+        num_classes: Of the images.
+
+    Raises:
+        ConfigError: The parameters are none.
+    """
+    choice = build_trial_config(parameters).model
+    with torch.device("meta"):
+        network = get_row(ModelRow, "model", choice).build(choice.settings, num_classes)
+    return sum(weight.numel() for weight in network.parameters())
+
+
+def measure_footprint(parameters: Mapping[str, Value], data: Dataset) -> Footprint:
+    """Takes one step on a few images on this machine's CPU, which needs less than a second for most networks.
+
+    Args:
+        parameters: Flat parameters of the trial.
+        data: The images.
+
+    Raises:
+        ConfigError: The parameters are none, or do not fit the data.
+    """
+    quick = {"batch_size": _FEW, "train_size": _FEW, "compile": False, "precision": SETTINGS["precision"].default}
+    config = build_trial_config({**parameters, **_WITHOUT_END, **quick, "lr": _STANDING_STILL})
+    run = TrainingRun(config, _cut(data, _FEW), device="cpu")
+    return Footprint(num_metrics=len(run.run_epoch().metrics()), checkpoint_bytes=_measure_checkpoint(run))
+
+
+@dataclass(frozen=True)
 class _Sizes:
     """How many images an epoch of a trial trains on and is validated on, and how many are trained on to measure."""
 
@@ -159,4 +206,14 @@ def _measure_memory(device: torch.device) -> int:
 def _measure_checkpoint(run: TrainingRun) -> int:
     file = io.BytesIO()
     torch.save(run.state_dict(), file)
-    return file.tell()
+    return file.tell() + _count_history(run)
+
+
+def _count_history(run: TrainingRun) -> int:
+    """Bytes by which the optimizer's state will still grow: L-BFGS keeps pairs of steps and gradients, so many."""
+    most = run.config.optimizer.settings.get("history_size")
+    if not isinstance(most, int):
+        return 0
+    known = sum(len(state.get("old_dirs") or ()) for state in run.optimizer.state.values())
+    weights = sum(weight.numel() * weight.element_size() for weight in run.model.parameters())
+    return 2 * max(0, most - known) * weights

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sweeps.plan.costs import MAX_COSTS
-from tracking.analysis.labels import format_duration
+from tracking.analysis.labels import format_bytes, format_duration
 from tracking.names import SweepState
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from sweeps.driver.outcome import SweepOutcome
-    from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range
+    from sweeps.plan.plan import ArmPlan, DiskPlan, MeasuredCost, Plan, Range
     from sweeps.terminal import PlainConsole
     from tracking.store.queries import SweepSummary
     from tracking.table import SweepTable
@@ -157,9 +157,6 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-_UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
-
-
 def plan_facts(plan: Plan, price: float, gpu_price: float) -> dict[str, Any]:
     """The plan for machines."""
     from dataclasses import asdict
@@ -200,8 +197,8 @@ def _build_costs(costs: tuple[MeasuredCost, ...]) -> Table:
             ", ".join(f"{name} {value}" for name, value in measured.settings.items()) or "these settings",
             f"{measured.share:.0%}",
             f"{cost.epoch_seconds:.1f} s ({cost.low_seconds:.1f} to {cost.high_seconds:.1f})",
-            _show_bytes(cost.memory_bytes),
-            _show_bytes(cost.checkpoint_bytes),
+            format_bytes(cost.memory_bytes),
+            format_bytes(cost.checkpoint_bytes),
         )
         for measured in costs
         if (cost := measured.cost) is not None
@@ -214,29 +211,41 @@ def _list_sums(plan: Plan, price: float, gpu_price: float) -> list[tuple[str, st
         ("epochs", _show(plan.epochs, "{:,.0f}")),
         ("at a time", f"{plan.slots} trials of {plan.cpus} CPU and {plan.gpus:g} GPU"),
     ]
+    return [*lines, *_list_times(plan, price, gpu_price), *_list_disk(plan.disk)]
+
+
+def _list_times(plan: Plan, price: float, gpu_price: float) -> list[tuple[str, str]]:
     if plan.wall_seconds is None or plan.core_hours is None or plan.gpu_hours is None:
-        return [*lines, ("time", "not measured")]
+        return [("time", "not measured")]
     wall = plan.wall_seconds
-    lines.append(
+    lines = [
         ("wall time", f"{format_duration(wall.mid)} ({format_duration(wall.low)} to {format_duration(wall.high)})")
-    )
+    ]
     lines.append(("work", f"{_show(plan.core_hours, '{:.2f}')} core-hours"))
     if plan.gpus:
         lines.append(("", f"{_show(plan.gpu_hours, '{:.2f}')} GPU-hours"))
     money = plan.price(price, gpu_price)
     if money is not None and (price or gpu_price):
         lines.append(("money", _show(money, "{:.2f}")))
-    if plan.memory_bytes is not None and plan.disk_bytes is not None:
-        lines.append(("memory", f"up to {_show_bytes(plan.memory_bytes)}"))
-        lines.append(("disk", f"up to {_show_bytes(plan.disk_bytes.high)}"))
+    if plan.memory_bytes is not None:
+        lines.append(("memory", f"up to {format_bytes(plan.memory_bytes)}"))
+    return lines
+
+
+def _list_disk(disk: DiskPlan | None) -> list[tuple[str, str]]:
+    if disk is None:
+        return [("disk", "not known without measuring the network")]
+    peak, checkpoint = format_bytes(disk.peak_bytes), format_bytes(disk.checkpoint_bytes)
+    lines = [
+        ("disk", f"up to {peak} at a time, with checkpoints of {checkpoint}"),
+        ("", f"{format_bytes(disk.end_bytes.mid)} at the end"),
+    ]
+    if disk.peak_bytes > disk.free_bytes:
+        free = format_bytes(disk.free_bytes)
+        lines.append(("", f"it may not fit: {free} free; free some, or set SWEEPS_HOME elsewhere"))
     return lines
 
 
 def _show(found: Range, form: str) -> str:
     low, mid, high = (form.format(value) for value in (found.low, found.mid, found.high))
     return mid if low == high else f"{mid} ({low} to {high})"
-
-
-def _show_bytes(count: float) -> str:
-    unit, factor = next(((unit, factor) for unit, factor in _UNITS if count >= factor), _UNITS[-1])
-    return f"{count / factor:.3g} {unit}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from sweeps.driver.callback import SweepCallback, keep_error
 from sweeps.driver.cluster import borrow_ray
 from sweeps.driver.interrupts import after_tune, graceful_interrupts, remote_requests
-from sweeps.driver.measuring import plan_prepared
+from sweeps.driver.measuring import check_room, plan_prepared
 from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, end_at_once, finish
 from sweeps.driver.preflight import Prepared, check_storage, prepare
 from sweeps.driver.prior import Prior, load_prior
@@ -77,7 +78,9 @@ def run_sweep(
             folder.resolved_file.write_text(dump_spec(spec), encoding="utf-8")  # from here on it is found by its id
             prepared = prepare(spec, home)
             folder.resolved_file.write_text(dump_spec(prepared.spec), encoding="utf-8")
-            plan = plan_prepared(prepared, measure=measure)
+            plan = plan_prepared(prepared, home, measure=measure)
+            if warning := check_room(plan, home):
+                print(warning, file=sys.stderr)  # noqa: T201  # before the first trial
             return _run(prepared, home, folder, recorder, listeners, plan.to_json())
     except JournalBusy:
         raise
@@ -136,7 +139,7 @@ def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
         Unreachable: When Ray or MLflow does not answer.
     """
     with borrow_ray():
-        return plan_prepared(prepare(spec, home), measure=measure)
+        return plan_prepared(prepare(spec, home), home, measure=measure)
 
 
 def _read_plan(folder: SweepFolder) -> dict[str, Any]:

@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sweeps.errors import BadUsage
 from sweeps.plan.build import build_plan
-from sweeps.plan.costs import CostKey, list_measured
+from sweeps.plan.costs import CostKey, count_costs, list_measured
+from sweeps.plan.disk import Storage
 from sweeps.plan.plan import Plan
-from trainer.config import ConfigError, Value
+from tracking.analysis.labels import format_bytes
+from trainer.config import TABLES, ConfigError, Value, build_trial_config
+from trainer.config.own_rows import is_own
 
 if TYPE_CHECKING:
     from sweeps.driver.preflight import Prepared
-    from sweeps.spec import Resources
+    from sweeps.home import Home
+    from sweeps.spec import Resources, SweepSpec
     from trainer.data.dataset import Dataset
-    from trainer.timing import Cost
+    from trainer.timing import Cost, Footprint
 
 logger = logging.getLogger(__name__)
 _MAX_AT_ONCE = 16  # slots that are kept at work
 _MAX_SECONDS = 120.0  # then the sweep begins all the same, and what is not known by then is not known
+_NUM_METRICS = 30  # of an epoch, where it was not measured
 _ROUNDS = 2  # in which all are measured, the later ones when Ray has settled
 
 
-def plan_prepared(prepared: Prepared, *, measure: bool) -> Plan:
+def plan_prepared(prepared: Prepared, home: Home, *, measure: bool) -> Plan:
     """The plan of a sweep whose preconditions hold, on a Ray that runs.
 
     Args:
         prepared: The sweep.
+        home: Where its results would go.
         measure: Whether to train a few steps of each cost, or to leave the times out.
 
     Raises:
@@ -41,7 +48,87 @@ def plan_prepared(prepared: Prepared, *, measure: bool) -> Plan:
     costs: Mapping[CostKey, Cost] = {}
     if measure:
         costs = measure_costs(list_measured(spec), data, spec.resources, prepared.slots)
-    return build_plan(spec, prepared.slots, costs, data.train_images_NHWC.nbytes + data.test_images_NHWC.nbytes)
+    footprint = find_footprint(spec, data, costs.values())
+    has_store, free = home.artifact_root is not None, shutil.disk_usage(home.path).free
+    storage = None if footprint is None else Storage(footprint, free, has_store)
+    num_bytes = data.train_images_NHWC.nbytes + data.test_images_NHWC.nbytes
+    return build_plan(spec, prepared.slots, costs, num_bytes, storage)
+
+
+def check_room(plan: Plan, home: Home) -> str:
+    """One sentence on a disk that may become full as the sweep goes on; "" where there is room, or nothing is known.
+
+    Raises:
+        BadUsage: Not even the trials that run first have room.
+    """
+    disk = plan.disk
+    if disk is None or disk.peak_bytes <= disk.free_bytes:
+        return ""
+    free, checkpoint = format_bytes(disk.free_bytes), format_bytes(disk.checkpoint_bytes)
+    remedy = "free some, or set SWEEPS_HOME elsewhere"
+    if disk.first_bytes > disk.free_bytes:
+        raise BadUsage(
+            f"{home.path}: {free} free, and {plan.slots} trials at a time, with checkpoints of {checkpoint}, take "
+            f"{format_bytes(disk.first_bytes)} as soon as they run; {remedy}"
+        )
+    return (
+        f"{home.path}: {free} free, and the sweep takes up to {format_bytes(disk.peak_bytes)} at a time, with "
+        f"checkpoints of {checkpoint}; {remedy}"
+    )
+
+
+def find_footprint(spec: SweepSpec, data: Dataset, costs: Iterable[Cost]) -> Footprint | None:
+    """What the trial that needs most of the disk leaves there; None where nothing is known of the user's own network.
+
+    Args:
+        spec: The sweep.
+        data: The images.
+        costs: Those that were measured.
+    """
+    from trainer.timing import Footprint, measure_footprint
+
+    found = []
+    for parameters in _list_largest(spec, len(data.classes)):
+        try:
+            found.append(measure_footprint(parameters, data))
+        except (ConfigError, ArithmeticError, RuntimeError, ValueError) as error:  # its trials will say it as well
+            logger.warning("a checkpoint could not be measured: %s", error)
+    known = [cost.checkpoint_bytes for cost in costs] + [each.checkpoint_bytes for each in found]
+    if not known:
+        return None
+    return Footprint(max(known), max((each.num_metrics for each in found), default=_NUM_METRICS))
+
+
+def _list_largest(spec: SweepSpec, num_classes: int) -> list[dict[str, Value]]:
+    """To each optimizer, with and without an average of the weights, the configuration with the largest network.
+
+    Code of the user's does not run here: his optimizer counts as Adam, of his network nothing is known.
+    """
+    from trainer.timing import count_weights
+
+    largest: dict[tuple[str, bool], tuple[tuple[int, int], dict[str, Value]]] = {}
+    for _, drawn in count_costs(spec).values():
+        parameters = _replace_own(drawn)
+        config = build_trial_config(parameters)
+        if is_own(config.model.name):
+            continue
+        size = count_weights(parameters, num_classes), sum(map(bool, config.optimizer.settings.values()))
+        kind = config.optimizer.name, config.ema_decay is not None
+        if kind not in largest or size > largest[kind][0]:
+            largest[kind] = size, parameters
+    return [parameters for _, parameters in largest.values()]
+
+
+def _replace_own(parameters: Mapping[str, Value]) -> dict[str, Value]:
+    """A configuration without code of the user's but for its network."""
+    config, own = build_trial_config(parameters), set[str]()
+    for table in TABLES:
+        choice = getattr(config, table)
+        if table != "model" and is_own(choice.name):
+            own |= {table, *choice.settings}
+    return {name: value for name, value in parameters.items() if name not in own} | (
+        {"optimizer": "adam"} if "optimizer" in own else {}
+    )
 
 
 def measure_costs(

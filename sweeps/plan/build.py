@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sweeps.plan.costs import CostKey, build_cost_key, count_costs, draw_configurations, tell_apart
+from sweeps.plan.disk import Storage, build_disk_plan
 from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range, add_ranges
 from sweeps.plan.simulation import KnownTrial, Simulated, simulate
 from sweeps.search.methods import METHODS
@@ -32,11 +33,11 @@ _UNKNOWN_TRIALS = 50  # of each arm, where no count of trials ends the search
 _MAX_TRIALS = 400  # of each arm that are played; of more, what these come to is scaled
 PROCESS_SECONDS = 5.0  # a trial's process starts and imports torch, once per slot
 TRIAL_SECONDS = 0.3  # between two trials in the same process
-EPOCH_BYTES = 15_000  # an epoch in MLflow's SQLite store and in the journal, measured
-SWEEP_BYTES = 12_000_000  # report, as a file and in MLflow, and the rest
 
 
-def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_bytes: int) -> Plan:
+def build_plan(
+    spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_bytes: int, storage: Storage | None = None
+) -> Plan:
     """What a sweep will come to.
 
     Args:
@@ -45,6 +46,7 @@ def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_
         costs: Those that were measured, of `count_costs`, the others are taken to be their mean; none for a plan
             without times.
         data_bytes: Size of the images.
+        storage: The disk that results go to; None for a plan without it.
     """
     arms = build_arms(spec)
     configurations = {arm.name: draw_configurations(spec, arm) for arm in arms}
@@ -80,7 +82,7 @@ def build_plan(spec: SweepSpec, slots: int, costs: Mapping[CostKey, Cost], data_
         memory_bytes=data_bytes + slots * max(0, max(cost.memory_bytes for cost in known) - data_bytes)
         if known
         else None,
-        disk_bytes=_find_disk(arm_plans, known) if known else None,
+        disk=None if storage is None else build_disk_plan(spec, arm_plans, _count_trials(runs), slots, storage),
     )
 
 
@@ -103,6 +105,7 @@ class _Run:
 
     Attributes:
         epochs: Of the search, by arm.
+        trials: Of the search, by arm.
         ran: Epochs of each trial that was played, by arm.
         search_seconds: Of all slots together, in the search.
         wall_seconds: Of the search.
@@ -110,6 +113,7 @@ class _Run:
     """
 
     epochs: Mapping[str, float]
+    trials: Mapping[str, float]
     ran: Mapping[str, tuple[int, ...]]
     search_seconds: float
     wall_seconds: float
@@ -163,6 +167,7 @@ def _play(
     in_all = sum(ran.seconds for ran in done.arms.values())
     return _Run(
         epochs,
+        {arm: len(ran.num_epochs) * max(1.0, factors[arm]) for arm, ran in done.arms.items()},
         {arm: ran.num_epochs for arm, ran in done.arms.items()},
         seconds,
         done.seconds * (seconds / in_all if in_all else 1.0),
@@ -222,14 +227,9 @@ def _plan_arm(spec: SweepSpec, arm: Arm, runs: Sequence[_Run]) -> ArmPlan:
     return ArmPlan(arm.name, limit, num_confirm, add_ranges([epochs, Range(confirmed, confirmed, confirmed)]), reached)
 
 
-def _find_disk(arms: Sequence[ArmPlan], costs: Sequence[Cost]) -> Range:
-    """Bytes of checkpoints, two for each trial that is long enough, of MLflow and of the report."""
-    checkpoint = max(cost.checkpoint_bytes for cost in costs)
-    trials = sum((arm.num_trials or _UNKNOWN_TRIALS) + arm.num_confirm for arm in arms)
-    confirmed = sum(arm.num_confirm for arm in arms)
-    logged = add_ranges([arm.epochs for arm in arms]).times(EPOCH_BYTES)
-    low, high = SWEEP_BYTES + confirmed * checkpoint, SWEEP_BYTES + 2 * trials * checkpoint
-    return add_ranges([logged, Range(low, (low + high) / 2, high)])
+def _count_trials(runs: Sequence[_Run]) -> dict[str, float]:
+    """Search trials of each arm, at most."""
+    return {arm: max(run.trials[arm] for run in runs) for arm in runs[0].trials}
 
 
 def _spread(values: Sequence[float], factors: Range) -> Range:

@@ -60,6 +60,25 @@ class MeasuredCost:
 
 
 @dataclass(frozen=True)
+class DiskPlan:
+    """The disk that a sweep takes.
+
+    Attributes:
+        checkpoint_bytes: The largest checkpoint of a trial.
+        first_bytes: As soon as all slots are taken.
+        peak_bytes: At a time, at most: all trials that wait, or whose weights may be registered, with a checkpoint.
+        end_bytes: When it has ended: MLflow, the journal, report, model and logs.
+        free_bytes: Room in the results folder before the start.
+    """
+
+    checkpoint_bytes: int
+    first_bytes: int
+    peak_bytes: int
+    end_bytes: Range
+    free_bytes: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a sweep will come to; what hangs on seconds is None where nothing was measured.
 
@@ -73,7 +92,7 @@ class Plan:
         core_hours: Cores times hours.
         gpu_hours: GPUs times hours.
         memory_bytes: Of all trials that run at a time, with the images.
-        disk_bytes: Checkpoints, MLflow, report.
+        disk: What it takes; None where the size of a checkpoint is not known.
     """
 
     arms: tuple[ArmPlan, ...]
@@ -85,7 +104,7 @@ class Plan:
     core_hours: Range | None
     gpu_hours: Range | None
     memory_bytes: int | None
-    disk_bytes: Range | None
+    disk: DiskPlan | None
 
     @property
     def epochs(self) -> Range:

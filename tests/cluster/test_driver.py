@@ -92,6 +92,8 @@ class TestOnOneRay:
         assert json.loads(folder.manifest.read_text())["data"]["name"] == "synthetic"
         assert_the_winner_is_registered(table, home)
         assert_nothing_is_left(folder)
+        true_bytes = sum(path.stat().st_size for path in home.path.rglob("*") if path.is_file())
+        assert 0.5 < table.manifest["plan"]["disk"]["end_bytes"]["mid"] / true_bytes < 2
 
     def test_paused_trials_go_on_from_their_checkpoints_when_they_are_promoted(
         self, home: Home, build_spec: BuildSpec

@@ -66,3 +66,12 @@ def format_states(num_by_state: Mapping[str, int]) -> str:
 def format_parameters(parameters: Mapping[str, Value]) -> str:
     """`lr 0.003, batch_size 64`."""
     return ", ".join(f"{name} {format_number(value)}" for name, value in parameters.items()) or "–"
+
+
+_UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
+
+def format_bytes(count: float) -> str:
+    """`45.6 kB`, three digits."""
+    unit, factor = next(((unit, factor) for unit, factor in _UNITS if count >= factor), _UNITS[-1])
+    return f"{count / factor:.3g} {unit}"

@@ -9,7 +9,7 @@ import torch
 from trainer.config import ConfigError, build_trial_config
 from trainer.data.load import load_dataset
 from trainer.loop.training_run import TrainingRun
-from trainer.timing import measure_cost
+from trainer.timing import count_weights, measure_cost, measure_footprint
 
 SMALL = {"dataset": "synthetic", "model": "mlp", "hidden": 16, "depth": 1, "optimizer": "sgd", "lr": 0.01}
 
@@ -82,3 +82,29 @@ def test_compiling_belongs_to_the_setup(data, monkeypatch):
     plain = measure_cost(SMALL, data, device="cpu", num_threads=1, seconds=0.3)
     assert compiled.setup_seconds - plain.setup_seconds > 0.8
     assert compiled.low_seconds < 2 * plain.high_seconds
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "adam"},
+        {"optimizer": "adam", "ema_decay": 0.9},
+        {"optimizer": "lbfgs", "history_size": 4, "batch_size": "full"},
+        {"optimizer": "muon"},
+        {"model": "fastcnn", "width": 0.25},
+    ],
+    ids=str,
+)
+def test_a_step_on_a_few_images_shows_what_a_training_leaves_on_the_disk(data, more):
+    own = () if "model" in more else ("hidden", "depth")
+    settings = {name: value for name, value in SMALL.items() if name not in ("hidden", "depth") or own} | more
+    run = TrainingRun(build_trial_config(settings | {"epochs": 3, "train_size": 200}), data, device="cpu")
+    while run.stop_reason is None:
+        epoch = run.run_epoch()
+    file = io.BytesIO()
+    torch.save(run.state_dict(), file)
+    footprint = measure_footprint(settings | {"compile": True, "train_size": 100, "lr": 1e30}, data)
+    assert footprint.checkpoint_bytes == pytest.approx(file.tell(), rel=0.05)
+    assert footprint.num_metrics == len(epoch.metrics())
+    assert count_weights(settings, 10) == sum(weight.numel() for weight in run.model.parameters())

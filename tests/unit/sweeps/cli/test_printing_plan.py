@@ -2,7 +2,7 @@ import io
 from dataclasses import replace
 
 from sweeps.cli.printing import plan_facts, print_plan
-from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range
+from sweeps.plan.plan import ArmPlan, DiskPlan, MeasuredCost, Plan, Range
 from sweeps.terminal import PlainConsole
 from trainer.timing import Cost
 
@@ -23,7 +23,7 @@ PLAN = Plan(
     core_hours=Range(0.5, 1.0, 2.0),
     gpu_hours=Range(0.25, 0.5, 1.0),
     memory_bytes=2_500_000_000,
-    disk_bytes=Range(1e6, 2e6, 3e6),
+    disk=DiskPlan(45_600, 2_000_000, 3_000_000, Range(1e6, 2e6, 2.5e6), 10**9),
 )
 
 
@@ -45,7 +45,8 @@ def test_arms_costs_and_sums_are_printed() -> None:
         "work 1.00 (0.50 to 2.00) core-hours",
         "0.50 (0.25 to 1.00) GPU-hours",
         "memory up to 2.5 GB",
-        "disk up to 3 MB",
+        "disk up to 3 MB at a time, with checkpoints of 45.6 kB",
+        "2 MB at the end",
     ):
         assert expected in lines
     assert not any("batch_size 64" in line for line in lines), "what was not measured has no row"
@@ -59,6 +60,16 @@ def test_money_is_printed_where_there_is_a_price() -> None:
 
 
 def test_what_was_not_measured_is_said() -> None:
-    plan = replace(PLAN, wall_seconds=None, core_hours=None, gpu_hours=None, memory_bytes=None, disk_bytes=None)
+    plan = replace(PLAN, wall_seconds=None, core_hours=None, gpu_hours=None, memory_bytes=None, disk=None)
     assert "not measured" in show(plan)
     assert "core-hours" not in show(plan)
+    assert "disk      not known without measuring the network" in show(plan)
+
+
+def test_the_disk_is_said_without_times_too_and_what_may_not_fit() -> None:
+    assert PLAN.disk is not None
+    assert "it may not fit" not in show(PLAN)
+    shown = show(replace(PLAN, wall_seconds=None, disk=replace(PLAN.disk, free_bytes=2_900_000)))
+    assert "disk      up to 3 MB at a time" in shown
+    assert "it may not fit: 2.9 MB free; free some, or set SWEEPS_HOME elsewhere" in shown
+    assert plan_facts(PLAN, 0.0, 0.0)["disk"]["end_bytes"] == {"low": 1e6, "mid": 2e6, "high": 2.5e6}

@@ -99,7 +99,7 @@ def test_a_searcher_that_learns_saves_less(load) -> None:
 
 def test_without_measurements_there_are_no_times(load) -> None:
     plan = build_plan(load(), 2, {}, 200_000_000)
-    assert (plan.wall_seconds, plan.core_hours, plan.memory_bytes, plan.disk_bytes) == (None,) * 4
+    assert (plan.wall_seconds, plan.core_hours, plan.memory_bytes) == (None,) * 3
     assert plan.price(1.0, 1.0) is None
     assert plan.epochs.mid == 64
 
