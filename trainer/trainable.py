@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from trainer.config import Value, build_trial_config
 from trainer.config.own_rows import ignore_working_directory
+from trainer.failures import describe_error
 
 if TYPE_CHECKING:
     from trainer.data.dataset import Dataset
@@ -60,9 +61,16 @@ def parse_trial(config: Mapping[str, Any]) -> TrialRequest:
 class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
     """Runs one training, an epoch per `step`, and reports every outcome as a result, a failure included.
 
-    An exception of the training is the trial's result and not a fault of the machine: it is reported with its traceback
-    and not tried again. What Ray itself reports as an error is then always a lost process or node, which is worth
-    a restart from the last checkpoint.
+    Whatever the training raises is the trial's result and not a fault of the machine: it is reported with its traceback
+    and not tried again. So all that runs code of the user's runs in `step`: a checkpoint is loaded there, and packed
+    there into the bytes that `save` writes. What Ray itself reports as an error is then always a lost process or node,
+    which is worth a restart from the last checkpoint.
+
+    A retraining reads the test images in a step of their own, after all that can fail, and after a checkpoint of the
+    finished training, with its last result, is on the disk. Its process may be lost at any moment and the images are
+    still read once, but for this: a process that is lost while it reads them, or before the driver has heard what it
+    read, has told nobody, and the one that takes its place reads them again, with the same weights and to the same
+    numbers.
     """
 
     def setup(self, config: dict[str, Any], data: Dataset) -> None:
@@ -75,25 +83,46 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
         """Prepares the next trial in the same process: saves the seconds that importing torch takes."""
         self._request = parse_trial(new_config)
         self._run: TrainingRun | None = None
+        self._recovers_from: str | None = None  # the folder that Ray would have it go on from
+        self._result_without_test: dict[
+            str, Any
+        ] = {}  # of a training that is over and has its test images still to read
+        self._packed: bytes | None = None  # a checkpoint that is to be written
         self._saved_at = time.monotonic()
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains one epoch; the result holds `epoch`, the metrics and, in the last one, `stop_reason`."""
+        """Trains one epoch, or reads the test images.
+
+        The result holds `epoch`, the metrics and, in the last one, `stop_reason`.
+        """
         try:
             return self._step()
-        except Exception as error:  # noqa: BLE001  # the border that records a failed trial
+        except BaseException as error:  # the border that records a failed trial, whatever code of the user's raises
+            if hasattr(error, "ray_terminate_msg"):  # Ray ends this process
+                raise
             epoch = 0 if self._run is None else self._run.epoch
-            return {
-                "epoch": epoch,
-                STOP_REASON: "failed",
-                "failure": f"{type(error).__name__}: {error}",
-                ERROR: traceback.format_exc(),
-                DONE: True,
-            }
+            failure, trace = describe_error(error)
+            return {"epoch": epoch, STOP_REASON: "failed", "failure": failure, ERROR: trace, DONE: True}
 
     def _step(self) -> dict[str, Any]:
         run = self._started_run()
+        if self._result_without_test:
+            test_loss, test_accuracy = run.evaluate_test()
+            return {**self._result_without_test, "test_loss": test_loss, "test_accuracy": test_accuracy, DONE: True}
+        result = self._run_epoch(run)
+        has_weights = result.get(STOP_REASON, "diverged") != "diverged"
+        if self._request.read_test and has_weights:
+            self._result_without_test = result
+            self._packed = self._pack(run)
+            return {**_without_end(result), DONE: False, SHOULD_CHECKPOINT: True}
+        if not result[DONE] and self._is_checkpoint_due(run.epoch):
+            self._packed = self._pack(run)
+            result[SHOULD_CHECKPOINT] = True
+        return result
+
+    def _run_epoch(self, run: TrainingRun) -> dict[str, Any]:
+        """The result of the next epoch, of the last one with all but the test images."""
         epoch = run.run_epoch()
         result: dict[str, Any] = {
             **epoch.metrics(),
@@ -107,53 +136,57 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
                 curvature = run.measure_curvature()
                 result["hessian_largest"], result["hessian_smallest"] = curvature.largest, curvature.smallest
                 result[CURVATURE] = curvature.kind(epoch.lr)
-            if self._request.read_test and epoch.stop_reason != "diverged":
-                result["test_loss"], result["test_accuracy"] = run.evaluate_test()
-                result[SHOULD_CHECKPOINT] = True  # the winner's weights are registered from it
-        elif (
-            epoch.epoch in self._request.checkpoint_epochs or time.monotonic() - self._saved_at > MIN_CHECKPOINT_SECONDS
-        ):
-            result[SHOULD_CHECKPOINT] = True
         return result
+
+    def _is_checkpoint_due(self, epoch: int) -> bool:
+        is_old = time.monotonic() - self._saved_at > MIN_CHECKPOINT_SECONDS
+        return is_old or epoch in self._request.checkpoint_epochs
+
+    def _pack(self, run: TrainingRun) -> bytes:
+        from trainer.loop.checkpoint import pack_checkpoint
+
+        return pack_checkpoint(run, self._result_without_test)
 
     def _started_run(self) -> TrainingRun:
         if self._run is None:
-            self._run = self._resume() or self._build_run()
+            self._run, self._result_without_test = self._find_start() or (self._build_run(), {})
         return self._run
 
-    def _resume(self) -> TrainingRun | None:
-        """The training as the latest usable checkpoint has it; None to begin anew."""
-        from trainer.loop.checkpoint import CheckpointError, load_checkpoint
-
-        for folder in self._request.checkpoints:
-            run = self._build_run()
-            try:
-                load_checkpoint(run, Path(folder))
-            except CheckpointError as error:
-                logger.warning("%s: %s", self._request.trial_id, error)
-                continue
-            # Of one that was over, the last result is still wanted; weights that were given up are not.
-            is_late = 0 < self._request.repeat_epoch <= run.epoch
-            if run.stop_reason is None and run.epoch > self._request.donor_epoch and not is_late:
-                return run
-        return self._take_over() if self._request.donor_epoch else None
+    def _find_start(self) -> tuple[TrainingRun, dict[str, Any]] | None:
+        """The training of the latest usable checkpoint, with its last result if it was over; None to begin anew."""
+        request = self._request
+        if self._recovers_from is not None and (found := self._load(self._recovers_from)) is not None:
+            return found
+        for folder in request.checkpoints:
+            found = self._load(folder)
+            # Weights that were given up, or are to be made again, are not gone on with.
+            is_usable = found is not None and request.donor_epoch < found[0].epoch < (request.repeat_epoch or math.inf)
+            if is_usable:
+                return found
+        return (self._take_over(), {}) if request.donor_epoch else None
 
     def _take_over(self) -> TrainingRun:
         """The training of the donor, with this trial's own settings from here on."""
-        from trainer.loop.checkpoint import CheckpointError, load_checkpoint
-
         for folder in self._request.donor_checkpoints:
-            run = self._build_run()
-            try:
-                load_checkpoint(run, Path(folder), takes_over=True)
-            except CheckpointError as error:
-                logger.warning("%s: %s", self._request.trial_id, error)
-                continue
-            if run.epoch == self._request.donor_epoch:
-                return run
+            found = self._load(folder, takes_over=True)
+            if found is not None and found[0].epoch == self._request.donor_epoch:
+                return found[0]
         raise RuntimeError(
             f"the weights that it was to go on with, after epoch {self._request.donor_epoch}, are not on the disk"
         )
+
+    def _load(self, folder: str, *, takes_over: bool = False) -> tuple[TrainingRun, dict[str, Any]] | None:
+        """The training as a checkpoint has it, and its last result if it was over; None where it cannot be used."""
+        from trainer.loop.checkpoint import CheckpointError, load_checkpoint
+
+        run = self._build_run()
+        try:
+            last_result = load_checkpoint(run, Path(folder), takes_over=takes_over)
+        except CheckpointError as error:
+            logger.warning("%s: %s", self._request.trial_id, error)
+            return None
+        # Of one that was over, the last result is still wanted; checkpoints of old do not have it.
+        return (run, last_result) if run.stop_reason is None or last_result else None
 
     def _build_run(self) -> TrainingRun:
         from trainer.loop.training_run import TrainingRun
@@ -168,19 +201,22 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
         )
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Writes the exact state of the training."""
-        from trainer.loop.checkpoint import write_checkpoint
+        """Writes the state of the training as `step` packed it, or as it is if Ray asks by itself."""
+        from trainer.loop.checkpoint import write_packed
 
-        write_checkpoint(self._started_run(), Path(checkpoint_dir))
+        write_packed(self._packed or self._pack(self._started_run()), Path(checkpoint_dir))
+        self._packed = None
         self._saved_at = time.monotonic()
 
     def load_checkpoint(self, checkpoint: str) -> None:
-        """Continues a training from a checkpoint, on whatever node it is now."""
-        from trainer.loop.checkpoint import load_checkpoint
-
-        self._run = self._build_run()
-        load_checkpoint(self._run, Path(checkpoint))
+        """Notes the folder that the training goes on from, on whatever node it is now; the next step reads it."""
+        self._run, self._recovers_from = None, checkpoint
 
     def cleanup(self) -> None:
         """Lets go of the model."""
-        self._run = None
+        self._run = self._packed = None
+
+
+def _without_end(result: Mapping[str, Any]) -> dict[str, Any]:
+    """A last result as one after which the trial has something left to do."""
+    return {name: value for name, value in result.items() if name != STOP_REASON}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -19,6 +20,7 @@ from sweeps.running.lifecycle import lose, start
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.trials.ledger import TrialEntry
 from tracking.names import TrialState
+from trainer.failures import shorten_log, shorten_reason
 from trainer.trainable import parse_trial
 
 _COUNT_SECONDS = 2.0  # how often the cluster's nodes are counted, and trials that hang looked for
@@ -83,15 +85,14 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         """Ends a trial that hung, or whose process was lost, or could not save, too often."""
         entry = self._entry(trial)
         self._heard.pop(entry.trial_id, None)
-        error = str(trial.get_error() or "")
         if entry.trial_id in self._hung:
             hours = self._sweep.spec.budget.trial_hours
             lose(self._sweep, entry, f"hung: no epoch ended within trial_hours, {hours:g}")
-        elif error:
-            reason = f"gave up after {trial.num_failures} restarts: {error.strip().splitlines()[-1]}"
-            lose(self._sweep, entry, reason, error)
-        else:
-            lose(self._sweep, entry, "the trial's process or node was lost too often")
+            return
+        error = _read_error(trial)
+        last_line = next((line for line in reversed(error.splitlines()) if line.strip()), "no word of Ray's on it")
+        reason = f"its process or node was lost {trial.num_failures} times, the last time: {last_line}"
+        lose(self._sweep, entry, shorten_reason(reason), error)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:  # noqa: ARG002
         """Says that a trial goes on after its process was lost."""
@@ -107,12 +108,20 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         return self._sweep.ledger.entries[parse_trial(trial.config).trial_id]
 
 
+def _read_error(trial: Trial) -> str:
+    """What Ray said of each process of a trial that was lost; "" where that cannot be read."""
+    try:
+        return shorten_log(Path(trial.error_file or "").read_text(encoding="utf-8", errors="backslashreplace"))
+    except OSError:
+        return ""
+
+
 def keep_error(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
-    """A listener that writes why a trial failed to its log: the traceback, or what is known where there is none."""
+    """A listener that writes why a trial failed to its log: the reason, and the traceback or what Ray said."""
     if entry is None or event is not TrialEvent.ENDED or entry.state is not TrialState.FAILED:
         return
     with contextlib.suppress(OSError):  # a full disk must not end the sweep; the reason is recorded anyway
         log = sweep.folder.trial_log(entry.trial_id)
         log.parent.mkdir(parents=True, exist_ok=True)
-        text = entry.error or f"{entry.stop_reason}\n"
+        text = f"{entry.stop_reason}\n\n{entry.error}"
         log.write_text(text, encoding="utf-8", errors="backslashreplace")

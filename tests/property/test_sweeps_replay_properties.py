@@ -62,6 +62,9 @@ parameters:
   model: {choices: {fastcnn: {depth: {min: 1, max: 3}}, cnn3c3d: {}}}
 """
 
+# All of Tune's controller that the scheduler looks at.
+NO_PROCESSES: Any = SimpleNamespace(_started_actors=set(), _trial_to_actor=SimpleNamespace(get=lambda _: None))
+
 
 Kind = TypeVar("Kind", TrialStarted, EpochRecorded, TrialEnded)
 
@@ -197,7 +200,7 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
         for ray_id in sorted(stopping):
             if luck.random() < 0.5:
                 trial, result = stopping.pop(ray_id)
-                scheduler.on_trial_complete(cast("Any", None), trial, result)
+                scheduler.on_trial_complete(NO_PROCESSES, trial, result)
                 searcher.on_trial_complete(ray_id, result)
                 callback.on_trial_complete(0, [], trial)
         if not live:
@@ -223,7 +226,9 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
 
 def lose(searcher: ArmSearcher, scheduler: ArmScheduler, callback: SweepCallback, trial: Any, error: str) -> None:
     """Tells of a process that was lost once too often, in Tune's order."""
-    trial.get_error, trial.num_failures = lambda: error, 3
+    said = callback._sweep.folder.path.with_suffix(".error.txt")
+    said.write_text(error)
+    trial.error_file, trial.num_failures = str(said), 3
     scheduler.on_trial_error(cast("Any", None), trial)
     searcher.on_trial_complete(trial.trial_id, None, error=True)
     callback.on_trial_error(0, [], trial)

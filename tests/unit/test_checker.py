@@ -77,7 +77,8 @@ def train(request: TrialRequest, epoch: int) -> dict[str, Any]:
 def play(sweep: RunningSweep, searcher: ArmSearcher) -> None:
     """Runs one trial after another, as Tune would with one slot."""
     scheduler, callback = ArmScheduler(sweep), SweepCallback(sweep)
-    nobody, ray_id = cast("Any", None), "0"
+    no_processes = SimpleNamespace(_started_actors=set(), _trial_to_actor=SimpleNamespace(get=lambda _: None))
+    nobody, ray_id = cast("Any", no_processes), "0"
     while isinstance(config := searcher.suggest(ray_id), dict):
         trial, request = cast("Any", SimpleNamespace(config=config, trial_id=ray_id)), parse_trial(config)
         callback.on_trial_start(0, [], trial)

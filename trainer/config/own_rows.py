@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.trial_settings import SETTINGS
+from trainer.failures import describe_error
 from trainer.tables.initializers import InitializerRow
 from trainer.tables.losses import LossRow
 from trainer.tables.models import ModelRow
@@ -46,6 +47,11 @@ class OwnRowError(ValueError):
 def is_own(name: object) -> bool:
     """Whether a name is written as a dotted path to something of the user's."""
     return isinstance(name, str) and ":" in name
+
+
+def runs_own_code(parameters: Mapping[str, Value]) -> bool:
+    """Whether a trial with these flat parameters runs code of the user's."""
+    return any(is_own(parameters.get(table)) for table in _FIRST_ARGUMENTS)
 
 
 def ignore_working_directory() -> None:
@@ -82,9 +88,9 @@ def load_own_row(table: str, path: str) -> Row:
     module_name, _, name = path.partition(":")
     try:
         found = getattr(_import_own(module_name), name)
-    except Exception as error:  # whatever importing the user's code raises
+    except (Exception, SystemExit) as error:  # whatever importing the user's code raises
         raise OwnRowError(
-            f"found {path!r}, which cannot be imported ({type(error).__name__}: {error}); correct the path, or run "
+            f"found {path!r}, which cannot be imported ({describe_error(error)[0]}); correct the path, or run "
             "where its module can be found (the working directory, or `--working-dir` of `sweeps submit`)"
         ) from error
     if not callable(found):

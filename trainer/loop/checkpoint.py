@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import zipfile
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,28 +30,46 @@ class CheckpointError(RuntimeError):
 _OF_STEPS = ("compile", "precision")  # settings that say how steps are computed
 
 
-def write_checkpoint(run: TrainingRun, directory: Path) -> Path:
-    """Writes the state of a run to a folder and returns the file's path.
-
-    The file appears under its name only when all of it is on the disk, and replaces an older one in one go.
+def pack_checkpoint(run: TrainingRun, last_result: Mapping[str, Any] | None = None) -> bytes:
+    """The content of a checkpoint's file: the state of a run, which is complete before anything is written.
 
     Args:
         run: Between two epochs.
-        directory: Made when it is not there.
+        last_result: Numbers and texts that whoever goes on from it needs as well; `load_checkpoint` returns them.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     content = {
         "format": _FORMAT,
         "parameters": run.config.to_parameters(),
         "data_digest": run.data_digest,
         "precision": run.precision,
         "state": run.state_dict(),
+        "last_result": dict(last_result or {}),
     }
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def write_checkpoint(run: TrainingRun, directory: Path) -> Path:
+    """Writes the state of a run, between two epochs, to a folder and returns the file's path."""
+    return write_packed(pack_checkpoint(run), directory)
+
+
+def write_packed(content: bytes, directory: Path) -> Path:
+    """Writes what `pack_checkpoint` returned to a folder and returns the file's path.
+
+    The file appears under its name only when all of it is on the disk, and replaces an older one in one go.
+
+    Args:
+        content: Of the file.
+        directory: Made when it is not there.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
     target = directory / FILE_NAME
     unfinished = directory / f".{FILE_NAME}.{os.getpid()}"
     try:
         with unfinished.open("wb") as file:
-            torch.save(content, file)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(target)
@@ -61,8 +81,10 @@ def write_checkpoint(run: TrainingRun, directory: Path) -> Path:
 
 def load_checkpoint(
     run: TrainingRun, directory: Path, *, takes_over: bool = False, only_predicts: bool = False
-) -> None:
+) -> dict[str, Any]:
     """Makes a run go on from a checkpoint, with the numbers that the run that wrote it would have had.
+
+    Returns the `last_result` that it was packed with, empty for none.
 
     Args:
         run: Made with the same configuration and data.
@@ -100,6 +122,7 @@ def load_checkpoint(
         run.take_over(content["state"], build_trial_config(content["parameters"]))
     else:
         run.load_state_dict(content["state"])
+    return dict(content.get("last_result", {}))
 
 
 def _check_whole(path: Path) -> None:

@@ -1,5 +1,6 @@
 """The Trainable in Ray's own base class, driven by hand: what Tune would give it comes from here."""
 
+import importlib
 import math
 from dataclasses import replace
 from types import SimpleNamespace
@@ -115,7 +116,16 @@ class TestResults:
         while run.stop_reason is None:
             run.run_epoch()
         assert (results[-1]["test_loss"], results[-1]["test_accuracy"]) == run.evaluate_test()
-        assert results[-1][SHOULD_CHECKPOINT], "its weights are registered from the checkpoint"
+        assert [each["epoch"] for each in results] == [1, 2, 3, 3]
+
+    def test_a_checkpoint_is_asked_for_before_they_are_read_and_not_after(self, start):
+        *_, before, last = run_to_end(start(CONFIRM))
+        assert before[SHOULD_CHECKPOINT], "its weights are registered from the checkpoint"
+        assert not before[DONE]
+        assert SHOULD_CHECKPOINT not in last
+        assert {name: last[name] for name in before if name not in (DONE, SHOULD_CHECKPOINT)} == {
+            name: value for name, value in before.items() if name not in (DONE, SHOULD_CHECKPOINT)
+        }
 
     def test_divergence_is_a_result_without_test_numbers(self, start):
         parameters = {**TINY, "precision": "fp32", "optimizer": "sgd", "lr": 1e30}
@@ -129,7 +139,7 @@ class TestResults:
     def test_patience_is_reported_and_the_test_images_are_read(self, start):
         stopping = {"early_stopping_patience": 1, "early_stopping_min_delta": 0.99}
         results = run_to_end(start(replace(CONFIRM, parameters={**CONFIRM.parameters, **stopping})))
-        assert (len(results), results[-1][STOP_REASON]) == (2, "patience")
+        assert (results[-1]["epoch"], results[-1][STOP_REASON]) == (2, "patience")
         assert 0 <= results[-1]["test_accuracy"] <= 1
 
 
@@ -161,7 +171,7 @@ class TestFailure:
     def test_a_failure_at_the_end_names_the_last_epoch(self, start, data):
         spoilt = replace(data, test_images_NHWC=data.test_images_NHWC[:, :16])
         results = run_to_end(start(CONFIRM, spoilt))
-        assert [each["epoch"] for each in results] == [1, 2, 3]
+        assert [each["epoch"] for each in results] == [1, 2, 3, 3]
         assert results[-1][STOP_REASON] == "failed"
         assert "evaluate_test" in results[-1][ERROR]
 
@@ -170,6 +180,136 @@ class TestFailure:
         assert trial.step()[STOP_REASON] == "failed"
         assert trial.reset(SEARCH.to_ray())
         assert show(run_to_end(trial)) == show(run_to_end(start(SEARCH)))
+
+
+OWN = """
+import torch
+
+class Own(torch.optim.SGD):
+    place, error, extra = "", None, {}
+
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr)
+        self.fail("made")
+
+    def fail(self, place):
+        if place == self.place:
+            raise self.error
+
+    def step(self, closure=None):
+        self.fail("stepping")
+        return super().step(closure)
+
+    def state_dict(self):
+        self.fail("saved")
+        return super().state_dict() | self.extra
+
+    def load_state_dict(self, state):
+        self.fail("loaded")
+        super().load_state_dict(state)
+"""
+
+
+class Untold(RuntimeError):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+class NotAnException(BaseException):
+    pass
+
+
+class TestOwnCode:
+    @pytest.fixture
+    def own(self, tmp_path, monkeypatch):
+        """The class of an own optimizer, whose attributes say where it fails and how."""
+        name = f"own_{tmp_path.name}"
+        (tmp_path / f"{name}.py").write_text(OWN)
+        monkeypatch.syspath_prepend(tmp_path)
+        return importlib.import_module(name).Own
+
+    def request(self, own, **fields):
+        return replace(CONFIRM, parameters={**CONFIRM.parameters, "optimizer": f"{own.__module__}:Own"}, **fields)
+
+    @pytest.fixture
+    def reads(self, monkeypatch):
+        """The times that the test images were read."""
+        reads = []
+        evaluate = TrainingRun.evaluate_test
+        monkeypatch.setattr(TrainingRun, "evaluate_test", lambda run: reads.append(1) or evaluate(run))
+        return reads
+
+    @pytest.mark.parametrize(
+        ("error", "words"),
+        [
+            (RuntimeError("own"), "RuntimeError: own"),
+            (SystemExit(3), "SystemExit: 3"),
+            (KeyboardInterrupt(), "KeyboardInterrupt"),
+            (NotAnException("own"), "NotAnException: own"),
+            (Untold(), "Untold: its text cannot be had, which raises ValueError"),
+            (ValueError("line\n" * 5000), "ValueError: line line"),
+            (ValueError("half \ud800, nothing \0"), r"ValueError: half \ud800, nothing \x00"),
+        ],
+        ids=["error", "exit", "interrupt", "base", "untold", "long", "not storable"],
+    )
+    @pytest.mark.parametrize(("place", "epochs"), [("made", [0]), ("stepping", [1]), ("saved", [1, 2, 3])])
+    def test_whatever_it_raises_wherever_is_the_result(self, own, start, reads, place, epochs, error, words):
+        own.place, own.error = place, error
+        results = run_to_end(start(self.request(own)))
+        last = results[-1]
+        assert [each["epoch"] for each in results] == epochs
+        assert last[STOP_REASON] == "failed"
+        assert last["failure"].startswith(words)
+        assert len(last["failure"]) <= 300
+        assert "self.fail(" in last[ERROR]
+        assert reads == [], "nothing that can still fail comes after the test images"
+        (last["failure"] + last[ERROR]).encode()
+
+    def test_an_error_of_many_lines_is_short_in_tables_and_whole_in_the_log(self, own, start):
+        own.place, own.error = "made", ValueError("\n".join(f"line {number}" for number in range(5000)))
+        (last,) = run_to_end(start(self.request(own)))
+        assert last["failure"].endswith("... (5,000 lines)")
+        assert "line 2500\n" in last[ERROR]
+
+    def test_a_state_that_cannot_be_pickled_is_the_result(self, own, start, reads):
+        own.extra = {"own": lambda: None}
+        last = run_to_end(start(self.request(own)))[-1]
+        assert last[STOP_REASON] == "failed"
+        assert "pickle" in last["failure"]
+        assert reads == []
+
+    def test_a_state_that_it_does_not_take_back_is_the_result(self, own, start, reads, tmp_path):
+        before = start(self.request(own))
+        before.step()
+        saved = before.save(str(tmp_path / "checkpoint"))
+        own.place, own.error = "loaded", SystemExit("not mine")
+        for request, restores in (
+            (self.request(own), True),
+            (self.request(own, checkpoints=(saved.checkpoint.path,)), False),
+        ):
+            after = start(request)
+            if restores:
+                after.restore(saved)
+            (last,) = run_to_end(after)
+            assert (last[STOP_REASON], last["failure"]) == ("failed", "SystemExit: not mine")
+        assert reads == []
+
+    def test_the_test_images_are_read_once(self, own, start, reads, tmp_path):
+        trial = start(self.request(own))
+        result = {DONE: False}
+        while not result[DONE]:
+            result = trial.train()
+            if result.get(SHOULD_CHECKPOINT):
+                own.place, own.error = "saved", RuntimeError("too late to matter")
+                trial.save(str(tmp_path / "checkpoint"))
+        assert result[STOP_REASON] == "epochs"
+        assert reads == [1]
+
+    def test_that_ray_ends_the_process_is_no_result(self, own, start):
+        own.place, own.error = "stepping", SystemExit(1)
+        own.error.ray_terminate_msg = "The process receives a SIGTERM."
+        with pytest.raises(SystemExit):
+            start(self.request(own)).step()
 
 
 class TestReuse:
@@ -215,13 +355,47 @@ class TestCheckpoint:
 
     @pytest.mark.parametrize(
         ("saved", "first"),
-        [((2, 1), 3), ((None, 1), 2), ((None, None), 1), ((3, 2), 3), ((3,), 1), ((), 1)],
-        ids=["latest", "damaged", "all damaged", "over", "only one, over", "none"],
+        [((2, 1), 3), ((None, 1), 2), ((None, None), 1), ((3, 2), 4), ((), 1)],
+        ids=["latest", "damaged", "all damaged", "over", "none"],
     )
     def test_a_request_goes_on_from_the_first_checkpoint_that_can_be_used(self, start, tmp_path, saved, first):
         expected = show(run_to_end(start(CONFIRM)))
         request = replace(CONFIRM, checkpoints=self.save_after(start, tmp_path, saved))
         assert show(run_to_end(start(request))) == expected[first - 1 :]
+
+    def test_of_a_training_that_was_over_the_last_epoch_is_run_again_where_its_result_was_not_kept(
+        self, start, tmp_path
+    ):
+        expected = show(run_to_end(start(CONFIRM)))
+        (earlier,) = self.save_after(start, tmp_path, (2,))
+        trial = start(SEARCH)
+        run_to_end(trial)
+        trial.save_checkpoint(str(tmp_path / "over"))
+        request = replace(CONFIRM, checkpoints=(str(tmp_path / "over"), earlier))
+        assert show(run_to_end(start(request))) == expected[2:]
+
+    def test_a_process_that_takes_the_place_of_a_lost_one_only_reads_the_test_images(self, start, tmp_path):
+        *_, last = run_to_end(start(CONFIRM))
+        lost = start(CONFIRM)
+        while not (result := lost.step()).get(SHOULD_CHECKPOINT):
+            pass
+        saved = lost.save(str(tmp_path / "checkpoint"))
+        heir = start(CONFIRM)
+        heir.restore(saved)
+        (again,) = run_to_end(heir)
+        assert {**again, "train_seconds": 0, "validation_seconds": 0} == {
+            **last,
+            "train_seconds": 0,
+            "validation_seconds": 0,
+        }
+        assert again["train_seconds"] == result["train_seconds"], "as it was when the epoch was trained"
+
+    def test_one_that_ray_names_and_that_is_damaged_is_passed_over(self, start, tmp_path):
+        expected = show(run_to_end(start(CONFIRM)))
+        damaged, good = self.save_after(start, tmp_path, (None, 1))
+        trial = start(replace(CONFIRM, checkpoints=(good,)))
+        trial.restore(damaged)
+        assert show(run_to_end(trial)) == expected[1:]
 
     def test_a_checkpoint_of_other_settings_is_not_used(self, start, tmp_path):
         other = replace(CONFIRM, parameters={**CONFIRM.parameters, "seed": 9})
