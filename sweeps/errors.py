@@ -51,6 +51,12 @@ class Interrupted(SweepError):
     exit_code = ExitCode.INTERRUPTED
 
 
+def first_line(error: BaseException) -> str:
+    """What a library's error says, as far as it fits into a sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[0][:300].rstrip(". ")
+
+
 @dataclass(frozen=True)
 class SpecFault:
     """One fault of a sweep file or of an override.

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,13 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.driver.interrupts import ours_while_ray_starts
+from sweeps.driver.ray_address import check_ray_address
 from sweeps.environment import describe_versions, list_packages
-from sweeps.errors import BadUsage, Unreachable
+from sweeps.errors import BadUsage, Unreachable, first_line
 
 if TYPE_CHECKING:
     from sweeps.spec import Resources
 
 _MEBIBYTE = 2**20
+_QUIET: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False, "configure_logging": True}
 JOB_CONFIG_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray sets it for the entrypoint of a submitted job
 JOIN_SECONDS = 90.0  # how long to wait for the first node that trains, as after the head was restarted
 NODE_SECONDS = 60.0  # how long a node may take to start a process and look at a file
@@ -41,45 +44,82 @@ _ENVIRONMENT = {
 
 
 def start_ray(data_bytes: int) -> dict[str, float]:
-    """Joins the cluster of `RAY_ADDRESS` or starts Ray on this machine, and returns the cluster's resources.
+    """Joins the cluster of `RAY_ADDRESS`, which has been checked, or starts Ray here; returns the cluster's resources.
 
     Args:
         data_bytes: Size of the data set, which the object store of a local Ray must hold.
 
     Raises:
-        Unreachable: When the cluster does not answer.
+        Unreachable: When the cluster cannot be joined, or a local Ray does not start.
     """
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    _set_environment()
     import ray
 
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    address = os.environ.get("RAY_ADDRESS")
-    own_code = {"runtime_env": {"py_modules": list_packages()}} if JOB_CONFIG_VARIABLE not in os.environ else {}
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
     if not ray.is_initialized():
-        try:
-            with ours_while_ray_starts():
-                if address:
-                    ray.init(address=address, **own_code, **options)  # a submitted job brings the code already
-                else:
-                    ray.init(
-                        address="local",
-                        include_dashboard=False,
-                        object_store_memory=2 * data_bytes + 256 * _MEBIBYTE,
-                        _node_ip_address="127.0.0.1",  # servers of a local Ray listen on loopback only
-                        **options,
-                    )
-        except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
-            where = f"the Ray cluster at RAY_ADDRESS={address}" if address else "a local Ray"
-            remedy = (
-                "check the address, and that RAY_AUTH_MODE and RAY_AUTH_TOKEN are the cluster's; "
-                "or unset RAY_ADDRESS to run on this machine"
-                if address
-                else "see /tmp/ray"
-            )
-            raise Unreachable(f"could not start on {where}: {error}; {remedy}") from error
+        address = os.environ.get("RAY_ADDRESS")
+        with ours_while_ray_starts():
+            if address:
+                _join_ray(address)
+            else:
+                _start_local_ray(data_bytes)
+    logging.getLogger("ray").setLevel(logging.ERROR)
     return dict(ray.cluster_resources())
+
+
+def check_cluster() -> None:
+    """Returns when the cluster of RAY_ADDRESS answers, or none is to be joined; nothing is started.
+
+    Raises:
+        Unreachable: When it does not answer within seconds.
+    """
+    address, loaded = os.environ.get("RAY_ADDRESS"), sys.modules.get("ray")
+    if address and not (loaded is not None and loaded.is_initialized()):
+        _set_environment()
+        check_ray_address(address)
+
+
+def _set_environment() -> None:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def _join_ray(address: str) -> None:
+    import ray
+
+    own_code = {"runtime_env": {"py_modules": list_packages()}} if JOB_CONFIG_VARIABLE not in os.environ else {}
+    try:
+        ray.init(address=address, **own_code, **_QUIET)  # a submitted job brings the code already
+    except Exception as error:  # Ray raises a bare Exception, too
+        ray.shutdown()
+        raise Unreachable(
+            f"RAY_ADDRESS={address}: this machine could not join the cluster ({first_line(error)}); check that a node "
+            "of it runs here (`ray start --address=...`), or unset RAY_ADDRESS to run on this machine alone"
+        ) from error
+
+
+def _start_local_ray(data_bytes: int) -> None:
+    """Tries again once: on a busy machine Ray's processes may take longer to start than Ray waits for them."""
+    import ray
+
+    for is_last in (False, True):
+        try:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                object_store_memory=2 * data_bytes + 256 * _MEBIBYTE,
+                _node_ip_address="127.0.0.1",  # servers of a local Ray listen on loopback only
+                **_QUIET,
+            )
+        except Exception as error:  # Ray raises a bare Exception, too
+            ray.shutdown()
+            if is_last:
+                folder = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray"
+                raise Unreachable(
+                    f"a local Ray did not start, tried twice ({first_line(error)}); its logs are in "
+                    f"{folder}/session_latest/logs; free memory, or set RAY_TMPDIR to a short path that can be written"
+                ) from error
+        else:
+            return
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sweeps.driver.cluster import check_nodes, count_slots, start_ray
+from sweeps.driver.cluster import check_cluster, check_nodes, count_slots, start_ray
 from sweeps.errors import BadUsage, Unreachable
 from sweeps.home import Home
 from sweeps.space.distributions import Constant
@@ -47,13 +47,14 @@ class Prepared:
 
 
 def prepare(spec: SweepSpec, home: Home) -> Prepared:
-    """Checks storage, MLflow, data and Ray, in this order: what is refused is refused before Ray starts.
+    """Checks storage, MLflow and data, and then starts Ray: what is refused is refused before that.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
         Unreachable: When Ray or MLflow does not answer.
     """
     check_storage(home.path)
+    check_cluster()
     try:
         check_tracking(home.tracking_uri, timeout_seconds=60.0)
     except TrackingUnavailable as error:

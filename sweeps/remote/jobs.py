@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweeps.environment import describe_versions, list_packages
-from sweeps.errors import BadUsage, ExitCode, Unreachable
+from sweeps.errors import BadUsage, ExitCode, Unreachable, first_line
 from sweeps.home import JOB_VARIABLE
 
 if TYPE_CHECKING:
@@ -196,15 +196,15 @@ class JobsClient:
             ) from error
         except (ConnectionError, requests.RequestException) as error:
             raise Unreachable(
-                f"{self.address}: no Ray Jobs API answers there ({_first_line(error)}); check --address (the "
+                f"{self.address}: no Ray Jobs API answers there ({first_line(error)}); check --address (the "
                 "dashboard's port, 8265 by default) and that the cluster is up"
             ) from error
         except RuntimeError as error:
             if "404" in str(error) or "does not exist" in str(error):
-                raise BadUsage(f"{self.address}: the cluster does not know this job ({_first_line(error)})") from error
-            raise BadUsage(f"{self.address}: {_first_line(error)}") from error
+                raise BadUsage(f"{self.address}: the cluster does not know this job ({first_line(error)})") from error
+            raise BadUsage(f"{self.address}: {first_line(error)}") from error
         except ValueError as error:
-            raise BadUsage(f"{self.address}: {_first_line(error)}") from error
+            raise BadUsage(f"{self.address}: {first_line(error)}") from error
 
 
 @contextmanager
@@ -229,8 +229,3 @@ def _number(sweep_id: str) -> Iterator[str]:
     while True:
         yield f"{sweep_id}-{number}"
         number += 1
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
-    return lines[0][:300]
