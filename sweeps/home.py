@@ -54,6 +54,20 @@ class Home:
             raise BadUsage(f"found {sweep_id!r}; the id of a sweep has letters, digits, dots, hyphens and underscores")
         return SweepFolder(self.path / sweep_id)
 
+    def create_folder(self, slug: str) -> SweepFolder:
+        """Creates the folder of a new sweep, which has its id to itself here.
+
+        Args:
+            slug: Begins the id.
+        """
+        while True:
+            folder = self.folder(build_sweep_id(slug))
+            try:
+                folder.path.mkdir(parents=True)
+            except FileExistsError:  # of a sweep of the same name, begun in the same second
+                continue
+            return folder
+
     def sweep_ids(self) -> list[str]:
         """Sweeps that have a folder here, latest first."""
         if not self.path.is_dir():

@@ -22,7 +22,7 @@ from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.environment import build_manifest
 from sweeps.errors import BadUsage
-from sweeps.home import JOB_VARIABLE, Home, SweepFolder, build_sweep_id
+from sweeps.home import JOB_VARIABLE, Home, SweepFolder
 from sweeps.plan.plan import Plan
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import log_to
@@ -67,10 +67,10 @@ def run_sweep(
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
         Unreachable: When Ray or MLflow does not answer before the start.
     """
-    folder = home.folder(sweep_id or build_sweep_id(spec.slug))
-    if folder.has_begun:
+    if sweep_id and home.folder(sweep_id).has_begun:
         raise BadUsage(f"{sweep_id}: it has been started already; go on with `sweeps resume {sweep_id}`")
     check_storage(home.path)
+    folder = home.folder(sweep_id) if sweep_id else home.create_folder(spec.slug)
     folder.path.mkdir(exist_ok=True)
     try:
         with _open_recorder(home, folder) as recorder, borrow_ray():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import Any
 
@@ -20,6 +19,7 @@ from sweeps.space.constraints import parse_constraint
 from sweeps.stopping.rules import RULES
 from sweeps.trials.confirm import build_confirm_trials
 from sweeps.trials.ledger import TrialEntry, TrialPhase
+from sweeps.trials.naming import confirm_id, name_arms, search_id
 from sweeps.trials.seeds import derive_seed, trial_seed
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.ranking import Goal
@@ -49,6 +49,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         self._exhausted: set[str] = set()
         self._confirm: dict[str, list[TrialRequest]] = {}  # arm -> its retrainings, once its search is over
         self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial
+        self._slugs = name_arms((arm.name for arm in arms), sweep.ledger.entries.values())
         self._cut_off = deque(entry for entry in sweep.ledger.running() if entry.active)
         sweep.listeners.append(self._hear)
 
@@ -195,7 +196,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
                 self._exhausted.add(arm.name)
                 continue
             seeded = {"seed": trial_seed(self._sweep.spec.seed, number), **parameters}
-            trial_id = f"{slug(arm.name)}-{number:03d}"
+            trial_id = search_id(self._slugs[arm.name], number)
             pause_epochs = self._sweep.rules[arm.name].pause_epochs
             return self._add(
                 TrialRequest(trial_id, arm.name, STAGE_SEARCH, number, False, seeded, checkpoint_epochs=pause_epochs)
@@ -241,17 +242,12 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             self._sweep.ledger.ranking(arm), top=spec.confirm.top, seeds=spec.confirm.seeds, sweep_seed=spec.seed
         )
         return [
-            TrialRequest(f"{slug(arm)}-confirm-{number:02d}", arm, STAGE_CONFIRM, number, True, trial.parameters)
+            TrialRequest(confirm_id(self._slugs[arm], number), arm, STAGE_CONFIRM, number, True, trial.parameters)
             for number, trial in enumerate(trials)
         ]
 
     def save(self, checkpoint_path: str) -> None:
         """Writes nothing: Tune asks with every snapshot of its own, and a sweep is resumed from its journal."""
-
-
-def slug(text: str) -> str:
-    """`text` with only the characters that file names and tags take everywhere."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", text) or "_"
 
 
 def _as_int(value: Value) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -43,6 +44,11 @@ def split_arms(parameters: Mapping[str, Parameter], compare: tuple[str, ...]) ->
         )
         for combination in product(*(_list_compared(name, parameters[name]) for name in compare))
     )
+
+
+def count_arms(parameters: Mapping[str, Parameter], compare: tuple[str, ...]) -> int:
+    """How many arms `split_arms` makes."""
+    return math.prod(len(_list_compared(name, parameters[name])) for name in compare)
 
 
 def _list_compared(name: str, compared: Parameter) -> list[tuple[Value, Mapping[str, Parameter]]]:

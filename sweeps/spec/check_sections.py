@@ -1,12 +1,13 @@
 """Faults that lie between the parts of a sweep file."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from sweeps.reader.faults import Faults
 from sweeps.reader.tree import KeyPath, Section
 from sweeps.search.methods import METHODS
-from sweeps.space.arms import Arm, contains, list_varying, num_dimensions, split_arms
+from sweeps.space.arms import Arm, contains, count_arms, list_varying, num_dimensions, split_arms
 from sweeps.space.constraints import ConstraintError, parse_constraint
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter, count_configurations, walk
@@ -16,6 +17,7 @@ from trainer.config import SETTINGS, Value, known_names
 from trainer.tables.settings import did_you_mean
 
 MAX_GRID_TRIALS = 100_000
+MAX_ARMS = 1_000  # each has a study of its own, and a row in every table
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
 
 
@@ -35,12 +37,13 @@ def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
         faults.at_value(("compare",), message)
     arms: tuple[Arm, ...] = (Arm("all", parameters),)
     if not messages and all(each in parameters for each in compare):
-        arms = split_arms(parameters, compare) if compare else arms
-        if set(parameters) == set(names):
+        arms = _split(parameters, compare, faults) if compare else arms
+        if arms and set(parameters) == set(names):
             _find_point_faults(draft, arms, faults)
             if "method" in draft:
                 _find_method_faults(draft, arms, faults)
-    _check_budget(draft, len(arms), faults)
+    if arms:
+        _check_budget(draft, len(arms), faults)
     _check_method(draft, faults, complete=set(parameters) == set(names))
     _check_epochs(draft, faults)
     _find_constraint_faults(draft.get("constraints", ()), faults)
@@ -71,6 +74,22 @@ def _check_compare(compare: str, parameters: Mapping[str, Parameter], names: tup
         case Constant() | Categorical() | Choices():
             return f"{compare!r} has only one value; give it several in values: or choices:, or remove compare"
     return f"{compare!r} is drawn from a range; give it values: or choices:, so that there are arms to compare"
+
+
+def _split(parameters: Mapping[str, Parameter], compare: tuple[str, ...], faults: Faults) -> tuple[Arm, ...]:
+    """The arms; none and a fault where there are too many, or two of one name."""
+    number = count_arms(parameters, compare)
+    if number > MAX_ARMS:
+        message = f"makes {number:,} arms; allowed: {MAX_ARMS:,}; give fewer values"
+        faults.at_value(("compare",), message)
+        return ()
+    arms = split_arms(parameters, compare)
+    names = Counter(arm.name for arm in arms)
+    for name in (name for name, count in names.items() if count > 1):
+        faults.at_value(
+            ("compare",), f"makes {names[name]} arms of one name, {name!r}; write their values in other words"
+        )
+    return arms if len(names) == len(arms) else ()
 
 
 def _check_budget(draft: Mapping[str, Any], arms: int, faults: Faults) -> None:

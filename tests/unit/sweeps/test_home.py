@@ -86,3 +86,14 @@ def test_only_ids_name_folders(home: Home, sweep_id: str) -> None:
     with pytest.raises(BadUsage, match="the id of a sweep has letters"):
         home.folder(sweep_id)
     assert home.folder("new-1.x_Y").path == home.path / "new-1.x_Y"
+
+
+def test_sweeps_of_one_name_begun_in_the_same_second_have_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = iter(["aaaa", "aaaa", "aaaa", "bbbb"])
+    monkeypatch.setattr("sweeps.home.secrets.token_hex", lambda _: next(tokens))
+    monkeypatch.setattr("sweeps.home.build_sweep_id.__defaults__", (datetime(2026, 11, 24, 3, 4, 5, tzinfo=UTC),))
+    folders = [Home(tmp_path / "home").create_folder("quick").path for _ in range(2)]
+    assert [folder.name[-4:] for folder in folders] == ["aaaa", "bbbb"]
+    assert all(folder.is_dir() for folder in folders)

@@ -7,7 +7,7 @@ import pytest
 from play_search import SWEEP, adapt, build_searcher, finish, ledger_of, play, tell_to_stop
 
 from sweeps.driver.results import classify_end
-from sweeps.driver.searcher import ArmSearcher, slug
+from sweeps.driver.searcher import ArmSearcher
 from sweeps.running.lifecycle import Ending
 from sweeps.search.methods import METHODS
 from sweeps.search.proposer import ArmSearch
@@ -281,11 +281,6 @@ def test_a_trial_ended_by_itself_is_not_called_stopped(tmp_path: Path) -> None:
     assert [entry.state for entry in ledger_of(searcher).entries.values()] == [TrialState.STOPPED]
 
 
-@pytest.mark.parametrize(("text", "expected"), [("adam", "adam"), ("a/b c", "a_b_c"), ("", "_"), ("0.01", "0.01")])
-def test_slug(text: str, expected: str) -> None:
-    assert slug(text) == expected
-
-
 @pytest.mark.parametrize(
     ("budget", "expected"),
     [("{trials_per_arm: 4}", [4, 4]), ("{trials: 6}", [3, 3]), ("{hours: 1}", [None, None])],
@@ -342,3 +337,19 @@ def test_trials_that_were_cut_off_go_on_first_from_their_latest_checkpoint(tmp_p
     config = after.suggest("1")
     assert isinstance(config, dict)
     assert (config["trial_id"], config["checkpoints"]) == ("sgd-001", ())
+
+
+def test_arms_whose_names_differ_only_by_what_an_id_cannot_hold_have_trials_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signature = "    def __init__(self, params, lr=0.1):\n        super().__init__(params, lr)\n"
+    optimizer = f"import torch\nclass {{}}(torch.optim.SGD):\n{signature}"
+    (tmp_path / "similar_a.py").write_text(optimizer.format("b_C"))
+    (tmp_path / "similar_a_b.py").write_text(optimizer.format("C"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    arms = ("similar_a:b_C", "similar_a_b:C")
+    head = SWEEP[: SWEEP.index("  optimizer:")]
+    text = head + f"  lr: {{min: 0.1, max: 0.9}}\n  optimizer: {{values: {list(arms)}}}\n"
+    requests = play(build_searcher(tmp_path, text=text))
+    assert len({request.trial_id for request in requests}) == len(requests) == 2 * (4 + 2)
+    assert [sum(request.arm == arm for request in requests) for arm in arms] == [6, 6]
