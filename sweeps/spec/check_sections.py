@@ -17,6 +17,7 @@ from trainer.config import SETTINGS, Value, known_names
 from trainer.tables.settings import did_you_mean
 
 MAX_GRID_TRIALS = 100_000
+MAX_ARM_CHARACTERS = 500
 MAX_ARMS = 1_000  # each has a study of its own, and a row in every table
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
 
@@ -89,6 +90,12 @@ def _split(parameters: Mapping[str, Parameter], compare: tuple[str, ...], faults
         faults.at_value(
             ("compare",), f"makes {names[name]} arms of one name, {name!r}; write their values in other words"
         )
+    longest = max(names, key=len)
+    if len(longest) > MAX_ARM_CHARACTERS:
+        message = (
+            f"makes an arm of {len(longest):,} characters, its name; allowed: {MAX_ARM_CHARACTERS}; shorten the values"
+        )
+        faults.at_value(("compare",), message)
     return arms if len(names) == len(arms) else ()
 
 

@@ -15,6 +15,8 @@ from sweeps.spec.check_configurations import Leaf, check_configurations
 from trainer.config import DEFAULT_ROWS, TABLES, Setting, Value, find_row, find_setting, known_names, rows_with
 from trainer.tables.settings import did_you_mean
 
+MAX_TEXT_CHARACTERS = 4096  # of a path; MLflow cuts a param after 6,000
+
 # What the same thing is called elsewhere, where the spelling gives no hint.
 SYNONYMS: Mapping[str, str] = {
     "learning_rate": "lr",
@@ -130,7 +132,7 @@ def _check_values(leaf: Leaf, setting: Setting, faults: Faults) -> None:
     """Adds a fault for each value that the setting cannot take."""
     parameter, path = leaf.parameter, leaf.path
     if isinstance(parameter, Constant) and path[-1] != leaf.name:  # the name of a choice, which is a key of the file
-        message = check_scalar(setting, parameter.value)
+        message = _check_value(setting, parameter.value)
         if message:
             faults.at_key(path, message)
         return
@@ -141,11 +143,17 @@ def _check_values(leaf: Leaf, setting: Setting, faults: Faults) -> None:
         faults.at_key(path, message)
         return
     for here, item, value in _list_written(parameter, path, faults):
-        message = check_scalar(setting, value)
+        message = _check_value(setting, value)
         if message and item is None:
             faults.at_value(here, message)
         elif message and item is not None:
             faults.add(item.place.fault(here, message))
+
+
+def _check_value(setting: Setting, value: Value) -> str | None:
+    if isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS:
+        return f"found {len(value):,} characters; allowed: {MAX_TEXT_CHARACTERS:,}; write a shorter text"
+    return check_scalar(setting, value)
 
 
 def _list_written(

@@ -230,7 +230,7 @@ def test_what_mlflow_refuses_does_not_hold_up_the_rest(
     recorder.start_sweep(sweep)
     recorder.record_epoch("never-started", 1, build_metrics(1))
     record_trial(recorder, build_trial(0), 1)
-    recorder.record_epoch("sgd-000", 2, {"a metric: with a name # that MLflow refuses": 1.0})
+    recorder.start_trial(replace(build_trial(2), parameters={"a name # that MLflow refuses": 1.0}))
     record_trial(recorder, build_trial(1), 2, TrialState.COMPLETED)
 
     assert recorder.close(SECONDS)
@@ -241,6 +241,26 @@ def test_what_mlflow_refuses_does_not_hold_up_the_rest(
     table = load_sweep(sweep.sweep_id, store_uri)
     assert history(table, "sgd-000") == [1]
     assert history(table, "sgd-001") == [1, 2]
+
+
+def test_metrics_whose_names_mlflow_refuses_are_kept_apart_under_names_like_them(
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+) -> None:
+    recorder = open_recorder(store_uri)
+    recorder.start_sweep(sweep)
+    trial = build_trial(0)
+    recorder.start_trial(trial)
+    recorder.record_epoch(trial.trial_id, 1, {"layer#0": 1.0, "layer[0": 2.0, "layer_0": 3.0, "layer(0": float("nan")})
+    recorder.end_trial(trial.trial_id, TrialState.COMPLETED, "NUL \0 and half a character \udc80", {})
+    assert recorder.close(SECONDS)
+    assert recorder.problem is None
+    (row,) = load_sweep(sweep.sweep_id, store_uri).trials
+    assert sorted(points for key, points in row.history.items() if key.startswith("layer_0")) == [
+        ((1, 1.0),),
+        ((1, 2.0),),
+        ((1, 3.0),),
+    ]
+    assert row.stop_reason == "NUL \\x00 and half a character \\udc80"
 
 
 def test_a_run_deleted_in_the_ui_stays_deleted(

@@ -27,13 +27,14 @@ from tracking.recording.events import (
 )
 from tracking.recording.tags import build_sweep_tags, build_trial_tags
 from tracking.store.connection import PROBE_SECONDS, describe, open_client, probe
+from tracking.store.keys import build_key
 from tracking.store.runs import (
     build_user_tag,
     check_not_deleted,
     find_family,
     find_or_create_experiment,
 )
-from tracking.store.tags import split_tags
+from tracking.store.tags import MAX_TAGS, batch_tags, split_tags
 from tracking.table import format_value
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 
 MAX_METRICS = 800  # MLflow takes 1,000 metrics, params and tags in one call, of which 100 params and 100 tags
 MAX_PARAMS = 100
-MAX_TAGS = 100
 ORPHANED = "the sweep ended before this trial did"
 INTERRUPTED = "the sweep was interrupted; this trial had not gone on when it was resumed"
 
@@ -289,7 +289,8 @@ class Delivery:
         from mlflow.entities import Metric
 
         last_steps = self._last_steps(run)
-        for key, value in metrics.items():
+        for name, value in metrics.items():
+            key = build_key(name)
             if not math.isfinite(value):
                 # MLflow stores infinity as 1.8e308, which flattens its charts, and NaN as a point at 0.
                 tag = names.NONFINITE_PREFIX + key
@@ -335,14 +336,14 @@ class Delivery:
 
         all_params = [Param(key, value) for key, value in (params or {}).items()]
         known = self._parent_tags if run_id == self._parent_id else {}
-        all_tags = [RunTag(key, value) for key, value in split_tags(tags or {}, known).items()]
-        needed = ((metrics, MAX_METRICS), (all_params, MAX_PARAMS), (all_tags, MAX_TAGS))
-        num_calls = max(1, *(-(-len(items) // limit) for items, limit in needed))
+        tag_batches = [[RunTag(*tag) for tag in batch.items()] for batch in batch_tags(split_tags(tags or {}, known))]
+        needed = (-(-len(metrics) // MAX_METRICS), -(-len(all_params) // MAX_PARAMS), len(tag_batches))
+        num_calls = max(needed)
         for call in range(num_calls):
             self._open.log_batch(
                 run_id,
                 metrics=metrics[call * MAX_METRICS : (call + 1) * MAX_METRICS],
                 params=all_params[call * MAX_PARAMS : (call + 1) * MAX_PARAMS],
-                tags=all_tags[call * MAX_TAGS : (call + 1) * MAX_TAGS],
+                tags=tag_batches[call] if call < len(tag_batches) else [],
                 synchronous=True,
             )

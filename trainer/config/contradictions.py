@@ -26,7 +26,20 @@ def find_contradictions(values: Mapping[str, Value], choices: Mapping[str, Choic
         *_find_optimizer_faults(values, choices),
         *_find_whole_batch_faults(values, choices),
         *_find_curvature_faults(values, choices),
+        *_find_shared_names(choices),
     ]
+
+
+def _find_shared_names(choices: Mapping[str, Choice]) -> Iterator[Fault]:
+    """Faults of settings that two of the chosen rows have, one of them the user's own: one value would set both."""
+    first: dict[str, str] = {}
+    for table, choice in choices.items():
+        for name in choice.settings:
+            other = first.setdefault(name, table)
+            if other != table:
+                own, beside = (table, other) if ":" in choice.name else (other, table)
+                taken = f"a setting of the {beside} {choices[beside].name} too"
+                yield Fault(own, f"found {choices[own].name!r} with an argument {name}, {taken}; rename the argument")
 
 
 def _find_data_faults(values: Mapping[str, Value]) -> Iterator[Fault]:

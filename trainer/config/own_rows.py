@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+MAX_NAME_CHARACTERS = 200  # MLflow takes 250 of a key, some of which go to prefixes
 _PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 # What each is called with before its settings.
@@ -100,6 +101,7 @@ def load_own_row(table: str, path: str) -> Row:
     settings = tuple(_list_settings(table, path, found))
     if table == "optimizer" and "lr" not in [setting.name for setting in settings]:
         raise OwnRowError(f"found {path!r}, whose constructor has no argument lr; give it one, the schedule sets it")
+    _refuse_names(path, settings)
     description = (inspect.getdoc(found) or f"{table} of the user's").splitlines()[0]
     return _BUILD[table](path, description, settings, found)
 
@@ -125,6 +127,18 @@ def _list_settings(table: str, path: str, found: Callable[..., Any]) -> Iterator
                 f"found {path!r} with an argument {parameter.name}, which every trial has already; rename the argument"
             )
         yield from _build_settings(parameter)
+
+
+def _refuse_names(path: str, settings: tuple[Setting, ...]) -> None:
+    """Raises for settings that could not be told apart, or that MLflow has no room for."""
+    names = [setting.name for setting in settings]
+    for name in names:
+        if names.count(name) > 1:
+            raise OwnRowError(f"found {path!r} with an argument {name}, which is one of its betas too; rename it")
+        if len(name) > MAX_NAME_CHARACTERS:
+            raise OwnRowError(
+                f"found {path!r} with an argument of more than {MAX_NAME_CHARACTERS} characters; rename it"
+            )
 
 
 def _build_settings(parameter: inspect.Parameter) -> Iterator[Setting]:

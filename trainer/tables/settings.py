@@ -10,6 +10,9 @@ from typing import Literal
 
 Value = float | int | str | bool | None
 
+_MAX_SHOWN = 120  # characters of a value, in a message
+_MAX_COMPARED = 100  # characters of a name that is looked for among others
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -67,7 +70,7 @@ class Setting:
     def check(self, value: object) -> str | None:
         """What is wrong with a value, as one sentence (found, allowed, remedy); None when it is legal."""
         remedy = self._find_remedy(value)
-        return None if remedy is None else f"found {_show(value)}; allowed: {self.allowed}; {remedy}"
+        return None if remedy is None else f"found {show(value)}; allowed: {self.allowed}; {remedy}"
 
     def convert(self, value: Value) -> Value:
         """A legal value in the setting's own type and names, so that 1 and 1.0 make the same configuration."""
@@ -207,6 +210,8 @@ def get_int(settings: Mapping[str, Value], name: str) -> int:
 
 def find_nearest(name: str, names: Iterable[str]) -> str | None:
     """The name that is spelt most like another, in whatever case; None where none is near."""
+    if len(name) > _MAX_COMPARED:
+        return None
     by_lower_case = {each.lower(): each for each in names}
     nearest = difflib.get_close_matches(name.lower(), list(by_lower_case), n=1, cutoff=0.6)
     return by_lower_case[nearest[0]] if nearest else None
@@ -218,10 +223,15 @@ def did_you_mean(name: str, names: Iterable[str]) -> str | None:
     return None if nearest is None else f"did you mean {nearest!r}?"
 
 
-def _show(value: object) -> str:
+def show(value: object) -> str:
+    """A value as it stands in messages: as in a sweep file, texts in quotes and not longer than can be read."""
     if value is None:
         return "null"
-    return str(value).lower() if isinstance(value, bool) else repr(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str) and len(value) > _MAX_SHOWN:
+        return f"{value[:_MAX_SHOWN]!r}... ({len(value):,} characters)"
+    return repr(value)
 
 
 def _is_number(text: str) -> bool:

@@ -32,3 +32,10 @@ def test_more_arms_than_can_be_compared_are_refused(tmp_path: Path) -> None:
     text = f"method: grid\ncompare: [lr, momentum]\nparameters: {{lr: {{values: [{values}]}}, optimizer: momentum, "
     text += f"momentum: {{values: [{', '.join(str(0.01 * number) for number in range(10))}]}}}}\n"
     assert find_faults(tmp_path, text) == ["2:10 compare: makes 1,010 arms; allowed: 1,000; give fewer values"]
+
+
+def test_texts_that_mlflow_would_cut_are_refused(tmp_path: Path) -> None:
+    text = "method: grid\nparameters:\n  dataset: imagefolder\n  data_dir: " + "x" * 4097 + "\n"
+    assert find_faults(tmp_path, text) == [
+        "4:13 parameters.data_dir: found 4,097 characters; allowed: 4,096; write a shorter text"
+    ]

@@ -46,6 +46,17 @@ class NoLr(torch.optim.Optimizer):
     def __init__(self, params, rate=1.0):
         super().__init__(params, {})
 
+class Doubled(torch.optim.Optimizer):
+    def __init__(self, params, lr=1.0, betas=(0.9, 0.99), beta1=0.5):
+        super().__init__(params, {})
+
+class Wordy(torch.optim.Optimizer):
+    def __init__(self, params, lr=1.0, LONG=3):
+        super().__init__(params, {})
+
+def deep_net(num_classes, momentum=0.5):
+    return nn.Linear(3072, num_classes)
+
 class Clashes(torch.optim.Optimizer):
     def __init__(self, params, lr=1.0, epochs=3):
         super().__init__(params, {})
@@ -77,7 +88,7 @@ SETTINGS = {"dataset": "synthetic", "batch_size": 20, "epochs": 2, "precision": 
 @pytest.fixture(scope="module", autouse=True)
 def module(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
-    (folder / "mine.py").write_text(textwrap.dedent(MODULE))
+    (folder / "mine.py").write_text(textwrap.dedent(MODULE).replace("LONG", "long" * 60))
     (folder / "broken.py").write_text("raise RuntimeError('no')\n")
     sys.path.insert(0, str(folder))
     yield __import__("mine")
@@ -189,3 +200,22 @@ def test_train_model_takes_it_and_settings_are_found(data):
     setting = find_setting("steps", {"optimizer": "mine:SignSGD"})
     assert setting is not None
     assert setting.kind == "int"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Doubled", "an argument beta1, which is one of its betas too"),
+        ("Wordy", "an argument of more than 200 characters"),
+    ],
+)
+def test_settings_of_one_name_or_without_room_are_refused(name, words):
+    with pytest.raises(ConfigError, match=words):
+        build_trial_config({"optimizer": f"mine:{name}"})
+
+
+def test_a_setting_that_two_chosen_rows_have_is_refused():
+    words = "model: found 'mine:deep_net' with an argument momentum, a setting of the optimizer momentum too; rename"
+    with pytest.raises(ConfigError, match=words):
+        build_trial_config({"optimizer": "momentum", "model": "mine:deep_net"})
+    assert build_trial_config({"optimizer": "sgd", "model": "mine:deep_net"}).model.settings["momentum"] == 0.5
