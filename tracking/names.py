@@ -20,6 +20,7 @@ SWEEP_ARMS = "sweep.arms"  # JSON list
 SWEEP_SEARCHED = "sweep.searched"  # JSON list
 SWEEP_NOTICES = "sweep.notices"  # JSON list
 SWEEP_REQUEST = "sweep.request"  # what somebody asks of its driver: a Request, "@", seconds since 1970
+SWEEP_SECONDS = "sweep.driver_seconds"  # how long it has run under its drivers, when the last one ended
 SWEEP_PHASE = "sweep.phase"  # what the driver makes of it: "" | paused | stopping | cancelling
 SWEEP_HEARTBEAT = "sweep.heartbeat"  # seconds since 1970 at the driver's last sign of life
 SWEEP_JOB = "sweep.job"  # submission id of the Ray job that drives it; absent for a sweep that was not submitted
@@ -44,6 +45,7 @@ NOTE = "mlflow.note.content"
 STAGE_SEARCH = "search"
 STAGE_CONFIRM = "confirm"
 STATE_RUNNING = "running"
+PHASE_PAUSED = "paused"
 
 # Artifacts of a sweep
 SWEEP_FILE_ARTIFACT = "sweep.yaml"

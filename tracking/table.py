@@ -86,6 +86,7 @@ class SweepTable:
         sweep_file: The text that the user wrote.
         notices: What a reader must know before any number, such as a fallback to synthetic images.
         metrics: Of a sweep that is judged by several: each metric with its goal, `goal_metric` first.
+        seconds: How long it has run under its drivers; None where unknown, as of one that runs.
     """
 
     sweep_id: str
@@ -102,6 +103,7 @@ class SweepTable:
     trials: tuple[TrialRow, ...]
     notices: tuple[str, ...] = ()
     metrics: tuple[tuple[str, str], ...] = ()
+    seconds: float | None = None
 
     @property
     def compared(self) -> tuple[str, ...]:

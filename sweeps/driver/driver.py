@@ -173,6 +173,7 @@ def _run(
         recorder=recorder,
         folder=folder,
         num_trials=num_trials,
+        clock_ms=recorder.now_ms,
         slots=prepared.slots,
         listeners=[keep_error, *listeners, log_to(folder.driver_log)],
     )

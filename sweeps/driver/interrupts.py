@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tracking.names import PHASE_PAUSED
 from tracking.store.control_channel import ControlChannel, Request
 
 if TYPE_CHECKING:
@@ -92,12 +93,12 @@ def remote_requests(sweep: RunningSweep, tracking_uri: str) -> Iterator[None]:
 
     def obey(request: Request) -> None:
         if request is Request.CANCEL:
-            sweep.recorder.note_phase("cancelling")
+            sweep.note_phase("cancelling")
             os.kill(os.getpid(), signal.SIGINT)
             return
         sweep.paused = request is Request.PAUSE
         sweep.stopping = sweep.stopping or request is Request.STOP
-        sweep.recorder.note_phase("stopping" if sweep.stopping else "paused" if sweep.paused else "")
+        sweep.note_phase("stopping" if sweep.stopping else PHASE_PAUSED if sweep.paused else "")
 
     channel = ControlChannel(tracking_uri, sweep.sweep_id, obey)
     try:

@@ -54,7 +54,7 @@ def way_to_resume(home: Home, sweep_id: str) -> Ways:
     """
     journal = home.folder(sweep_id).journal
     if is_held(journal):
-        if read_phase(journal) == "paused":
+        if read_phase(journal) == names.PHASE_PAUSED:
             return Ways.UNPAUSE
         raise BadUsage(f"{sweep_id}: it is running; follow it with `sweeps logs --follow {sweep_id}`, or stop it first")
     try:
@@ -63,7 +63,7 @@ def way_to_resume(home: Home, sweep_id: str) -> Ways:
         return Ways.HERE  # MLflow was away from the start; the journal has everything
     # The driver of a sweep whose folder is here would hold its journal, unless it runs on another machine.
     is_elsewhere = bool(status.job) or not journal.exists()
-    if is_alive(status) and is_elsewhere and status.phase == "paused":
+    if is_alive(status) and is_elsewhere and status.phase == names.PHASE_PAUSED:
         return Ways.UNPAUSE
     if is_alive(status) and is_elsewhere and not status.job:
         raise BadUsage(f"{sweep_id}: it is running ({describe_life(status)})")
@@ -92,7 +92,12 @@ def ask_sweep(home: Home, sweep_id: str, request: Request) -> SweepStatus:
             f"{sweep_id}: its driver is gone ({describe_life(status)}); go on with `sweeps resume {sweep_id}`"
         )
     send_request(home.tracking_uri, sweep_id, request)
-    wanted = {Request.PAUSE: "paused", Request.RESUME: "", Request.STOP: "stopping", Request.CANCEL: "cancelling"}
+    wanted = {
+        Request.PAUSE: names.PHASE_PAUSED,
+        Request.RESUME: "",
+        Request.STOP: "stopping",
+        Request.CANCEL: "cancelling",
+    }
     deadline = time.monotonic() + OBEY_SECONDS
     while time.monotonic() < deadline:
         time.sleep(WAIT_SECONDS)

@@ -170,13 +170,13 @@ class TableView(View):
         elapsed = time.monotonic() - self._started
         if self._sweep is None:
             return Text(f"preparing: data, Ray, MLflow … {elapsed:.0f} s", style="dim")
-        return Group(build_status_table(self._sweep), self._footer(self._sweep, elapsed), *self._events)
+        return Group(build_status_table(self._sweep), self._footer(self._sweep), *self._events)
 
-    def _footer(self, sweep: RunningSweep, elapsed: float) -> Text:
+    def _footer(self, sweep: RunningSweep) -> Text:
         num_confirm = num_confirm_trials(sweep.spec)
         left = estimate_seconds_left(sweep.ledger, sweep.num_trials, num_confirm, sweep.slots)
         text = Text.assemble(
-            f"{sweep.sweep_id} · elapsed {format_duration(elapsed)} · ",
+            f"{sweep.sweep_id} · elapsed {format_duration(sweep.elapsed_seconds())} · ",
             "time left: after the first trials" if math.isnan(left) else f"time left about {format_duration(left)}",
         )
         if sweep.recorder.problem:

@@ -16,7 +16,6 @@ from sweeps.trials.ledger import TrialEntry, TrialPhase
 from tracking.names import TrialState
 from tracking.recording.events import (
     EpochRecorded,
-    SweepStarted,
     TrialEnded,
     TrialPaused,
     TrialResumed,
@@ -35,11 +34,11 @@ class DeafRecorder:
     def _ignore(self, *_: Any, **__: Any) -> None:
         return
 
-    start_trial = record_epoch = pause_trial = go_on_trial = end_trial = _ignore
+    start_trial = record_epoch = pause_trial = go_on_trial = end_trial = note_phase = _ignore
 
 
 def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
-    """Brings a new sweep's ledger, rules and deadline to where the journal's events leave them.
+    """Brings a new sweep's ledger, rules and time to where the journal's events leave them.
 
     A trial that was stopped because its sweep ended counts as unfinished: it goes on. Failures in a row count from 0,
     since whoever resumes a sweep that they ended has looked into them.
@@ -59,9 +58,8 @@ def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
 
 def _replay_event(sweep: RunningSweep, event: Event) -> None:
     entries = sweep.ledger.entries
+    sweep.time.take(event)
     match event.what:
-        case SweepStarted():
-            sweep.begin(event.time_ms)
         case TrialStarted(record):
             _start(sweep, record)
         case EpochRecorded() as epoch:

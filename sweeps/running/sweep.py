@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sweeps.running.budgets import find_search_end
 from tracking.ranking import Goal
+from tracking.recording.clock import Clock, DriverTime
 
 if TYPE_CHECKING:
     from sweeps.home import SweepFolder
@@ -30,11 +30,6 @@ class TrialEvent(StrEnum):
     STEP = "step"  # of the driver's loop; concerns no trial
 
 
-def read_clock_ms() -> int:
-    """Milliseconds since 1970: the resolution of the journal, so that a replay compares the same times."""
-    return int(time.time() * 1000)
-
-
 Listener = Callable[["RunningSweep", "TrialEntry | None", TrialEvent], None]
 
 
@@ -53,8 +48,8 @@ class RunningSweep:
     recorder: Recorder
     folder: SweepFolder
     num_trials: Mapping[str, int | None]  # search trials of each arm at most, None where only time ends the search
-    deadline_ms: int | None = None  # of `clock_ms`, after which no search trial starts or goes on
-    clock_ms: Callable[[], int] = read_clock_ms
+    clock_ms: Callable[[], int] = field(default_factory=lambda: Clock().now_ms)
+    time: DriverTime = field(default_factory=DriverTime)  # which `budget.hours` limits
     slots: int = 1  # trials that can run at a time; follows the nodes that join and leave
     paused: bool = False  # no new trials until it is resumed
     stopping: bool = False  # no new trials; ends, to be resumed later, when those that run have ended
@@ -70,10 +65,17 @@ class RunningSweep:
         return self.ledger.goal
 
     def begin(self, time_ms: int) -> None:
-        """Counts the budget's hours from a time on, unless they have been counting from an earlier one."""
-        hours = self.spec.budget.hours
-        if hours is not None and self.deadline_ms is None:
-            self.deadline_ms = time_ms + round(3_600_000 * hours)
+        """Counts the budget's hours from a time on, beside those that the sweep has had under earlier drivers."""
+        self.time.begin(time_ms)
+
+    def elapsed_seconds(self) -> float:
+        """How long the sweep has run, under all its drivers."""
+        return self.time.elapsed_ms(self.clock_ms()) / 1000
+
+    def note_phase(self, phase: str) -> None:
+        """Says what the driver was asked to do; the budget's hours do not count in a pause."""
+        self.time.follow(phase, self.clock_ms())
+        self.recorder.note_phase(phase)
 
     def notify(self, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Tells all listeners what happened."""
@@ -96,7 +98,8 @@ class RunningSweep:
             now_ms: Milliseconds since 1970; None for now.
         """
         now_ms = self.clock_ms() if now_ms is None else now_ms
-        time_is_up = self.deadline_ms is not None and now_ms > self.deadline_ms
+        hours = self.spec.budget.hours
+        time_is_up = hours is not None and self.time.elapsed_ms(now_ms) > 3_600_000 * hours
         return find_search_end(self.spec, self.ledger, arm, time_is_up=time_is_up)
 
     def __reduce__(self) -> tuple[type[str], tuple[str]]:

@@ -50,7 +50,9 @@ class Budget(Frozen):
     epochs_per_arm: int | None = Field(
         default=None, ge=1, description="Epochs that the search trials of an arm may take in all."
     )
-    hours: float | None = Field(default=None, gt=0, description="Wall time of the search.")
+    hours: float | None = Field(
+        default=None, gt=0, description="Wall time of the search under its drivers; pauses do not count."
+    )
     trial_hours: float | None = Field(
         default=None,
         gt=0,

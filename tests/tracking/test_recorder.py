@@ -59,6 +59,25 @@ def history(table: SweepTable, trial_id: str, metric: str = "val_accuracy") -> l
     return [epoch for epoch, _ in trial.history[metric]]
 
 
+def test_a_sweep_has_run_for_the_time_under_its_drivers(
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord
+) -> None:
+    first = open_recorder(store_uri)
+    begun = first.now_ms() - 86_400_000
+    first.start_sweep(sweep, time_ms=begun)
+    first.record_epoch("t", 1, {}, time_ms=begun + 40_000)  # killed after that
+    assert first.close(SECONDS)
+    second = open_recorder(store_uri)
+    second.start_sweep(sweep)
+    assert second.flush(SECONDS)
+    assert load_sweep(sweep.sweep_id, store_uri).seconds is None, "it runs"
+    second.end_sweep("completed")
+    assert second.close(SECONDS)
+    seconds = load_sweep(sweep.sweep_id, store_uri).seconds
+    assert seconds is not None
+    assert 40.0 <= seconds < 40.0 + SECONDS
+
+
 def test_a_whole_sweep_comes_back_as_it_was(
     open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
 ) -> None:

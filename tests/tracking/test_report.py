@@ -41,6 +41,17 @@ def test_all_plots_of_a_sweep_over_lr_batch_size_and_initialiser() -> None:
     ]
 
 
+def test_the_page_says_how_long_the_sweep_ran_under_its_drivers_and_nothing_where_that_is_unknown() -> None:
+    assert kicker(build_page(build_table(seconds=754.0), "")).endswith(" UTC · ran for 12 min 34 s")
+    assert "ran for" not in build_page(build_table(), "")
+    assert " to " not in kicker(build_page(build_table(state="running"), ""))
+    assert " to " in kicker(build_page(build_table(), ""))
+
+
+def kicker(page: str) -> str:
+    return page.partition('<p class="kicker">')[2].partition("</p>")[0]
+
+
 def test_a_parameter_that_was_not_searched_has_no_plot() -> None:
     assert "effect-batch_size" not in plots_of(build_table(searched=("lr", "optimizer")))
 

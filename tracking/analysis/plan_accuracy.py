@@ -36,12 +36,17 @@ def build_forecast(table: SweepTable) -> tuple[ForecastRow, ...]:
         return ()
     cpus = float(plan.get("cpus", 1))
     actual: dict[str, float] = {
-        "wall_seconds": max(ends) - min(starts),
+        "wall_seconds": _find_wall_seconds(max(ends) - min(starts), table.seconds),
         "core_hours": sum(trial.seconds for trial in table.trials) * cpus / 3600,
         "epochs": float(sum(trial.num_epochs for trial in table.trials)),
     }
     rows = (_build_row(*words, plan.get(key), actual[key]) for key, words in _QUANTITIES.items())
     return tuple(row for row in rows if row is not None)
+
+
+def _find_wall_seconds(span: float, driven: float | None) -> float:
+    """From the first trial's start to the last one's end, without the time between two drivers of the sweep."""
+    return max(0.0, span if driven is None else min(span, driven))
 
 
 _QUANTITIES: Mapping[str, tuple[str, Callable[[float], str]]] = {

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracking import names
 from tracking.names import TrialState
+from tracking.recording.clock import DriverTime
 from tracking.recording.events import (
     EpochRecorded,
     Event,
@@ -87,6 +88,7 @@ class Delivery:
         self._sweep: SweepRecord | None = None
         self._started_ms = 0
         self._trials: dict[str, tuple[TrialRecord, int]] = {}  # with the milliseconds since 1970 of its last start
+        self._time, self._num_learnt = DriverTime(), 0
         self.refusals: list[str] = []
         for event in past:
             self._learn(event)
@@ -129,6 +131,9 @@ class Delivery:
         self._flush()
 
     def _learn(self, event: Event) -> None:
+        if event.sequence > self._num_learnt:  # else it is sent again
+            self._num_learnt = event.sequence
+            self._time.take(event)
         match event.what:
             case SweepStarted(record):
                 self._sweep, self._started_ms = record, event.time_ms
@@ -187,7 +192,8 @@ class Delivery:
     def _end_sweep(self, ended: SweepEnded, time_ms: int) -> None:
         client, state = self._open, ended.state
         self._close_orphans(time_ms, ORPHANED)
-        tags = {names.SWEEP_STATE: str(state), names.SWEEP_PHASE: ""}
+        seconds = self._time.elapsed_ms(time_ms) / 1000
+        tags = {names.SWEEP_STATE: str(state), names.SWEEP_PHASE: "", names.SWEEP_SECONDS: f"{seconds:.3f}"}
         if ended.note:
             tags[names.NOTE] = ended.note
         self._log(self._parent_id, tags=tags)

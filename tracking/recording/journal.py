@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tracking.recording.events import Event, Happening, PhaseNoted
@@ -169,7 +170,16 @@ def _read_events(path: Path) -> tuple[Event, ...]:
             continue
         if 0 < event.sequence <= _MOST_MISSING + len(lines):
             events.setdefault(event.sequence, event)
-    return tuple(events[sequence] for sequence in sorted(events))
+    return tuple(_keep_forward(events[sequence] for sequence in sorted(events)))
+
+
+def _keep_forward(events: Iterable[Event]) -> Iterator[Event]:
+    """The events, later ones moved on by as much as the clock was once set back: nothing takes less than no time."""
+    latest_ms = moved_ms = 0
+    for event in events:
+        moved_ms += max(0, latest_ms - event.time_ms - moved_ms)
+        latest_ms = event.time_ms + moved_ms
+        yield replace(event, time_ms=latest_ms) if moved_ms else event
 
 
 def _ends_in_newline(path: Path) -> bool:

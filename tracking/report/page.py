@@ -15,7 +15,7 @@ from tracking.analysis.labels import format_duration, format_number, format_perc
 from tracking.analysis.leaderboard import LeaderboardRow, build_leaderboard, format_cells, searched_parameters
 from tracking.analysis.pareto import format_front
 from tracking.analysis.plan_accuracy import build_forecast
-from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TEST_ACCURACY, VAL_ACCURACY
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY
 from tracking.plots.plots import build_plots
 from tracking.plots.style import Plot, arm_color
 from tracking.ranking import Goal
@@ -108,9 +108,17 @@ def _keep_percent(text: str) -> Markup:
 def _build_kicker(table: SweepTable) -> str:
     starts = [trial.start_time for trial in table.trials if trial.start_time]
     ends = [trial.end_time for trial in table.trials if trial.end_time]
-    when = f" · {datetime.fromtimestamp(min(starts), UTC):%d %B %Y, %H:%M} UTC" if starts else ""
-    took = f" · took {format_duration(max(ends) - min(starts))}" if starts and ends else ""
-    return f"{table.project} · {table.sweep_id}{when}{took}"
+    parts = [table.project, table.sweep_id]
+    if starts:
+        ended = f" to {_format_time(max(ends))}" if ends and table.state != STATE_RUNNING else ""
+        parts.append(f"{_format_time(min(starts))}{ended} UTC")
+    if table.seconds is not None:
+        parts.append(f"ran for {format_duration(table.seconds)}")
+    return " · ".join(parts)
+
+
+def _format_time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%d %B %Y, %H:%M}"
 
 
 def _draw(plot: Plot) -> str:

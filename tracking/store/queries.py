@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -238,7 +238,14 @@ def _load_sweep(client: MlflowClient, sweep_id: str) -> SweepTable:
         trials=tuple(sorted(trials, key=lambda row: _order(row, arms))),
         notices=(*json.loads(tags[names.SWEEP_NOTICES]), *missing, *_tell_of_deleted(deleted)),
         metrics=tuple((name, goal) for name, goal in json.loads(tags.get(names.SWEEP_METRICS, "[]"))),
+        seconds=_read_seconds(tags),
     )
+
+
+def _read_seconds(tags: Mapping[str, str]) -> float | None:
+    """How long a sweep has run; None of one that runs, or was recorded by a version that did not say."""
+    is_known = names.SWEEP_SECONDS in tags and tags[names.SWEEP_STATE] != names.STATE_RUNNING
+    return float(tags[names.SWEEP_SECONDS]) if is_known else None
 
 
 def _tell_of_deleted(runs: Sequence[Run]) -> list[str]:

@@ -219,7 +219,9 @@ def test_when_the_time_is_up_the_best_are_still_retrained(tmp_path: Path) -> Non
     searcher = build_searcher(tmp_path)
     searcher.suggest("0")
     finish(searcher, "0", 0.5)
-    searcher._sweep.deadline_ms = 0
+    sweep = searcher._sweep
+    sweep.spec = sweep.spec.model_copy(update={"budget": sweep.spec.budget.model_copy(update={"hours": 1.0})})
+    sweep.begin(sweep.clock_ms() - 3_600_001)
     config = searcher.suggest("1")
     assert isinstance(config, dict)
     assert (config["arm"], config["stage"]) == ("sgd", STAGE_CONFIRM)

@@ -59,6 +59,15 @@ def test_predicted_and_actual_stand_side_by_side() -> None:
     )
 
 
+def test_the_time_between_two_drivers_is_no_wall_time() -> None:
+    late = replace(build_trial(1), start_time=1010.0, end_time=90_000.0)  # it was resumed on the next day
+    resumed = build_forecast(build_table(trials=(build_trial(0), late), seconds=120.0))
+    assert resumed[0].actual == "2 min 00 s"
+    assert build_forecast(build_table(seconds=9000.0))[0].actual == "1 min 38 s", "its first trial began later"
+    backwards = tuple(replace(build_trial(0), start_time=5000.0, end_time=1400.0) for _ in range(2))
+    assert build_forecast(build_table(trials=backwards))[0].actual == "0 s"
+
+
 def test_what_was_not_measured_is_left_out() -> None:
     plan = {"cpus": 1, "wall_seconds": None, "core_hours": None, "epochs": PLAN["epochs"]}
     assert [row.name for row in build_forecast(build_table(manifest={"plan": plan}))] == ["epochs"]

@@ -52,6 +52,17 @@ def test_events_come_back_in_order(tmp_path: Path) -> None:
     again.close()
 
 
+def test_time_never_goes_back_in_a_journal_of_a_clock_that_was_set_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    for time_ms in (1000, 5000, 1400, 1500, 4900, 9000, 8000):
+        journal.append(journal.build_event(time_ms, build_epoch(1)))
+
+    again = reopen(journal)
+
+    assert [event.time_ms for event in again.events] == [1000, 5000, 5000, 5100, 8500, 12600, 12600]
+    again.close()
+
+
 def test_what_was_delivered_is_remembered(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
     events = [add(journal, epoch=epoch) for epoch in range(4)]
