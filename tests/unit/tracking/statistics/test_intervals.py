@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tracking.statistics.intervals import Interval, IntervalMethod, bca_ends, mean_interval, share_interval
+from tracking.statistics.intervals import (
+    Interval,
+    IntervalMethod,
+    bca_ends,
+    mean_interval,
+    share_interval,
+    student_interval,
+)
 
 
 def test_few_values_get_students_t_by_hand() -> None:
@@ -31,6 +38,15 @@ def test_from_20_values_it_is_bca_which_leans_to_the_long_tail() -> None:
     assert interval.method is IntervalMethod.BCA
     assert interval.high - values.mean() > 1.2 * (values.mean() - interval.low)
     assert interval == mean_interval(values)  # the same resamples
+
+
+def test_differences_keep_students_t() -> None:
+    values = np.random.default_rng(1).normal(size=30)
+    interval = student_interval(values)
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval()
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+    assert student_interval(values[:1]) is None
 
 
 def test_bca_is_efrons_formula() -> None:
