@@ -174,6 +174,11 @@ class SweepFolder:
         """One line per trial that ended."""
         return self.logs / "driver.log"
 
+    @property
+    def libraries_log(self) -> Path:
+        """What libraries printed and logged in the driver's process."""
+        return self.logs / "driver-libraries.log"
+
 
 def _delete(folders: Iterable[Path]) -> None:
     """Deletes folders; of those that cannot be, the first one's error is raised when the others are gone."""

@@ -5,11 +5,16 @@ Every console is a `PlainConsole`, and whatever prints asks for one. Colours are
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import IO
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+
+from sweeps.library_output import terminal_error
 
 LINE_WIDTH = 160  # of tables in a file or a pipe, where rich would take 80
 
@@ -31,15 +36,87 @@ class PlainConsole(Console):
         super().__init__(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What is printed, control characters of a text as pictures of them."""
+        """What is printed: control characters as pictures of them, question marks for what the encoding lacks."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(show_controls(segment.text), segment.style)
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(_replace_unencodable(show_controls(segment.text), self.encoding), segment.style)
+
+
+def _replace_unencodable(text: str, encoding: str) -> str:
+    """The text, as wide as it was, with question marks in the place of characters that an encoding lacks."""
+    if _is_encodable(text, encoding):
+        return text
+    return "".join(letter if _is_encodable(letter, encoding) else "?" * cell_len(letter) for letter in text)
+
+
+def _is_encodable(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+class _Stream:
+    """A stream of another one's words."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _Forgiving(_Stream):
+    """Writes what it can: that nobody reads any more, or a disk is full, is no reason to end a sweep."""
+
+    def write(self, text: str) -> int:
+        """Writes, if that can be."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hands on what was written, if that can be."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
+class StandardOutput(_Stream):
+    """Standard output that knows whether all of it was written.
+
+    Attributes:
+        fault: The first that kept something from being written; None while there is none.
+    """
+
+    fault: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Writes, as the stream does."""
+        with self._noting_faults():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Hands on what was written."""
+        with self._noting_faults():
+            self._stream.flush()
+
+    @contextmanager
+    def _noting_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.fault = self.fault or error
+            raise
 
 
 def open_console(*, stderr: bool = False) -> PlainConsole:
-    """The terminal, or whatever the output goes to."""
-    console = PlainConsole(stderr=stderr)
-    return console if console.is_terminal else PlainConsole(stderr=stderr, width=LINE_WIDTH)
+    """The terminal, or whatever the output goes to, which may go away: then nothing is printed, and nothing raised."""
+    stream: Any = _Forgiving(terminal_error() if stderr else sys.stdout)
+    console = PlainConsole(stream)
+    return console if console.is_terminal else PlainConsole(stream, width=LINE_WIDTH)
 
 
 def show_controls(text: str) -> str:

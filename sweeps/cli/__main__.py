@@ -1,6 +1,19 @@
-"""`python -m sweeps.cli` is the command `sweeps`."""
+"""The command `sweeps`, also as `python -m sweeps.cli`; one that is interrupted as it is loaded says so as well."""
 
-from sweeps.cli.app import main
+import sys
+
+INTERRUPTED = 130  # of `ExitCode`, which has not been loaded yet
+
+
+def main() -> None:
+    """Loads the command line and runs it."""
+    try:
+        from sweeps.cli.app import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(INTERRUPTED)
+    run()
+
 
 if __name__ == "__main__":
     main()

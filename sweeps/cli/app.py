@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from sweeps.cli import remote
+from sweeps.cli.guard import GuardedCommand, interrupted_as, open_standard_streams, run_guarded, take_signals
 from sweeps.cli.options import File, Json, Measure, Overrides, SweepId
-from sweeps.cli.printing import (
-    machine_output,
-    print_json,
-    print_leaderboard,
-    print_outcome,
-    print_sweeps,
-    replace_unencodable,
-    table_facts,
-)
-from sweeps.errors import ExitCode, SweepError
+from sweeps.cli.printing import print_json, print_leaderboard, print_outcome, print_sweeps, table_facts
 from trainer.config.own_rows import ignore_working_directory
 
-app = typer.Typer(
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class App(typer.Typer):
+    """The command line; each command is guarded."""
+
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Command], Command]:
+        """Adds a command."""
+        return super().command(name, **{"cls": GuardedCommand, **options})
+
+
+app = App(
     help="Which optimizer, learning rate, batch size and initialisation train CIFAR-10 best?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def set_up(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks, and all that libraries print.")] = False,
+) -> None:
+    """Which optimizer, learning rate, batch size and initialisation train CIFAR-10 best?"""
 
 
 @app.command()
@@ -47,16 +59,18 @@ def run(
     if dry_run:
         plan(file, overrides, measure=measure, as_json=as_json)
         return
-    spec = load_spec(file, overrides or ())
-    from sweeps.driver.driver import run_sweep
     from sweeps.home import open_home
-    from sweeps.running.live import build_view
-    from sweeps.terminal import open_console
 
-    home = open_home()
-    with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
-        sweep_file = "" if str(file) == "-" else file.read_text("utf-8")
-        outcome = run_sweep(spec, home, sweep_file=sweep_file, sweep_id=sweep_id, listeners=[view], measure=measure)
+    spec, home = load_spec(file, overrides or ()), open_home()
+    with interrupted_as(lambda: "nothing had been trained, and nothing is left behind"):
+        from sweeps.driver.driver import run_sweep
+        from sweeps.running.live import build_view
+        from sweeps.terminal import open_console
+
+        console = open_console(stderr=as_json)
+        with redirect_stdout(sys.stderr), build_view(console) as view:
+            text = "" if str(file) == "-" else file.read_text("utf-8")
+            outcome = run_sweep(spec, home, sweep_file=text, sweep_id=sweep_id, listeners=[view], measure=measure)
     print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
 
@@ -77,7 +91,8 @@ def plan(
     from sweeps.driver.driver import plan_sweep
     from sweeps.home import open_home
 
-    with machine_output(as_json):
+    # Standard output is for the result alone.
+    with interrupted_as(lambda: "nothing was changed"), redirect_stdout(sys.stderr):
         made = plan_sweep(spec, open_home(), measure=measure)
     if as_json:
         print_json(plan_facts(made, price, gpu_price))
@@ -146,10 +161,11 @@ def report(sweep_id: SweepId = None, as_json: Json = False) -> None:
     found = find_sweep(home, sweep_id)
     folder = home.folder(found)
     folder.path.mkdir(parents=True, exist_ok=True)  # not there for a sweep that ran elsewhere
-    delivered = deliver_journal(home.tracking_uri, folder.journal)
-    table = load_sweep(found, home.tracking_uri)
-    write_report(table, folder.report)
-    write_trials_csv(table, folder.trials)
+    with interrupted_as(lambda: f"write it with: sweeps report {found}"):
+        delivered = deliver_journal(home.tracking_uri, folder.journal)
+        table = load_sweep(found, home.tracking_uri)
+        write_report(table, folder.report)
+        write_trials_csv(table, folder.trials)
     if as_json:
         print_json({**table_facts(table), "report": str(folder.report), "delivered_events": delivered})
         return
@@ -186,29 +202,9 @@ remote.add_commands(app)
 def main() -> None:
     """Runs the command line; a user's error is printed as its message and sets the exit code."""
     ignore_working_directory()
-    replace_unencodable()
-    from tracking.recording.journal import JournalBusy
-    from tracking.store.connection import TrackingUnavailable
-    from tracking.store.queries import SweepNotFound
-
-    try:
-        app(standalone_mode=True)
-    except SweepError as error:
-        _end(error, error.exit_code)
-    except TrackingUnavailable as error:
-        _end(error, ExitCode.UNREACHABLE)
-    except (SweepNotFound, JournalBusy) as error:
-        _end(error, ExitCode.BAD_USAGE)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted before the first trial; nothing to resume\n")
-        sys.exit(ExitCode.INTERRUPTED)
-
-
-def _end(error: Exception, code: ExitCode) -> None:
-    from sweeps.terminal import show_controls
-
-    sys.stderr.write(show_controls(f"{error}\n"))
-    sys.exit(code)
+    open_standard_streams()
+    take_signals()
+    run_guarded(app)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stdout
-from io import TextIOWrapper
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -47,20 +45,6 @@ def print_sweeps(console: PlainConsole, sweeps: Sequence[SweepSummary]) -> None:
     for sweep in sweeps:
         table.add_row(sweep.sweep_id, sweep.project, sweep.state, f"{sweep.started:%Y-%m-%d %H:%M}")
     console.print(table if sweeps else "no sweeps yet; start one with `sweeps run FILE`")
-
-
-@contextmanager
-def machine_output(as_json: bool) -> Iterator[None]:
-    """With `as_json`, sends to standard error what Ray prints of its nodes: standard output is for the result alone."""
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        yield
-
-
-def replace_unencodable() -> None:
-    """Has standard output and error write an escape for each character that their encoding lacks."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def print_outcome(outcome: SweepOutcome, tracking_uri: str, *, as_json: bool) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sweeps.cli.guard import interrupted_as
 from sweeps.cli.options import Address, Follow, Json, Storage, SweepId
-from sweeps.cli.printing import build_table, machine_output, print_json, print_outcome
+from sweeps.cli.printing import build_table, print_json, print_outcome
+from sweeps.library_output import terminal_error
 
 if TYPE_CHECKING:
     from sweeps.remote.jobs import JobsClient
@@ -90,9 +93,11 @@ def logs(sweep_id: SweepId = None, follow: Follow = False, address: Address = No
         if cluster is None or sweep_id is None:
             raise
         found = sweep_id
-    for text in read_logs(home, found, cluster, follow=follow):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    left = f"{found} goes on; end it with: sweeps cancel {found}" if follow else "nothing was changed"
+    with interrupted_as(lambda: left):
+        for text in read_logs(home, found, cluster, follow=follow):
+            sys.stdout.write(text)
+            sys.stdout.flush()
 
 
 def pause(sweep_id: SweepId = None) -> None:
@@ -161,7 +166,9 @@ def resume(
         from sweeps.running.live import build_view
         from sweeps.terminal import open_console
 
-        with machine_output(as_json), build_view(open_console(stderr=as_json)) as view:
+        console = open_console(stderr=as_json)
+        left = f"go on with: sweeps resume {found}"
+        with interrupted_as(lambda: left), redirect_stdout(sys.stderr), build_view(console) as view:
             outcome = resume_sweep(found, home, listeners=[view])
         print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
@@ -190,13 +197,16 @@ def _print_submission(submission: Submission, cluster: JobsClient, *, follow: bo
         sys.stdout.write(f"{submission.sweep_id}: submitted to {submission.address}, {submission.status.lower()}\n")
         sys.stdout.write(f"follow it: sweeps logs --follow {submission.sweep_id}\n")
     if follow and not as_json:
-        for text in cluster.follow_logs(submission.job):
-            sys.stdout.write(text)
-            sys.stdout.flush()
+        found = submission.sweep_id
+        left = f"{found} goes on; follow it with: sweeps logs --follow {found}, end it with: sweeps cancel {found}"
+        with interrupted_as(lambda: left):
+            for text in cluster.follow_logs(submission.job):
+                sys.stdout.write(text)
+                sys.stdout.flush()
         if cluster.job_state(submission.job).status != "SUCCEEDED":
             raise typer.Exit(int(cluster.exit_code(submission.job)))
     elif submission.status == "FAILED":
-        sys.stderr.write(cluster.read_logs(submission.job))
+        terminal_error().write(cluster.read_logs(submission.job))
         raise typer.Exit(int(cluster.exit_code(submission.job)))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -21,8 +20,9 @@ from sweeps.driver.removal import CheckpointRemover
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.environment import build_manifest
-from sweeps.errors import BadUsage
+from sweeps.errors import BadUsage, Interrupted
 from sweeps.home import JOB_VARIABLE, Home, SweepFolder
+from sweeps.library_output import keep_library_output, terminal_error
 from sweeps.plan.plan import Plan
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import log_to
@@ -72,6 +72,7 @@ def run_sweep(
     check_storage(home.path)
     folder = home.folder(sweep_id) if sweep_id else home.create_folder(spec.slug)
     folder.path.mkdir(exist_ok=True)
+    keep_library_output(folder.libraries_log)
     try:
         with _open_recorder(home, folder) as recorder, borrow_ray():
             folder.sweep_file.write_text(sweep_file or dump_spec(spec), encoding="utf-8")
@@ -80,13 +81,15 @@ def run_sweep(
             folder.resolved_file.write_text(dump_spec(prepared.spec), encoding="utf-8")
             plan = plan_prepared(prepared, home, measure=measure)
             if warning := check_room(plan, home):
-                print(warning, file=sys.stderr)  # noqa: T201  # before the first trial
+                print(warning, file=terminal_error())  # before the first trial
             return _run(prepared, home, folder, recorder, listeners, plan.to_json())
     except JournalBusy:
         raise
-    except BaseException:
+    except BaseException as error:
         if not folder.has_begun:  # nothing ran: leave no empty sweep behind
             shutil.rmtree(folder.path, ignore_errors=True)
+        elif isinstance(error, KeyboardInterrupt):
+            raise Interrupted(f"interrupted; go on with: sweeps resume {folder.path.name}") from error
         raise
 
 
@@ -101,6 +104,7 @@ def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = (
     folder = home.folder(sweep_id)
     if not folder.journal.exists():
         raise BadUsage(_never_began(sweep_id))
+    keep_library_output(folder.libraries_log)
     with _open_recorder(home, folder) as recorder, borrow_ray():
         if not folder.has_begun:
             raise BadUsage(_never_began(sweep_id))

@@ -84,8 +84,8 @@ def _write_result(table: SweepTable, folder: SweepFolder) -> tuple[str, tuple[Pa
     """Writes report and table; returns the note for the sweep's run, and the files to keep with it."""
     write_report(table, folder.report)
     write_trials_csv(table, folder.trials)
-    files = (folder.report, folder.trials, folder.manifest, *sorted(folder.logs.glob("*.log")))
-    return format_markdown(build_leaderboard(table)), files
+    logs = sorted(set(folder.logs.glob("*.log")) - {folder.libraries_log})
+    return format_markdown(build_leaderboard(table)), (folder.report, folder.trials, folder.manifest, *logs)
 
 
 def _deliver(sweep: RunningSweep, seconds: float) -> bool:

@@ -149,7 +149,14 @@ class TableView(View):
 
     def __enter__(self) -> Self:
         """Draws the table."""
-        self._live = Live(get_renderable=self._render, console=self.console, refresh_per_second=4, transient=True)
+        self._live = Live(
+            get_renderable=self._render,
+            console=self.console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=False,  # what libraries print stays off the terminal
+            redirect_stderr=False,
+        )
         self._live.start()
         return self
 

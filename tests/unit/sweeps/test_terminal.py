@@ -47,3 +47,21 @@ def test_a_text_gives_the_terminal_no_commands(wrap: type[str] | type[Text]) -> 
     shown = file.getvalue()
     assert shown.startswith("a␛]0;title␛\\ b�2J c")
     assert all(letter.isprintable() or letter == "\n" for letter in shown)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "lines"),
+    [
+        ("ascii", ["? 3 ??", "+------+", "| ???? |", "|------|", "| ??   |", "+------+"]),
+        ("cp1252", ["× 3 ??", "+------+", "| ???? |", "|------|", "| é?   |", "+------+"]),
+        ("utf-8", ["× 3 🎉", "┏━━━━━━┓", "┃ 実験 ┃", "┡━━━━━━┩", "│ é?   │", "└──────┘"]),
+    ],
+)
+def test_what_the_terminals_encoding_lacks_is_replaced_and_columns_stay(encoding: str, lines: list[str]) -> None:
+    written = io.BytesIO()
+    console = PlainConsole(io.TextIOWrapper(written, encoding=encoding))
+    table = Table("実験")
+    table.add_row("é\udcff")
+    console.print("× 3 🎉")
+    console.print(table)
+    assert written.getvalue().decode(encoding).splitlines() == lines
