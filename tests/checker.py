@@ -296,6 +296,21 @@ def _check_folder(left: _Remains) -> Iterator[str]:
             yield f"{name} has a password in it"
 
 
+def _check_checkpoints(left: _Remains) -> Iterator[str]:
+    """Of a sweep that is complete only trials that run again have checkpoints, and weights that are not registered."""
+    (parent,) = left.parents
+    if parent.data.tags[names.SWEEP_STATE] != SweepState.COMPLETED:
+        return
+    for trial_id in sorted(left.folder.trials_with_checkpoints()):
+        told = left.told.get(trial_id)
+        if told is None:
+            yield f"{trial_id} is not in the journal and has checkpoints"
+            continue
+        unregistered = told.record.stage == STAGE_CONFIRM and not left.versions
+        if told.state not in (TrialState.STOPPED, TrialState.FAILED) and not unregistered:
+            yield f"{trial_id} is {told.state} in a sweep that is complete, and still has checkpoints"
+
+
 def _list_secrets(home: Home) -> list[bytes]:
     """Each password of MLflow, as it is written in the URI and as it is."""
     parts = urlsplit(home.tracking_uri)
@@ -638,6 +653,7 @@ def _check_model(left: _Remains) -> Iterator[str]:
 
 _CHECKS: Sequence[Callable[[_Remains], Iterator[str]]] = (
     _check_folder,
+    _check_checkpoints,
     _check_sequence,
     _check_runs,
     _check_trial_states,

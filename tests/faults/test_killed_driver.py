@@ -137,6 +137,8 @@ def test_a_driver_killed_eight_times_at_random_moments(home: Home, sweep_file: P
         ("before", "sweeps.driver.outcome:write_report", 1),
         ("before", "sweeps.driver.outcome:write_trials_csv", 1),
         ("after", "sweeps.driver.outcome:register_winner", 1),
+        ("before", "sweeps.driver.outcome:remove_checkpoints", 1),
+        ("before", "sweeps.home:SweepFolder.drop_checkpoints", 7),
         ("before", "tracking.recording.recorder:Recorder.end_sweep", 1),
         ("after", "tracking.recording.recorder:Recorder.end_sweep", 1),
         ("before", "tracking.recording.delivery:Delivery.deliver", 4),

@@ -325,6 +325,10 @@ def lose_line(sweep: Sweep) -> None:
     sweep.folder.journal.write_bytes(b"".join(lines[:9] + lines[10:]))
 
 
+def save(trial_id: str) -> Callable[[Sweep], object]:
+    return lambda sweep: (sweep.folder.ray / f"trials-0000/{trial_id}/checkpoint_000000").mkdir(parents=True)
+
+
 def write_file(name: str, text: str) -> Callable[[Sweep], object]:
     return lambda sweep: (sweep.folder.path / name).write_text(text)
 
@@ -532,6 +536,11 @@ CONTRADICTIONS: dict[str, tuple[Callable[[Sweep], object], str]] = {
         "sgd-003 failed and has no logs/sgd",
     ),
     "an unfinished file": (write_file(".report.html.77", ""), r"\.report\.html\.77 was left behind unfinished"),
+    "a checkpoint that nobody needs": (
+        save("sgd-001_002"),
+        "sgd-001 is .* in a sweep that is complete, and still has checkpoints",
+    ),
+    "a checkpoint of nobody": (save("sgd-777"), "sgd-777 is not in the journal and has checkpoints"),
     "an unfinished mark": (write_file("journal.jsonl.delivered.new", "5"), "delivered.new was left behind unfinished"),
     "no report": (lambda sweep: sweep.folder.report.unlink(), "report.html is not there"),
     "no table": (lambda sweep: sweep.folder.trials.unlink(), "trials.csv is not there"),
