@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sweeps.environment import describe_versions
 from sweeps.errors import ExitCode
+from sweeps.remote.credentials import JOB_HAS_BEGUN, take_credentials
 from trainer.config.own_rows import ignore_working_directory
 
 FILES = "{files}/"  # begins the argument that names a file sent along
@@ -34,6 +35,11 @@ def main() -> None:
             f"the cluster is not as the machine that submitted: {', '.join(wrong)}; install requirements.lock on both\n"
         )
         sys.exit(ExitCode.BAD_USAGE)
+    if missing := take_credentials(order["tracking"], os.environ, Path.home()):
+        sys.stderr.write(f"{missing}\n")
+        sys.exit(ExitCode.BAD_USAGE)
+    sys.stdout.write(f"{JOB_HAS_BEGUN}\n")
+    sys.stdout.flush()
     os.environ.setdefault("SWEEPS_HOME", str(Path.home() / "sweep-results"))  # the job's own folder is temporary
     folder = Path(tempfile.mkdtemp(prefix="sweep-"))
     for name, content in order["files"].items():

@@ -23,7 +23,6 @@ ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"  # Ray's own
 STOP_SECONDS = 90  # how long a driver may take to close its runs and write its report after SIGINT
 READY_SECONDS = 60.0  # how long a cluster that has just started may take before it takes jobs
 START_SECONDS = 180.0  # how long a cluster may take to start a job's process
-PASSED_ON = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 NOISY_LOGGERS = (  # each has a level of its own
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
@@ -79,15 +78,19 @@ class JobsClient:
         sweep_id: str,
         *,
         files: Mapping[str, str],
+        tracking: Mapping[str, Any],
         storage: str | None,
         working_dir: Path | None,
     ) -> str:
         """Starts a sweep's driver on the cluster; returns the job's submission id.
 
+        All of it can be read by whoever reaches the Jobs API or the head's logs: nothing in it may be secret.
+
         Args:
             arguments: Of the `sweeps` command, which runs in a folder that has the files.
             sweep_id: The sweep; also the submission id, with a number behind it when it is taken.
             files: Name to content.
+            tracking: What the driver is told of MLflow, from `lend_credentials`.
             storage: Results folder on the cluster; None for what SWEEPS_HOME says there.
             working_dir: Folder of the user's own modules; None for none.
 
@@ -96,8 +99,8 @@ class JobsClient:
             Unreachable: When it does not answer.
         """
         order = {"arguments": list(arguments), "versions": describe_versions(), "files": dict(files)}
-        environment = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
-        environment |= {
+        order["tracking"] = dict(tracking)
+        environment = {
             "SWEEPS_ORDER": json.dumps(order),
             "RAY_JOB_STOP_SIGNAL": "SIGINT",
             "RAY_JOB_STOP_WAIT_TIME_S": str(STOP_SECONDS),

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweeps.errors import BadUsage
 from sweeps.home import Home, build_sweep_id
+from sweeps.remote.control import describe_life
+from sweeps.remote.credentials import JOB_HAS_BEGUN, lend_credentials
 from sweeps.spec import load_spec
 from tracking.store.connection import TrackingUnavailable
 from tracking.store.queries import SweepNotFound, SweepStatus, load_status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sweeps.remote.jobs import JobsClient, JobState
-from sweeps.remote.control import describe_life
 
 
 @dataclass(frozen=True)
@@ -59,24 +61,28 @@ def submit_sweep(
     sweep_id = build_sweep_id(spec.slug)
     arguments = ["run", f"{{files}}/{file.name}", "--id", sweep_id]
     arguments += [part for override in overrides for part in ("--set", override)]
-    job = cluster.submit(
-        arguments, sweep_id, files={file.name: file.read_text("utf-8")}, storage=storage, working_dir=working_dir
-    )
-    state = _wait_for_driver(home, sweep_id, job, cluster)
+    files = {file.name: file.read_text("utf-8")}
+    with lend_credentials(os.environ, storage) as tracking:
+        job = cluster.submit(
+            arguments, sweep_id, files=files, tracking=tracking, storage=storage, working_dir=working_dir
+        )
+        state = _wait_for_driver(home, sweep_id, job, cluster, tracking)
     return Submission(sweep_id, job, cluster.address, state.status, state.message)
 
 
-def _wait_for_driver(home: Home, sweep_id: str, job: str, cluster: JobsClient) -> JobState:
-    """Waits until the job's driver has passed its checks and gives signs of life, or has ended."""
+def _wait_for_driver(home: Home, sweep_id: str, job: str, cluster: JobsClient, tracking: Mapping[str, Any]) -> JobState:
+    """Waits until the job has taken its credentials and its driver gives signs of life, or until it has ended."""
     submitted = time.monotonic()
 
     def is_driven() -> bool:
+        if tracking["file"] and Path(tracking["file"]).exists():
+            return False
         try:
             status = load_status(sweep_id, home.tracking_uri)
         except SweepNotFound:
             return False
         except TrackingUnavailable:
-            return True  # MLflow is not reached from here: that the job runs has to do
+            return JOB_HAS_BEGUN in cluster.read_logs(job)  # MLflow is not reached from here: this has to do
         age = status.seconds_since_heartbeat
         return status.job == job and age is not None and age < time.monotonic() - submitted
 
@@ -96,6 +102,10 @@ def resume_submitted(home: Home, status: SweepStatus, cluster: JobsClient, stora
         ended = True  # a head that was restarted has forgotten its jobs, which ended with it
     if not ended:
         raise BadUsage(f"{status.sweep_id}: it is running ({describe_life(status)})")
-    job = cluster.submit(["resume", status.sweep_id], status.sweep_id, files={}, storage=storage, working_dir=None)
-    state = _wait_for_driver(home, status.sweep_id, job, cluster)
-    return Submission(status.sweep_id, job, cluster.address, state.status, state.message)
+    sweep_id = status.sweep_id
+    with lend_credentials(os.environ, storage) as tracking:
+        job = cluster.submit(
+            ["resume", sweep_id], sweep_id, files={}, tracking=tracking, storage=storage, working_dir=None
+        )
+        state = _wait_for_driver(home, sweep_id, job, cluster, tracking)
+    return Submission(sweep_id, job, cluster.address, state.status, state.message)

@@ -1,14 +1,18 @@
 """Sweeps handed to a real Ray cluster through its Jobs API, and looked after from outside."""
 
+import base64
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ from sweeps.spec import SweepSpec
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 TOKEN = "a-token-of-the-tests-own-0123456789"
+ANN = "ann:a-password-of-ann-0123456789"
+HEAD_FOLDER = Path("/tmp/ray-submit")
 WAIT_SECONDS = 240.0
 
 
@@ -39,6 +45,12 @@ class Outside:
             cwd=self.folder,
             env=self.environment | environment,
         )
+
+    def read_jobs(self) -> bytes:
+        """What the Jobs API tells of all jobs."""
+        request = urllib.request.Request(f"{self.address}/api/jobs/", headers={"Authorization": f"Bearer {TOKEN}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return bytes(answer.read())
 
     def status(self, sweep_id: str) -> dict[str, Any]:
         done = self.sweeps("status", sweep_id, "--json")
@@ -77,7 +89,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     # The job's processes find `python` on the PATH, as in the image.
     path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with subprocess.Popen(
-        [*command, "--temp-dir=/tmp/ray-submit"],  # short: the paths of sockets are
+        [*command, f"--temp-dir={HEAD_FOLDER}"],  # short: the paths of sockets are
         env={**environment, "PATH": path},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -168,6 +180,62 @@ def test_a_token_that_does_not_fit_is_one_sentence(
     assert done.returncode == 4, done.stderr
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+class KnowsAnn(BaseHTTPRequestHandler):
+    """Refuses whoever is not Ann with 401, and whatever she asks for with a sentence that nobody else gets."""
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        is_ann = self.headers.get("Authorization") == f"Basic {base64.b64encode(ANN.encode()).decode()}"
+        text = '{"error_code": "INVALID_PARAMETER_VALUE", "message": "hello Ann"}' if is_ann else "{}"
+        self.send_response(400 if is_ann else 401)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    """The port of what stands for an MLflow with passwords."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), KnowsAnn) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("in_uri", [False, True], ids=["variables", "uri"])
+def test_a_password_reaches_the_driver_and_is_in_no_record_of_ray(
+    outside: Outside, file: Path, tmp_path: Path, server: int, *, in_uri: bool
+) -> None:
+    user, _, password = ANN.partition(":")
+    environment = {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+    environment["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{server}"
+    if in_uri:
+        environment = {"MLFLOW_TRACKING_URI": f"http://{ANN}@127.0.0.1:{server}"}
+    command = ["submit", str(file), "--address", outside.address]
+
+    refused = outside.sweeps(*command, **environment)
+    assert refused.returncode == 2
+    assert f"MLflow at http://127.0.0.1:{server}: the head of the cluster has no MLFLOW_TRACKING" in refused.stderr
+    taken = outside.sweeps(*command, "--storage", str(tmp_path), "--follow", **environment)
+    assert taken.returncode == 4, taken.stdout + taken.stderr
+    assert "hello Ann" in taken.stdout
+    assert list(tmp_path.glob(".credentials*")) == []
+
+    records = [outside.read_jobs(), refused.stdout, refused.stderr, taken.stdout, taken.stderr]
+    records += [path.read_bytes() for path in HEAD_FOLDER.rglob("*") if path.is_file()]
+    text = b"".join(each if isinstance(each, bytes) else each.encode() for each in records)
+    assert b"sweeps.cli.job" in text
+    for secret in (password.encode(), base64.b64encode(ANN.encode())):
+        assert secret not in text
 
 
 def test_a_cluster_that_does_not_answer_is_one_sentence(outside: Outside, file: Path) -> None:

@@ -117,6 +117,17 @@ def test_every_secret_that_compose_wants_is_written_by_make_up() -> None:
         assert name in example or name in ("BUILD_NETWORK", "MLFLOW_WORKERS", "MLFLOW_MEMORY"), name
 
 
+def test_the_head_has_the_password_that_jobs_take_from_it() -> None:
+    environment = load(DOCKER / "compose.yaml")["services"]["head"]["environment"]
+    assert {"MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"} <= set(environment)
+    for cluster in (
+        load(DOCKER / "kuberay" / "raycluster.yaml")["spec"],
+        load(DOCKER / "kuberay" / "rayjob.yaml")["spec"]["rayClusterSpec"],
+    ):
+        (container,) = cluster["headGroupSpec"]["template"]["spec"]["containers"]
+        assert {"secretRef": {"name": "sweeps-mlflow"}} in container["envFrom"]
+
+
 @pytest.mark.parametrize("name", ["compose.yaml", "compose.gpu.yaml"])
 def test_nothing_is_published_but_on_loopback(name: str) -> None:
     services = load(DOCKER / name)["services"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 5.0
 _DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PASSWORD_IN_URI = re.compile(r"(://[^/@:\s]*):[^@\s]*@")
+_SECRET_IN_QUERY = re.compile(r"(pass|pwd|token|secret|key|credential)[^=&]*=", re.IGNORECASE)
 _PASSWORD_IN_QUERY = re.compile(r"((?:password|passwd|token)=)[^&\s'\")]*", re.IGNORECASE)
 
 _environment_lock = threading.Lock()
@@ -32,6 +33,21 @@ class TrackingUnavailable(RuntimeError):
 def hide_password(uri: str) -> str:
     """The tracking URI as it may be shown: `***` in place of a password."""
     return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URI.sub(r"\1:***@", uri))
+
+
+def strip_secrets(uri: str) -> str:
+    """The tracking URI without what may be secret in it: user and password, and a query that has a password or a key.
+
+    A user's name alone stays where a database wants one.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator or rest.startswith("/"):
+        return uri  # a file has no user
+    user, at, place = rest.rpartition("@")
+    if at and (":" in user or scheme in ("http", "https")):
+        rest = place
+    address, question, query = rest.partition("?")
+    return f"{scheme}://{address if question and _SECRET_IN_QUERY.search(query) else rest}"
 
 
 def hide_secrets(text: str, uri: str) -> str:

@@ -14,6 +14,7 @@ FILE = "name: '{files}'\nmethod: random\nbudget: {trials: 2}\nparameters: {lr: {
 def test_only_the_file_is_read_as_a_path(tmp_path: Path) -> None:
     arguments = ["validate", "{files}/{files}.yaml", "--set", "description='see {files}/x'"]
     order = {"versions": describe_versions(), "files": {"{files}.yaml": FILE}, "arguments": arguments}
+    order["tracking"] = {"uri": "", "needs": [], "file": ""}
     done = subprocess.run(
         [sys.executable, "-m", "sweeps.cli.job"],
         env={**os.environ, "SWEEPS_ORDER": json.dumps(order), "TMPDIR": str(tmp_path)},
