@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,19 +17,15 @@ from typing import Any
 PACKAGES = ("sweeps", "ray", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy")
 
 
-def build_manifest(sweep_id: str, seed: int, data: dict[str, Any], cluster: dict[str, float]) -> dict[str, Any]:
-    """Returns the manifest of a sweep.
+def describe_driver(cluster: Mapping[str, float]) -> dict[str, Any]:
+    """What a driver of a sweep, the first or one that resumes it, was started with and runs on.
 
     Args:
-        sweep_id: The sweep.
-        seed: The seed of its file.
-        data: Name and digests of the data set and of its split.
         cluster: Ray's resources by name.
     """
     return {
-        "sweep_id": sweep_id,
-        "seed": seed,
-        "command": " ".join(["sweeps", *sys.argv[1:]]) if Path(sys.argv[0]).name == "sweeps" else "",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["sweeps", *sys.argv[1:]]) if Path(sys.argv[0]).name == "sweeps" else "",
         "git_commit": read_git_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -34,8 +33,35 @@ def build_manifest(sweep_id: str, seed: int, data: dict[str, Any], cluster: dict
         "num_cpus": os.cpu_count(),
         "cluster": {name: amount for name, amount in cluster.items() if name in ("CPU", "GPU", "memory")},
         "packages": {name: _read_version(name) for name in PACKAGES},
-        "data": data,
     }
+
+
+def build_manifest(
+    sweep_id: str, seed: int, ground: Mapping[str, Any], driver: Mapping[str, Any], plan: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the manifest of a sweep that begins.
+
+    Args:
+        sweep_id: The sweep.
+        seed: The seed of its file.
+        ground: What its results rest on: digests of the data set, of the split and of the user's own code.
+        driver: As `describe_driver` has it.
+        plan: What it is expected to come to; empty for none.
+    """
+    return {"sweep_id": sweep_id, "seed": seed, **driver, **ground, **({"plan": plan} if plan else {})}
+
+
+def extend_manifest(begun: Mapping[str, Any], last: Mapping[str, Any], driver: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the manifest of a sweep that is resumed: what the first driver wrote, and an entry for each driver.
+
+    Args:
+        begun: The manifest of the first driver.
+        last: The manifest of the one before.
+        driver: The one that resumes it, as `describe_driver` has it.
+    """
+    first = {name: begun[name] for name in driver if name in begun}
+    plan = {"plan": {**begun["plan"], "wall_seconds": None}} if begun.get("plan") else {}  # said of it in one go
+    return {**begun, **plan, "drivers": [*last.get("drivers", [first]), dict(driver)]}
 
 
 def read_git_commit() -> str | None:

@@ -72,8 +72,10 @@ class Home:
         """Sweeps that have a folder here, latest first."""
         if not self.path.is_dir():
             return []
-        files = self.path.glob("*/resolved.yaml")
-        return [file.parent.name for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True)]
+        begun: dict[str, float] = {}  # by the file that changes least of those that there are
+        for file in (*self.path.glob("*/journal.jsonl"), *self.path.glob("*/resolved.yaml")):
+            begun[file.parent.name] = file.stat().st_mtime
+        return sorted(begun, key=lambda sweep_id: begun[sweep_id], reverse=True)
 
 
 @dataclass(frozen=True)

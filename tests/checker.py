@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from sweeps.home import Home, SweepFolder
-from sweeps.running.replay import DeafRecorder, replay
+from sweeps.running.replay import DeafRecorder, drop_retried, replay
 from sweeps.running.sweep import RunningSweep
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.spec.arms import build_arms, constant_of, num_search_trials
@@ -430,7 +430,7 @@ def _check_test_split(left: _Remains) -> Iterator[str]:
 def _check_decisions(left: _Remains) -> Iterator[str]:
     """Goes through the journal with fresh rules: what they decide is what happened."""
     sweep = _build_sweep(left)
-    for event in left.events:
+    for event in drop_retried(left.events):
         entry = sweep.ledger.entries.get(event.what.trial_id)
         if entry is not None and (violation := _find_contradiction(sweep, entry, event)):
             yield violation

@@ -163,7 +163,7 @@ def report(sweep_id: SweepId = None, as_json: Json = False) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)  # not there for a sweep that ran elsewhere
     with interrupted_as(lambda: f"write it with: sweeps report {found}"):
         delivered = deliver_journal(home.tracking_uri, folder.journal)
-        table = load_sweep(found, home.tracking_uri)
+        table = load_sweep(found, home.tracking_uri, folder.path)
         write_report(table, folder.report)
         write_trials_csv(table, folder.trials)
     if as_json:

@@ -140,12 +140,18 @@ def cancel(sweep_id: SweepId = None, address: Address = None) -> None:
 
 def resume(
     sweep_id: SweepId = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Raises a limit of the budget, e.g. --set budget.trials=40."),
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Run trials that failed again.")] = False,
     address: Address = None,
     storage: Storage = None,
     follow: Follow = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a sweep that is paused, was stopped or interrupted, or crashed."""
+    from sweeps.errors import BadUsage
     from sweeps.home import open_home
     from sweeps.remote.control import Ways, find_sweep, way_to_resume
     from sweeps.remote.submission import resume_submitted
@@ -155,11 +161,14 @@ def resume(
     home = open_home()
     found = find_sweep(home, sweep_id)
     way = way_to_resume(home, found)
+    if way is Ways.UNPAUSE and (overrides or failed):
+        raise BadUsage(f"{found}: its driver waits; stop it first (`sweeps stop {found}`) to use --set or --failed")
     if way is Ways.UNPAUSE:
         _ask(found, Request.RESUME, "goes on")
     elif way is Ways.SUBMIT:
         cluster = _open_cluster(address)
-        submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage)
+        arguments = [*(["--failed"] if failed else []), *(part for each in overrides or () for part in ("--set", each))]
+        submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage, arguments)
         _print_submission(submission, cluster, follow=follow, as_json=as_json)
     else:
         from sweeps.driver.driver import resume_sweep
@@ -169,7 +178,7 @@ def resume(
         console = open_console(stderr=as_json)
         left = f"go on with: sweeps resume {found}"
         with interrupted_as(lambda: left), redirect_stdout(sys.stderr), build_view(console) as view:
-            outcome = resume_sweep(found, home, listeners=[view])
+            outcome = resume_sweep(found, home, overrides=overrides or (), retry_failed=failed, listeners=[view])
         print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
 

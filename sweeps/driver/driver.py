@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from sweeps.driver.callback import SweepCallback, keep_error
 from sweeps.driver.cluster import borrow_ray
+from sweeps.driver.history import History, read_history, read_spec, restore_files
 from sweeps.driver.interrupts import after_tune, graceful_interrupts, remote_requests
 from sweeps.driver.measuring import check_room, plan_prepared
 from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, end_at_once, finish
 from sweeps.driver.preflight import Prepared, check_storage, prepare
-from sweeps.driver.prior import Prior, load_prior
+from sweeps.driver.prior import Prior, digest_prior, load_prior
+from sweeps.driver.record import build_record, write_manifest
 from sweeps.driver.removal import CheckpointRemover
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
-from sweeps.environment import build_manifest
-from sweeps.errors import BadUsage, Interrupted
-from sweeps.home import JOB_VARIABLE, Home, SweepFolder
+from sweeps.errors import BadUsage, Interrupted, Unreachable
+from sweeps.home import Home, SweepFolder
 from sweeps.library_output import keep_library_output, terminal_error
 from sweeps.plan.plan import Plan
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import log_to
 from sweeps.running.replay import replay
+from sweeps.running.same_sweep import check_same_prior
 from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
-from sweeps.space.arms import Arm, searched
-from sweeps.spec import SweepSpec, dump_spec, load_spec
+from sweeps.space.arms import Arm
+from sweeps.spec import SweepSpec, dump_spec
 from sweeps.spec.arms import build_arms, constant_of, num_search_trials
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
-from tracking import names
 from tracking.names import SweepState
 from tracking.ranking import Goal
-from tracking.recording.events import SweepRecord
-from tracking.recording.recorder import JournalBusy, Recorder
-from trainer.data.dataset import split_for_training
+from tracking.recording.journal import Journal, JournalBusy
+from tracking.recording.recorder import Recorder
+from tracking.store.connection import TrackingUnavailable
+from tracking.store.resumable import NotResumable, check_resumable
 from trainer.trainable import CifarTrainable
 
 MAX_LOST_PROCESSES = 3  # restarts of a trial whose process or node was lost
@@ -74,7 +74,7 @@ def run_sweep(
     folder.path.mkdir(exist_ok=True)
     keep_library_output(folder.libraries_log)
     try:
-        with _open_recorder(home, folder) as recorder, borrow_ray():
+        with _open_journal(folder) as journal, borrow_ray():
             folder.sweep_file.write_text(sweep_file or dump_spec(spec), encoding="utf-8")
             folder.resolved_file.write_text(dump_spec(spec), encoding="utf-8")  # from here on it is found by its id
             prepared = prepare(spec, home)
@@ -82,7 +82,7 @@ def run_sweep(
             plan = plan_prepared(prepared, home, measure=measure)
             if warning := check_room(plan, home):
                 print(warning, file=terminal_error())  # before the first trial
-            return _run(prepared, home, folder, recorder, listeners, plan.to_json())
+            return _run(prepared, home, folder, journal, listeners, plan=plan.to_json())
     except JournalBusy:
         raise
     except BaseException as error:
@@ -93,23 +93,44 @@ def run_sweep(
         raise
 
 
-def resume_sweep(sweep_id: str, home: Home, *, listeners: Sequence[Listener] = ()) -> SweepOutcome:
+def resume_sweep(
+    sweep_id: str,
+    home: Home,
+    *,
+    overrides: Sequence[str] = (),
+    retry_failed: bool = False,
+    listeners: Sequence[Listener] = (),
+) -> SweepOutcome:
     """Goes on with an interrupted or crashed sweep where its journal ends, unfinished trials from their checkpoints.
 
+    Args:
+        sweep_id: The sweep.
+        home: Where its results are.
+        overrides: Each `budget.key=value`, greater than it was.
+        retry_failed: Whether trials that failed run again.
+        listeners: As in `run_sweep`.
+
     Raises:
-        BadUsage: When there is nothing to resume.
-        JournalBusy: When it is running.
+        BadUsage: When there is nothing to resume, what changes the sweep's results has changed, or MLflow does not hold
+            the sweep any more.
+        JournalBusy: When the sweep is running.
         Unreachable: When Ray or MLflow does not answer.
     """
     folder = home.folder(sweep_id)
     if not folder.journal.exists():
         raise BadUsage(_never_began(sweep_id))
     keep_library_output(folder.libraries_log)
-    with _open_recorder(home, folder) as recorder, borrow_ray():
+    with _open_journal(folder) as journal:
         if not folder.has_begun:
             raise BadUsage(_never_began(sweep_id))
-        prepared = prepare(load_spec(folder.resolved_file), home)
-        return _run(prepared, home, folder, recorder, listeners, _read_plan(folder))
+        history = read_history(sweep_id, journal.events, retry_failed=retry_failed)
+        spec = read_spec(folder, history, overrides)
+        check_same_prior(history.begun, digest_prior(folder.prior))
+        _check_store(home, sweep_id, journal)
+        with borrow_ray():
+            prepared = prepare(spec, home, history.begun)
+            restore_files(folder, history, spec)
+            return _run(prepared, home, folder, journal, listeners, history=history)
 
 
 def _never_began(sweep_id: str) -> str:
@@ -117,17 +138,27 @@ def _never_began(sweep_id: str) -> str:
 
 
 @contextmanager
-def _open_recorder(home: Home, folder: SweepFolder) -> Iterator[Recorder]:
-    """The sweep's recorder. From here on no other process can run the sweep; nothing slow comes before it."""
+def _open_journal(folder: SweepFolder) -> Iterator[Journal]:
+    """The sweep's journal. From here on no other process can run the sweep; nothing slow comes before it."""
     try:
-        recorder = Recorder(home.tracking_uri, folder.journal, artifact_root=home.artifact_root)
+        journal = Journal(folder.journal)
     except OSError as error:
         raise BadUsage(f"{folder.journal}: it cannot be opened and locked ({error.strerror}); allow it") from error
     try:
-        yield recorder
+        yield journal
     finally:
-        with suppress(KeyboardInterrupt):
-            recorder.close(timeout_seconds=0.0)
+        journal.close()
+
+
+def _check_store(home: Home, sweep_id: str, journal: Journal) -> None:
+    """Finds out whether MLflow still holds a sweep, before anything is trained for it."""
+    delivered = journal.delivered
+    try:
+        check_resumable(home.tracking_uri, sweep_id, num_delivered=delivered, artifact_root=home.artifact_root)
+    except TrackingUnavailable as error:
+        raise Unreachable(str(error)) from error
+    except NotResumable as error:
+        raise BadUsage(str(error)) from error
 
 
 def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
@@ -146,29 +177,24 @@ def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
         return plan_prepared(prepare(spec, home), home, measure=measure)
 
 
-def _read_plan(folder: SweepFolder) -> dict[str, Any]:
-    """The plan that was made before the sweep began; none where its manifest has none, or is gone."""
-    try:
-        plan: dict[str, Any] = json.loads(folder.manifest.read_text()).get("plan", {})
-    except (OSError, ValueError):
-        return {}
-    return plan and {**plan, "wall_seconds": None}  # it said nothing of the time until it was resumed
-
-
 def _run(
     prepared: Prepared,
     home: Home,
     folder: SweepFolder,
-    recorder: Recorder,
+    journal: Journal,
     listeners: Sequence[Listener],
-    plan: dict[str, Any],
+    *,
+    plan: Mapping[str, Any] | None = None,
+    history: History | None = None,
 ) -> SweepOutcome:
     spec, sweep_id = prepared.spec, folder.path.name
     arms = build_arms(spec)
     prior = load_prior(spec, arms, home.tracking_uri, folder.prior)
+    manifest = write_manifest(prepared, folder, plan or {}, history)
     arm_names = tuple(arm.name for arm in arms)
     num_trials = num_search_trials(spec, arms)
     num_epochs = int(constant_of(spec, "epochs")) if spec.early_terminate is not None else 0
+    recorder = Recorder(home.tracking_uri, journal, artifact_root=home.artifact_root)
     sweep = RunningSweep(
         sweep_id=sweep_id,
         spec=spec,
@@ -183,9 +209,9 @@ def _run(
     )
     remover = CheckpointRemover(sweep)
     try:
-        replay(sweep, recorder.past)
+        replay(sweep, recorder.past, again=history.again if history else frozenset())
         remover.start()
-        record, now_ms = _build_record(prepared, folder, arms, plan), sweep.clock_ms()
+        record, now_ms = build_record(prepared, folder, arms, manifest), sweep.clock_ms()
         sweep.begin(now_ms)
         with graceful_interrupts(sweep):
             recorder.start_sweep(record, time_ms=now_ms)
@@ -193,6 +219,8 @@ def _run(
     finally:
         with suppress(KeyboardInterrupt):  # the sweep has ended, and its outcome is told all the same
             remover.close()
+        with suppress(KeyboardInterrupt):
+            recorder.close(timeout_seconds=0.0)
 
 
 def _drive(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared, home: Home) -> SweepOutcome:
@@ -212,43 +240,6 @@ def _drive(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: P
         sweep.recorder.end_sweep(SweepState.FAILED, "The driver failed.", ())
         sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS)
         raise
-
-
-def _build_record(prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...], plan: dict[str, Any]) -> SweepRecord:
-    spec, data = prepared.spec, prepared.data
-    evaluate_on = str(constant_of(spec, "evaluate_on"))
-    split = split_for_training(data, train_size=None, batch_size=1, evaluate_on=evaluate_on)
-    digests = {"name": data.name, "digest": data.digest, "split_digest": split.digest}
-    manifest = build_manifest(folder.path.name, spec.seed, digests, prepared.cluster)
-    if plan:
-        manifest["plan"] = plan
-    folder.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
-    return SweepRecord(
-        sweep_id=folder.path.name,
-        name=spec.name,
-        project=spec.project,
-        description=spec.description,
-        sweep_file=folder.sweep_file.read_text("utf-8"),
-        resolved=folder.resolved_file.read_text("utf-8"),
-        manifest=manifest,
-        tags={
-            names.SWEEP_METHOD: spec.method,
-            names.SWEEP_DATASET: data.name,
-            names.SWEEP_FALLBACK: data.name if prepared.fell_back else "none",
-            **({names.SWEEP_METRICS: json.dumps(_list_metrics(spec))} if spec.metrics else {}),
-            **({names.SWEEP_JOB: os.environ[JOB_VARIABLE]} if JOB_VARIABLE in os.environ else {}),
-        },
-        goal_metric=spec.metric.name,
-        goal=spec.metric.goal,
-        compare=", ".join(spec.compare) or None,
-        arms=tuple(arm.name for arm in arms),
-        searched=tuple(dict.fromkeys(name for arm in arms for name in searched(arm))),
-        notices=prepared.notices,
-    )
-
-
-def _list_metrics(spec: SweepSpec) -> list[tuple[str, str]]:
-    return [(metric.name, metric.direction) for metric in spec.metrics]
 
 
 def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared) -> None:

@@ -53,7 +53,7 @@ def finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
     table, problem, unread = None, sweep.halted, ""
     if sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS):
         try:
-            table = load_sweep(sweep.sweep_id, home.tracking_uri)
+            table = load_sweep(sweep.sweep_id, home.tracking_uri, sweep.folder.path)
             table = replace(table, state=str(state), seconds=sweep.elapsed_seconds())  # closed after its report
             note, files = _write_result(table, sweep.folder)
         except Exception as error:  # noqa: BLE001  # the border: the result is in the journal, whatever hinders its report

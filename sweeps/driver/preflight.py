@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeps.driver.cluster import check_cluster, check_nodes, count_slots, start_ray
 from sweeps.errors import BadUsage, Unreachable
-from sweeps.home import Home
+from sweeps.home import JOB_VARIABLE, Home
+from sweeps.running.same_sweep import check_same_ground
 from sweeps.space.distributions import Constant
 from sweeps.space.parameters import Choices
 from sweeps.spec import SweepSpec
-from sweeps.spec.arms import constant_of
+from sweeps.spec.arms import build_arms, constant_of, list_own
 from sweeps.stopping.rules import RULES
-from tracking.store.connection import TrackingUnavailable, check_tracking
+from tracking.store.connection import TrackingUnavailable, check_tracking, is_new_store
 from trainer.config import SETTINGS, ConfigError
+from trainer.config.own_code import digest_own_code
 from trainer.data.dataset import Dataset, DataUnavailable, split_for_training
 from trainer.data.load import load_dataset
+
+if TYPE_CHECKING:
+    from tracking.recording.events import SweepRecord
 
 MIN_FREE_BYTES = 200 * 2**20
 
@@ -40,14 +46,20 @@ class Prepared:
 
     spec: SweepSpec  # with the fallback applied
     data: Dataset
+    ground: dict[str, Any]  # what its results rest on, as the manifest has it
     cluster: dict[str, float]
     slots: int
     notices: tuple[str, ...]
     fell_back: bool  # its images are those of the fallback
 
 
-def prepare(spec: SweepSpec, home: Home) -> Prepared:
-    """Checks storage, MLflow and data, and then starts Ray: what is refused is refused before that.
+def prepare(spec: SweepSpec, home: Home, begun: SweepRecord | None = None) -> Prepared:
+    """Checks storage, data, MLflow and Ray, side by side where they are slow; what is refused is refused before Ray.
+
+    Args:
+        spec: The sweep.
+        home: Where results go.
+        begun: What the first driver of a sweep that is resumed found; None for a new one.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
@@ -55,22 +67,39 @@ def prepare(spec: SweepSpec, home: Home) -> Prepared:
     """
     check_storage(home.path)
     check_cluster()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        tracking = pool.submit(check_tracking, home.tracking_uri, timeout_seconds=60.0)
+        spec, data, notices = _load_data(spec)
+        fell_back = bool(notices)
+        if constant_of(spec, "evaluate_on") == "test":
+            notices = (*notices, _REPRODUCTION)
+        if spec.early_terminate is not None and RULES[spec.early_terminate.type].changes_settings:
+            notices = (*notices, _CHANGING)
+        _check_fit(spec, data)
+        ground = _describe_ground(spec, data)
+        if begun is not None:
+            check_same_ground(begun, ground, [arm.name for arm in build_arms(spec)])
+        if not is_new_store(home.tracking_uri):  # making one takes as long as starting Ray
+            _await(tracking)
+        cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
+        slots = count_slots(spec.resources)
+        if "RAY_ADDRESS" in os.environ:
+            check_nodes(home.path)
+        _await(tracking)
+    return Prepared(spec, data, ground, cluster, slots, notices, fell_back)
+
+
+def _await(tracking: Future[None]) -> None:
     try:
-        check_tracking(home.tracking_uri, timeout_seconds=60.0)
+        tracking.result()
     except TrackingUnavailable as error:
         raise Unreachable(str(error)) from error
-    spec, data, notices = _load_data(spec)
-    fell_back = bool(notices)
-    if constant_of(spec, "evaluate_on") == "test":
-        notices = (*notices, _REPRODUCTION)
-    if spec.early_terminate is not None and RULES[spec.early_terminate.type].changes_settings:
-        notices = (*notices, _CHANGING)
-    _check_fit(spec, data)
-    cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
-    slots = count_slots(spec.resources)
-    if "RAY_ADDRESS" in os.environ:
-        check_nodes(home.path)
-    return Prepared(spec, data, cluster, slots, notices, fell_back)
+
+
+def _describe_ground(spec: SweepSpec, data: Dataset) -> dict[str, Any]:
+    split = split_for_training(data, train_size=None, batch_size=1, evaluate_on=str(constant_of(spec, "evaluate_on")))
+    digests = {"name": data.name, "digest": data.digest, "split_digest": split.digest}
+    return {"data": digests, "own_code": digest_own_code(list_own(spec))}
 
 
 def check_storage(path: Path) -> None:
@@ -98,7 +127,8 @@ def _load_data(spec: SweepSpec) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
     """Loads the data set; where CIFAR-10 cannot be had and the file allows it, the synthetic one, loudly."""
     name, data_dir = constant_of(spec, "dataset"), constant_of(spec, "data_dir")
     try:
-        return spec, load_dataset(str(name), None if data_dir is None else str(data_dir)), ()
+        data = load_dataset(str(name), None if data_dir is None else str(data_dir))
+        return _fix_data_dir(spec), data, ()
     except DataUnavailable as error:
         fallback = spec.fallback
         if name != "cifar10" or fallback is None:
@@ -111,6 +141,18 @@ def _load_data(spec: SweepSpec) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
     parameters["dataset"] = Constant(value=fallback)
     spec = spec.model_copy(update={"parameters": parameters})
     return spec, load_dataset(fallback, None), (notice,)
+
+
+def _fix_data_dir(spec: SweepSpec) -> SweepSpec:
+    """The sweep with its data folder as an absolute path: who resumes it may stand elsewhere.
+
+    A submitted sweep keeps a relative one: its folder was sent along, and lies elsewhere each time.
+    """
+    data_dir = constant_of(spec, "data_dir")
+    if data_dir is None or JOB_VARIABLE in os.environ:
+        return spec
+    absolute = Constant(value=str(Path(str(data_dir)).absolute()))
+    return spec.model_copy(update={"parameters": {**spec.parameters, "data_dir": absolute}})
 
 
 def _check_fit(spec: SweepSpec, data: Dataset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from sweeps.errors import BadUsage
@@ -71,6 +72,11 @@ def load_prior(spec: SweepSpec, arms: tuple[Arm, ...], tracking_uri: str, file: 
     content = {arm: [{**vars(trial), "parameters": dict(trial.parameters)} for trial in prior[arm]] for arm in prior}
     file.write_text(json.dumps(content, indent=2) + "\n")
     return prior
+
+
+def digest_prior(file: Path) -> str:
+    """SHA-256 of what was kept of earlier sweeps, in hexadecimal; "" where nothing was."""
+    return sha256(file.read_bytes()).hexdigest() if file.exists() else ""
 
 
 def find_fitting(arm: Arm, tables: Sequence[SweepTable]) -> tuple[PriorTrial, ...]:

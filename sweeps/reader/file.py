@@ -26,6 +26,21 @@ def read_tree(path: Path | str, overrides: Sequence[str], faults: list[SpecFault
     """
     source = "<stdin>" if str(path) == "-" else str(path)
     text = _decode(source, sys.stdin.buffer.read() if source == "<stdin>" else _read_bytes(Path(path)))
+    return parse_tree_text(text, source, overrides, faults)
+
+
+def parse_tree_text(text: str, source: str, overrides: Sequence[str], faults: list[SpecFault]) -> Section:
+    """The mapping that a text holds, with overrides laid over it; as `read_tree`.
+
+    Args:
+        text: In YAML.
+        source: What faults call it.
+        overrides: As in `read_tree`.
+        faults: As in `read_tree`.
+
+    Raises:
+        SpecError: As in `read_tree`.
+    """
     root = parse_text(text, source, faults)
     if isinstance(root, Section):
         return _lay_over(root, overrides, faults)

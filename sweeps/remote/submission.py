@@ -89,8 +89,21 @@ def _wait_for_driver(home: Home, sweep_id: str, job: str, cluster: JobsClient, t
     return cluster.wait_until(job, is_driven)
 
 
-def resume_submitted(home: Home, status: SweepStatus, cluster: JobsClient, storage: str | None = None) -> Submission:
+def resume_submitted(
+    home: Home,
+    status: SweepStatus,
+    cluster: JobsClient,
+    storage: str | None = None,
+    arguments: Sequence[str] = (),
+) -> Submission:
     """Starts a new job that goes on with a submitted sweep where its journal ends.
+
+    Args:
+        home: How MLflow is reached from here.
+        status: Of the sweep.
+        cluster: Where to run it.
+        storage: As in `submit_sweep`.
+        arguments: Further ones of `sweeps resume`.
 
     Raises:
         BadUsage: When its job still runs.
@@ -105,7 +118,7 @@ def resume_submitted(home: Home, status: SweepStatus, cluster: JobsClient, stora
     sweep_id = status.sweep_id
     with lend_credentials(os.environ, storage) as tracking:
         job = cluster.submit(
-            ["resume", sweep_id], sweep_id, files={}, tracking=tracking, storage=storage, working_dir=None
+            ["resume", sweep_id, *arguments], sweep_id, files={}, tracking=tracking, storage=storage, working_dir=None
         )
         state = _wait_for_driver(home, sweep_id, job, cluster, tracking)
     return Submission(sweep_id, job, cluster.address, state.status, state.message)

@@ -7,13 +7,13 @@ another every ten seconds: a driver killed in between comes back with trials tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import TYPE_CHECKING, Any, cast
 
 from sweeps.running import lifecycle
 from sweeps.running.lifecycle import Ending, TrialResult
 from sweeps.trials.ledger import TrialEntry, TrialPhase
-from tracking.names import TrialState
+from tracking.names import STAGE_CONFIRM, TrialState
 from tracking.recording.events import (
     EpochRecorded,
     TrialEnded,
@@ -37,19 +37,53 @@ class DeafRecorder:
     start_trial = record_epoch = pause_trial = go_on_trial = end_trial = note_phase = _ignore
 
 
-def replay(sweep: RunningSweep, events: Iterable[Event]) -> None:
+def find_failed(events: Iterable[Event]) -> frozenset[str]:
+    """Trials that failed and may run again: those whose arm's best have not been chosen, and retrainings."""
+    failed: dict[str, bool] = {}  # trial -> whether its last end was a failure
+    trials: dict[str, TrialRecord] = {}
+    for event in events:
+        match event.what:
+            case TrialStarted(record):
+                trials[record.trial_id] = record
+                failed[record.trial_id] = False
+            case TrialEnded(trial_id, state):
+                failed[trial_id] = state is TrialState.FAILED
+    chosen = {record.arm for record in trials.values() if record.stage == STAGE_CONFIRM}
+    return frozenset(
+        trial_id
+        for trial_id, record in trials.items()
+        if failed[trial_id] and (record.stage == STAGE_CONFIRM or record.arm not in chosen)
+    )
+
+
+def drop_retried(events: Sequence[Event], again: Set[str] = frozenset()) -> Iterator[Event]:
+    """Yields the events without the failures after which a trial was started once more, or is to be."""
+    last_starts = {
+        event.what.record.trial_id: event.sequence for event in events if isinstance(event.what, TrialStarted)
+    }
+    for event in events:
+        if isinstance(event.what, TrialEnded) and event.what.state is TrialState.FAILED:
+            trial_id = event.what.trial_id
+            if trial_id in again or last_starts.get(trial_id, 0) > event.sequence:
+                continue
+        yield event
+
+
+def replay(sweep: RunningSweep, events: Sequence[Event], again: Set[str] = frozenset()) -> None:
     """Brings a new sweep's ledger, rules and time to where the journal's events leave them.
 
     A trial that was stopped because its sweep ended counts as unfinished: it goes on. Failures in a row count from 0,
-    since whoever resumes a sweep that they ended has looked into them.
+    since whoever resumes a sweep that they ended has looked into them. A trial that failed and was started once more
+    goes on as well.
 
     Args:
         sweep: Nothing has run under it.
         events: Of the same sweep, in order.
+        again: Trials that failed and are to run again.
     """
     recorder, listeners = sweep.recorder, sweep.listeners
     sweep.recorder, sweep.listeners = cast("Recorder", DeafRecorder()), []
-    for event in events:
+    for event in drop_retried(events, again):
         _replay_event(sweep, event)
     sweep.recorder, sweep.listeners = recorder, listeners
     sweep.opened.clear()

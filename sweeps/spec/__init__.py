@@ -3,7 +3,7 @@
 Imports `search`, `stopping` and what lies below them. A new section is a model in `models.py`.
 """
 
-from sweeps.spec.file import dump_spec, load_spec
+from sweeps.spec.file import dump_spec, load_spec, load_spec_text
 from sweeps.spec.models import Budget, Confirm, Floor, Metric, Resources, SweepSpec
 from sweeps.spec.schema import build_json_schema, format_json_schema
 
@@ -18,4 +18,5 @@ __all__ = [
     "dump_spec",
     "format_json_schema",
     "load_spec",
+    "load_spec_text",
 ]

@@ -8,8 +8,10 @@ from sweeps.search.methods import METHODS
 from sweeps.space.arms import Arm, build_grid, size, split_arms
 from sweeps.space.constraints import parse_constraint
 from sweeps.space.distributions import Constant
+from sweeps.space.parameters import Choices, walk
 from sweeps.spec import SweepSpec
-from trainer.config import SETTINGS
+from trainer.config import SETTINGS, TABLES
+from trainer.config.own_rows import is_own
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
@@ -43,6 +45,15 @@ def _count_grid(spec: SweepSpec, arm: Arm) -> int | None:
 def num_confirm_trials(spec: SweepSpec) -> int:
     """How many retrainings each arm gets at most."""
     return spec.confirm.top * spec.confirm.seeds
+
+
+def list_own(spec: SweepSpec) -> tuple[str, ...]:
+    """The dotted paths to code of the user's that a sweep can train with."""
+    found: list[object] = []
+    for path, parameter in walk(spec.parameters):
+        if path[-1] in TABLES:
+            found += list(parameter.choices) if isinstance(parameter, Choices) else parameter.ends()
+    return tuple(dict.fromkeys(str(each) for each in found if is_own(each)))
 
 
 def constant_of(spec: SweepSpec, name: str) -> Any:

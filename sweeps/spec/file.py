@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweeps.errors import SpecError, SpecFault
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter
 from sweeps.spec.models import SweepSpec
+
+if TYPE_CHECKING:
+    from sweeps.reader.tree import Section
 
 
 def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
@@ -22,24 +25,48 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
     Raises:
         SpecError: With every fault of the file and of the overrides.
     """
-    from sweeps.reader.faults import Faults
     from sweeps.reader.file import read_tree
+
+    faults: list[SpecFault] = []
+    tree = read_tree(path, overrides, faults)
+    return _build_spec(tree, faults, name="" if str(path) == "-" else Path(path).stem)
+
+
+def load_spec_text(text: str, source: str, overrides: Sequence[str] = ()) -> SweepSpec:
+    """The sweep that a text and overrides describe; as `load_spec`.
+
+    Args:
+        text: YAML 1.2.
+        source: What messages call it.
+        overrides: As in `load_spec`.
+
+    Raises:
+        SpecError: With every fault of the text and of the overrides.
+    """
+    from sweeps.reader.file import parse_tree_text
+
+    faults: list[SpecFault] = []
+    return _build_spec(parse_tree_text(text, source, overrides, faults), faults, name="")
+
+
+def _build_spec(tree: Section, faults: list[SpecFault], *, name: str) -> SweepSpec:
+    """The sweep of a tree; one that has no name of its own is called as its file is."""
+    from sweeps.reader.faults import Faults
     from sweeps.spec.check_sections import check_sections
     from sweeps.spec.check_space import check_space
     from sweeps.spec.expand import expand_default_spaces, lift_groups
     from sweeps.spec.parse import parse_tree
 
-    faults: list[SpecFault] = []
-    tree = expand_default_spaces(lift_groups(read_tree(path, overrides, faults), faults), faults)
+    tree = expand_default_spaces(lift_groups(tree, faults), faults)
     draft = parse_tree(tree, SweepSpec, faults)
     placed = Faults(tree, faults)
     check_sections(draft, placed)
     check_space(draft.get("parameters", {}), draft.get("constraints", ()), placed)
     if faults:
         raise SpecError(faults)
-    if "name" not in tree.entries and str(path) != "-":
-        stem = "".join(letter if letter.isprintable() else "-" for letter in Path(path).stem).strip()
-        draft["name"] = stem[:100] or "sweep"
+    if "name" not in tree.entries and name:
+        printable = "".join(letter if letter.isprintable() else "-" for letter in name).strip()
+        draft["name"] = printable[:100] or "sweep"
     return SweepSpec.model_validate(draft)
 
 

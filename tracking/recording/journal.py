@@ -124,8 +124,10 @@ class Journal:
             os.fsync(self._file)
 
     def close(self) -> None:
-        """Lets the journal go."""
-        os.close(self._file)
+        """Lets the journal go; a second time changes nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     def _read_marker(self) -> int:
         try:

@@ -229,5 +229,7 @@ def _flatten(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[st
     for key, inner in value.items():
         if isinstance(inner, Mapping):
             yield from _flatten(inner, f"{prefix}{key}.")
+        elif isinstance(inner, list) and inner and isinstance(inner[0], Mapping):
+            yield from _flatten({str(number): each for number, each in enumerate(inner, 1)}, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", ", ".join(map(str, inner)) if isinstance(inner, list | tuple) else inner

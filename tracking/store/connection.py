@@ -206,6 +206,12 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(path).absolute() if path not in ("", ":memory:") else None
 
 
+def is_new_store(uri: str) -> bool:
+    """Whether this is a SQLite file that is not there yet: making its tables takes seconds."""
+    path = sqlite_path(uri)
+    return path is not None and not path.exists()
+
+
 def _remedy(uri: str, failure: str) -> str:
     if uri.startswith("sqlite"):
         return "Move the file away to start a new one, or set MLFLOW_TRACKING_URI"

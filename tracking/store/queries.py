@@ -101,14 +101,20 @@ def list_sweeps(tracking_uri: str, limit: int) -> tuple[SweepSummary, ...]:
     return ask(tracking_uri, lambda client: _list_sweeps(client, limit))
 
 
-def load_sweep(sweep_id: str, tracking_uri: str) -> SweepTable:
+def load_sweep(sweep_id: str, tracking_uri: str, folder: Path | None = None) -> SweepTable:
     """Everything recorded of one sweep.
+
+    Args:
+        sweep_id: The sweep.
+        tracking_uri: MLflow.
+        folder: Its results folder, whose sweep file and manifest take the place of MLflow's artifacts; None for
+            a sweep that has none here.
 
     Raises:
         SweepNotFound: When there is none of that id.
         TrackingUnavailable: When MLflow cannot be read.
     """
-    return ask(tracking_uri, lambda client: _load_sweep(client, sweep_id))
+    return ask(tracking_uri, lambda client: _load_sweep(client, sweep_id, folder))
 
 
 def load_status(sweep_id: str, tracking_uri: str) -> SweepStatus:
@@ -216,11 +222,11 @@ def _summarize(run: Run, project: str) -> SweepSummary:
     )
 
 
-def _load_sweep(client: MlflowClient, sweep_id: str) -> SweepTable:
+def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> SweepTable:
     parent, children, deleted = _find_family(client, sweep_id)
     with ThreadPoolExecutor(NUM_READERS) as pool:
         trials = tuple(pool.map(lambda run: _build_row(run, _load_history(client, run)), children))
-    artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT))
+    artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT), folder)
     tags = join_tags(parent.data.tags)
     arms = tuple(json.loads(tags[names.SWEEP_ARMS]))
     return SweepTable(
@@ -233,7 +239,7 @@ def _load_sweep(client: MlflowClient, sweep_id: str) -> SweepTable:
         compare=tags[names.SWEEP_COMPARE] or None,
         arms=arms,
         searched=tuple(json.loads(tags[names.SWEEP_SEARCHED])),
-        manifest=json.loads(artifacts[names.MANIFEST_ARTIFACT] or "{}"),
+        manifest=_read_manifest(artifacts[names.MANIFEST_ARTIFACT]),
         sweep_file=artifacts[names.SWEEP_FILE_ARTIFACT],
         trials=tuple(sorted(trials, key=lambda row: _order(row, arms))),
         notices=(*json.loads(tags[names.SWEEP_NOTICES]), *missing, *_tell_of_deleted(deleted)),
@@ -246,6 +252,15 @@ def _read_seconds(tags: Mapping[str, str]) -> float | None:
     """How long a sweep has run; None of one that runs, or was recorded by a version that did not say."""
     is_known = names.SWEEP_SECONDS in tags and tags[names.SWEEP_STATE] != names.STATE_RUNNING
     return float(tags[names.SWEEP_SECONDS]) if is_known else None
+
+
+def _read_manifest(text: str) -> dict[str, object]:
+    """The manifest; an empty one where the text is none."""
+    try:
+        manifest = json.loads(text)
+    except ValueError:
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _tell_of_deleted(runs: Sequence[Run]) -> list[str]:
@@ -294,11 +309,16 @@ def _load_history(client: MlflowClient, run: Run) -> dict[str, Points]:
     return history
 
 
-def _load_texts(client: MlflowClient, run: Run, paths: Iterable[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The texts of artifacts, "" where one cannot be had, with a notice on each of those."""
+def _load_texts(
+    client: MlflowClient, run: Run, paths: Iterable[str], beside: Path | None
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The texts of files of the sweep's folder, or else of artifacts; "" where one cannot be had, with a notice."""
     texts, notices = {}, []
     with TemporaryDirectory() as folder:
         for path in paths:
+            if beside is not None and (file := beside / path).is_file():
+                texts[path] = file.read_text("utf-8", errors="replace")
+                continue
             try:
                 texts[path] = Path(client.download_artifacts(run.info.run_id, path, folder)).read_text("utf-8")
             except Exception as error:  # noqa: BLE001  # each artifact store raises errors of its own

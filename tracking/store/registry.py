@@ -50,7 +50,7 @@ def model_name(project: str) -> str:
 
 
 def register_winner(tracking_uri: str, project: str, sweep_id: str, winner: WinnerModel) -> str:
-    """Stores the network with the sweep's run and registers it as a new version; once per sweep.
+    """Stores the network with the sweep's run and registers it as a new version, once for each trial that wins.
 
     Returns "", or one sentence on why MLflow has not taken it: no reason to lose a sweep's result.
     """
@@ -67,8 +67,9 @@ def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerMode
 
     run_id = find_parent(client, sweep_id).info.run_id
     # By run and not by name, in which there may be quotes: MLflow's filters have no way to write one.
-    if any(version.name == name for version in client.search_model_versions(f"run_id = '{run_id}'")):
-        return  # a sweep that was resumed after it had ended
+    for version in client.search_model_versions(f"run_id = '{run_id}'"):
+        if version.name == name and version.tags.get(names.TRIAL_ID) == winner.tags[names.TRIAL_ID]:
+            return  # a sweep that was resumed after it had ended
     with TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FOLDER
         _save(winner, path)

@@ -65,7 +65,7 @@ def ignore_working_directory() -> None:
     sys.path[:] = [each for each in sys.path if str(Path(each).absolute()) != here]
 
 
-def _import_own(module_name: str) -> Any:
+def import_own(module_name: str) -> Any:
     """Imports a module, from the working directory where it is found nowhere else."""
     here = str(Path.cwd())
     if here not in sys.path:
@@ -88,7 +88,7 @@ def load_own_row(table: str, path: str) -> Row:
         raise OwnRowError(f"found {path!r}; allowed: package.module:name; write it so")
     module_name, _, name = path.partition(":")
     try:
-        found = getattr(_import_own(module_name), name)
+        found = getattr(import_own(module_name), name)
     except (Exception, SystemExit) as error:  # whatever importing the user's code raises
         raise OwnRowError(
             f"found {path!r}, which cannot be imported ({describe_error(error)[0]}); correct the path, or run "
