@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"  # Ray's own
 STOP_SECONDS = 90  # how long a driver may take to close its runs and write its report after SIGINT
 READY_SECONDS = 60.0  # how long a cluster that has just started may take before it takes jobs
+REQUEST_SECONDS = 60.0  # how long a head may be silent that is asked for something
+AWAY_SECONDS = 60.0  # how long a head that is followed may be away
 START_SECONDS = 180.0  # how long a cluster may take to start a job's process
 NOISY_LOGGERS = (  # each has a level of its own
     "ray.dashboard.modules.dashboard_sdk",
@@ -60,11 +62,9 @@ class JobsClient:
         if not self.address:
             raise BadUsage(f"which cluster? Give --address http://HEAD:8265, or set {ADDRESS_VARIABLE}")
         with self._explained(), _without_ray_addresses():
-            from ray.job_submission import JobSubmissionClient
-
             for name in NOISY_LOGGERS:
                 logging.getLogger(name).setLevel(logging.WARNING)  # they tell of each package that is sent
-            self._client: JobSubmissionClient = JobSubmissionClient(self.address)
+            self._client = _open_client(self.address)
             theirs = self._client._do_request("GET", "/api/version").json()["ray_version"]
         ours = describe_versions()["ray"]
         if theirs != ours:
@@ -167,16 +167,33 @@ class JobsClient:
             return str(self._client.get_job_logs(job))
 
     def follow_logs(self, job: str) -> Iterator[str]:
-        """Yields what the job's driver prints, from the beginning to its end."""
-        printed = 0
+        """Yields what the job's driver prints, from the beginning to its end.
+
+        Raises:
+            BadUsage: When the cluster has forgotten the job, as a head that was restarted has.
+            Unreachable: When the head is away for AWAY_SECONDS, or has not started the job within START_SECONDS.
+        """
+        printed, started = 0, time.monotonic()
+        answered = started
         while True:
-            ended = self.job_state(job).ended
-            text = self.read_logs(job)
+            try:
+                state, text = self.job_state(job), self.read_logs(job)
+            except Unreachable as error:
+                if time.monotonic() - answered > AWAY_SECONDS:
+                    raise Unreachable(f"{error}; {job} may go on there: `sweeps logs --follow` later") from error
+                time.sleep(1.0)
+                continue
+            answered = time.monotonic()
             if len(text) > printed:
                 yield text[printed:]
                 printed = len(text)
-            if ended:
+            if state.ended:
                 return
+            if state.status == "PENDING" and answered - started > START_SECONDS:
+                raise Unreachable(
+                    f"{self.address}: the cluster has not started {job} within {START_SECONDS:g} s; see whether its "
+                    "head has memory left, and follow it later with `sweeps logs --follow`, or end it: `sweeps cancel`"
+                )
             time.sleep(1.0)
 
     def stop(self, job: str) -> None:
@@ -208,6 +225,17 @@ class JobsClient:
             raise BadUsage(f"{self.address}: {first_line(error)}") from error
         except ValueError as error:
             raise BadUsage(f"{self.address}: {first_line(error)}") from error
+
+
+def _open_client(address: str) -> JobSubmissionClient:
+    """Ray's client, which would wait without end for a head that takes a request and gives no answer."""
+    from ray.job_submission import JobSubmissionClient
+
+    class BoundedClient(JobSubmissionClient):  # type: ignore[misc]
+        def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:
+            return super()._do_request(method, endpoint, **{"timeout": REQUEST_SECONDS, **options})
+
+    return BoundedClient(address)
 
 
 @contextmanager

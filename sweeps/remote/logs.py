@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from sweeps.errors import BadUsage
 from sweeps.home import Home
-from sweeps.remote.control import WAIT_SECONDS, is_alive
+from sweeps.remote.control import WAIT_SECONDS, describe_life, is_alive
 from tracking import names
-from tracking.store.queries import SweepNotFound, load_status, load_sweep
+from tracking.store.queries import SweepNotFound, SweepStatus, load_status, load_sweep
 from tracking.table import SweepTable
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ def read_logs(home: Home, sweep_id: str, cluster: JobsClient | None, *, follow: 
                 yield line + "\n"
         if not follow or table.state != names.STATE_RUNNING:
             return
+        status = load_status(sweep_id, home.tracking_uri)
+        if not is_alive(status):
+            yield _describe_loss(status)
+            return
         time.sleep(2 * WAIT_SECONDS)
 
 
@@ -66,11 +70,19 @@ def _find_job(home: Home, sweep_id: str) -> str:
 def _read_file(home: Home, sweep_id: str, path: Path, *, follow: bool) -> Iterator[str]:
     with path.open() as file:
         while True:
-            running = follow and is_alive(load_status(sweep_id, home.tracking_uri))
+            status = load_status(sweep_id, home.tracking_uri) if follow else None
             yield from iter(lambda: file.read(65536), "")
-            if not running:
+            if status is None or status.state != names.STATE_RUNNING:
+                return
+            if not is_alive(status):
+                yield _describe_loss(status)
                 return
             time.sleep(WAIT_SECONDS)
+
+
+def _describe_loss(status: SweepStatus) -> str:
+    life, sweep_id = describe_life(status), status.sweep_id
+    return f"{sweep_id}: its driver is gone ({life}); go on with `sweeps resume {sweep_id}`\n"
 
 
 def list_ended(table: SweepTable) -> list[str]:
