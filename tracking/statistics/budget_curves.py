@@ -96,7 +96,7 @@ def expected_best(
     Raises:
         ValueError: No trial has a value, or a budget is below the costliest trial.
 
-    Source: Dodge et al. 2019, "Show Your Work", equation 1, here without replacement and for unequal costs.
+    Source: Dodge et al. 2019, "Show Your Work", section 3, here without replacement and for unequal costs.
     """
     finite = goal.sign * trials.values[np.isfinite(trials.values)]
     if len(finite) == 0:
@@ -129,7 +129,7 @@ def chance_of_best(
     Raises:
         ValueError: An arm has no trial, or a budget is below the costliest trial.
 
-    Source: Sivaprasad et al. 2020, "Optimizer Benchmarking Needs to Account for Hyperparameter Tuning", section 4.2;
+    Source: Sivaprasad et al. 2020, "Optimizer Benchmarking Needs to Account for Hyperparameter Tuning";
     the band by the bootstrap.
     """
     luck = np.random.default_rng(seed)
@@ -188,7 +188,7 @@ def best_of_k(values: Vector, k: int) -> float:
         ValueError: `k` is out of range.
 
     Source: the i-th smallest of n values is the largest of k in C(i-1, k-1) of the C(n, k) draws: Tang et al. 2020,
-    "Showing Your Work Doesn't Always Work", equation 2.
+    "Showing Your Work Doesn't Always Work", section 3.
     """
     number = len(values)
     if not 1 <= k <= number:

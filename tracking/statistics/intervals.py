@@ -28,7 +28,7 @@ class IntervalMethod(StrEnum):
     STUDENT_T = "Student's t"
     BCA = "BCa bootstrap"
     CLOPPER_PEARSON = "Clopper-Pearson"
-    PERCENTILE = "percentile bootstrap"
+    JACKKNIFE = "jackknife with Student's t"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def mean_interval(
         ValueError: A value is not finite.
 
     Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", section 14.3 (BCa); its undercoverage for
-    few values: Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 4.
+    few values: Hesterberg 2015, "What Teachers Should Know About the Bootstrap".
     """
     interval = student_interval(values, confidence)
     if interval is not None and len(values) >= MIN_BCA:

@@ -67,7 +67,7 @@ class Pair:
     def is_meaningful(self) -> bool:
         """Whether `arm` wins often enough to matter.
 
-        Source: Bouthillier et al. 2021, "Accounting for Variance in Machine Learning Benchmarks", section 4.2: the
+        Source: Bouthillier et al. 2021, "Accounting for Variance in Machine Learning Benchmarks": the
         probability is at least 0.75, and its interval lies above one half.
         """
         return self.win_share >= MEANINGFUL and self.win_interval.low > 0.5

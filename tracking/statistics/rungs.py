@@ -52,7 +52,7 @@ def correlate_rung(at_rung: Vector, at_end: Vector, confidence: float = CONFIDEN
     Returns:
         None for fewer than 4 trials, and where all values are equal on one side.
 
-    Source: Spearman 1904; interval by Fisher's z with the standard error of Bonett and Wright 2000, equation 2.
+    Source: Spearman 1904; interval by Fisher's z with the standard error of Bonett and Wright 2000.
     """
     from scipy import stats
 

@@ -38,7 +38,7 @@ def sign_flip_test(differences: Vector, alternative: Alternative = "two-sided", 
         alternative: What the mean difference is suspected to be.
         seed: Of the random patterns.
 
-    Source: Fisher 1935, "The Design of Experiments", section 21; random patterns: Phipson and Smyth 2010, equation 2.
+    Source: Fisher 1935, "The Design of Experiments", section 21; random patterns: Phipson and Smyth 2010.
     """
     if len(differences) == 0 or not differences.any():
         return 1.0
@@ -87,7 +87,7 @@ def adjusted_p_values(differences: Matrix, seed: int = 0) -> Vector:
         Shape (pairs,). A pair without differences, or with zeros only, has 1.
 
     Source: Westfall and Young 1993, "Resampling-Based Multiple Testing", algorithm 2.8 (step-down maxT), with sign
-    flips as in Romano and Wolf 2005, section 4; it controls the family-wise error strongly if the vector of a seed's
+    flips as in Romano and Wolf 2005; it controls the family-wise error strongly if the vector of a seed's
     noise is symmetric.
     """
     num_pairs, num_seeds = differences.shape
