@@ -57,6 +57,11 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300].rstrip(". ")
 
 
+MAX_FAULTS_SHOWN = 50
+_MAX_PATH_CHARACTERS = 300  # of a fault, as it is shown
+_MAX_MESSAGE_CHARACTERS = 2_000
+
+
 @dataclass(frozen=True)
 class SpecFault:
     """One fault of a sweep file or of an override.
@@ -76,22 +81,39 @@ class SpecFault:
     message: str
 
     def __str__(self) -> str:
-        place = self.source if self.line is None else f"{self.source}:{self.line}:{self.column}"
+        source = _clip(self.source, _MAX_PATH_CHARACTERS)
+        place = source if self.line is None else f"{source}:{self.line}:{self.column}"
         override_key = self.source.removeprefix("--set ").partition("=")[0]
         said_already = self.line is None and override_key == self.key_path
-        shown_path = "" if said_already or not self.key_path else f"{self.key_path}: "
-        return f"{place}: {shown_path}{self.message}"
+        shown_path = "" if said_already or not self.key_path else f"{_clip(self.key_path, _MAX_PATH_CHARACTERS)}: "
+        return f"{place}: {shown_path}{_clip(self.message, _MAX_MESSAGE_CHARACTERS)}"
+
+
+def _clip(text: str, num_characters: int) -> str:
+    return text if len(text) <= num_characters else f"{text[:num_characters]}..."
 
 
 class SpecError(BadUsage):
-    """A sweep file or an override is at fault; carries every fault, those of the file first, by line."""
+    """A sweep file or an override is at fault; carries every fault, those of the file first, by line.
 
-    def __init__(self, faults: Iterable[SpecFault]) -> None:
+    Args:
+        faults: What is wrong.
+        complete: Whether these are all; False where there were so many that the reading stopped.
+    """
+
+    def __init__(self, faults: Iterable[SpecFault], *, complete: bool = True) -> None:
         distinct = dict.fromkeys(faults)
         self.faults: tuple[SpecFault, ...] = tuple(
             sorted(distinct, key=lambda fault: (fault.line is None, fault.line or 0, fault.column or 0))
         )
+        self.complete = complete
         super().__init__(self.faults)
 
     def __str__(self) -> str:
-        return "\n".join(str(fault) for fault in self.faults)
+        lines = [str(fault) for fault in self.faults[:MAX_FAULTS_SHOWN]]
+        num_others = len(self.faults) - len(lines)
+        if num_others or not self.complete:
+            lines.append(
+                f"and {num_others} more{'' if self.complete else ', with which reading stopped'}; mend these first"
+            )
+        return "\n".join(lines)

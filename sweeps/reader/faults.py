@@ -2,8 +2,32 @@
 
 from collections.abc import Iterator
 
-from sweeps.errors import SpecFault
+from sweeps.errors import SpecError, SpecFault
 from sweeps.reader.tree import Items, KeyPath, Node, Section, find_entry, key_place, list_place, value_place
+
+MAX_FAULTS = 500
+
+
+class FaultList(list[SpecFault]):
+    """The faults of a file; with too many the reading ends, so that a hopeless file takes no time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._distinct: set[SpecFault] = set()
+
+    def __contains__(self, fault: object) -> bool:
+        return fault in self._distinct
+
+    def append(self, fault: SpecFault) -> None:
+        """Adds a fault.
+
+        Raises:
+            SpecError: There are too many.
+        """
+        super().append(fault)
+        self._distinct.add(fault)
+        if len(self) >= MAX_FAULTS:
+            raise SpecError(self, complete=False)
 
 
 class Faults:

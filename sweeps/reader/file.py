@@ -1,16 +1,19 @@
 """Reads a sweep file and lays `--set` overrides over it."""
 
+import stat
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from sweeps.errors import SpecError, SpecFault
+from sweeps.reader.limits import MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES, MAX_OVERRIDES
 from sweeps.reader.text import parse_text
-from sweeps.reader.tree import Entry, KeyPath, Place, Scalar, Section, describe
+from sweeps.reader.tree import Entry, KeyPath, Node, Place, Scalar, Section, count_nodes, describe
 from trainer.tables.settings import find_nearest
 
-MAX_FILE_BYTES = 1_000_000
+_MAX_LISTED = 1_000  # files of a folder that a wrong name is compared with
 
 
 def read_tree(path: Path | str, overrides: Sequence[str], faults: list[SpecFault]) -> Section:
@@ -25,7 +28,7 @@ def read_tree(path: Path | str, overrides: Sequence[str], faults: list[SpecFault
         SpecError: There is no mapping: the file cannot be read, is not YAML, or holds something else.
     """
     source = "<stdin>" if str(path) == "-" else str(path)
-    text = _decode(source, sys.stdin.buffer.read() if source == "<stdin>" else _read_bytes(Path(path)))
+    text = _decode(source, _read_stdin() if source == "<stdin>" else _read_bytes(Path(path)))
     return parse_tree_text(text, source, overrides, faults)
 
 
@@ -46,31 +49,51 @@ def parse_tree_text(text: str, source: str, overrides: Sequence[str], faults: li
         return _lay_over(root, overrides, faults)
     if not faults and (root is None or (isinstance(root, Scalar) and root.empty)):
         faults.append(SpecFault(source, 1, 1, "", "the file is empty; a sweep file needs at least `parameters:`"))
-    elif root is not None:
+    elif root is not None and not (isinstance(root, Scalar) and root.reported):
         faults.append(root.place.fault((), f"a sweep file is a mapping of `key: value` lines; found {describe(root)}"))
     raise SpecError(faults)
 
 
+def _read_stdin() -> bytes:
+    return _refuse_large("<stdin>", sys.stdin.buffer.read(MAX_FILE_BYTES + 1))
+
+
 def _read_bytes(path: Path) -> bytes:
     """The bytes of the file; a fault that says what is there instead when it cannot be read."""
-    folder = path if path.is_dir() else path.parent
-    there = sorted(entry.name for entry in folder.glob("*.y*ml")) if folder.is_dir() else []
     try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+        kind = path.stat().st_mode
+        if stat.S_ISDIR(kind):
+            message = f"this is a directory; give a sweep file{_listing(path, _list_yaml(path))}"
+        elif not stat.S_ISREG(kind):
+            message = "this is no file but a pipe or a device; to read from one, write - and redirect it (`< FILE`)"
+        else:
+            with path.open("rb") as stream:
+                return _refuse_large(str(path), stream.read(MAX_FILE_BYTES + 1))
     except FileNotFoundError:
+        folder = path.parent
+        there = _list_yaml(folder)
         nearest = find_nearest(path.name, there)
         hint = _listing(folder, there) if nearest is None else f"; did you mean {str(folder / nearest)!r}?"
-        raise SpecError([SpecFault(str(path), None, None, "", f"no such file{hint}")]) from None
-    except IsADirectoryError:
-        message = f"this is a directory; give a sweep file{_listing(folder, there)}"
-        raise SpecError([SpecFault(str(path), None, None, "", message)]) from None
+        message = f"no such file{hint}"
     except OSError as error:
         message = f"the file cannot be read: {error.strerror or error}"
-        raise SpecError([SpecFault(str(path), None, None, "", message)]) from None
+    except ValueError as error:
+        message = f"the file cannot be read: {error}"
+    raise SpecError([SpecFault(str(path), None, None, "", message)])
+
+
+def _refuse_large(source: str, content: bytes) -> bytes:
     if len(content) > MAX_FILE_BYTES:
-        raise SpecError([SpecFault(str(path), None, None, "", "larger than 1 MB; this is not a sweep file")])
+        message = f"larger than {MAX_FILE_BYTES // 1000} kB; this is not a sweep file"
+        raise SpecError([SpecFault(source, None, None, "", message)])
     return content
+
+
+def _list_yaml(folder: Path) -> list[str]:
+    """The YAML files of a folder, which need not be there; of a huge one some."""
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in islice(folder.iterdir(), _MAX_LISTED) if entry.suffix in (".yaml", ".yml"))
 
 
 def _listing(folder: Path, names: Sequence[str]) -> str:
@@ -95,7 +118,13 @@ def _decode(source: str, content: bytes) -> str:
 
 def _lay_over(tree: Section, overrides: Sequence[str], faults: list[SpecFault]) -> Section:
     """The tree with each override set, in order; an override may not undo an earlier one."""
+    if len(overrides) > MAX_OVERRIDES:
+        faults.append(
+            Place("--set").fault((), f"given {len(overrides):,} times; allowed: {MAX_OVERRIDES}; write a file")
+        )
+        return tree
     seen: list[KeyPath] = []
+    left = MAX_NODES - count_nodes(tree)
     for override in overrides:
         place = Place(f"--set {override}")
         key, equals, text = override.partition("=")
@@ -103,9 +132,13 @@ def _lay_over(tree: Section, overrides: Sequence[str], faults: list[SpecFault]) 
         if not equals or not all(path):
             faults.append(place.fault((), "write it as KEY=VALUE, for example parameters.epochs=3"))
             continue
-        node = parse_text(text, place.source, faults, place) if text.strip() else Scalar(place, None, empty=True)
+        if len(path) > MAX_DEPTH:
+            faults.append(place.fault((), f"more than {MAX_DEPTH} keys below each other; write fewer"))
+            continue
+        node = _parse_value(text, place, faults, left)
         if node is None:
             continue
+        left -= count_nodes(node)
         if isinstance(node, Scalar) and node.empty:
             faults.append(place.fault(path, "has no value; write null to switch a key off"))
             continue
@@ -118,6 +151,13 @@ def _lay_over(tree: Section, overrides: Sequence[str], faults: list[SpecFault]) 
         if obstacle:
             faults.append(place.fault(path, obstacle))
     return tree
+
+
+def _parse_value(text: str, place: Place, faults: list[SpecFault], max_nodes: int) -> Node | None:
+    if len(text.encode("utf-8", "replace")) > MAX_FILE_BYTES:
+        faults.append(place.fault((), f"larger than {MAX_FILE_BYTES // 1000} kB; write a file"))
+        return None
+    return parse_text(text, place.source, faults, place, max_nodes) if text.strip() else Scalar(place, None, empty=True)
 
 
 def _set(section: Section, path: KeyPath, entry: Entry) -> tuple[Section, str | None]:

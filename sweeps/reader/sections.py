@@ -71,7 +71,7 @@ class SectionReader:
         if is_null(node):
             return
         items = node.items if isinstance(node, Items) else (node,)
-        texts: list[str] = []
+        texts: dict[str, None] = {}
         for index, item in enumerate(items):
             here = (*path, str(index)) if isinstance(node, Items) else path
             scalar = take_value(Entry(entry.key_place if item is node else item.place, item), here, self._faults)
@@ -82,7 +82,7 @@ class SectionReader:
             elif scalar.value in texts:
                 self._faults.append(item.place.fault(here, f"{describe(item)} is in the list twice; keep one"))
             else:
-                texts.append(scalar.value)
+                texts[scalar.value] = None
         self.keep(key, tuple(texts) if len(texts) == len(items) else None)
 
     def take_mappings(self, key: str) -> None:

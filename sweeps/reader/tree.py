@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from sweeps.errors import SpecFault
 from trainer.config import Value
+from trainer.tables.settings import show
 
 KeyPath: TypeAlias = tuple[str, ...]
 
@@ -79,8 +80,18 @@ def describe(node: Node) -> str:
         case Scalar(value=bool() | None):
             return "null" if node.value is None else str(node.value).lower()
         case Scalar(value=str()):
-            return f"the text {node.value!r}"
+            return f"the text {show(node.value)}"
     return f"the number {node.value!r}"
+
+
+def count_nodes(node: Node) -> int:
+    """Number of keys, values, lists and mappings, this one among them."""
+    match node:
+        case Section(entries=entries):
+            return 1 + len(entries) + sum(count_nodes(entry.node) for entry in entries.values())
+        case Items(items=items):
+            return 1 + sum(map(count_nodes, items))
+    return 1
 
 
 def find_entry(tree: Section, path: KeyPath) -> Entry | None:

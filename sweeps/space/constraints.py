@@ -66,8 +66,10 @@ class Constraint:
         Raises:
             ConstraintError: It cannot be computed for these values.
         """
-        values = _complete(parameters) if self.names - set(parameters) else parameters
-        if self.names - set(values):
+        return self._holds(_complete(parameters) if self.names - set(parameters) else parameters)
+
+    def _holds(self, values: Mapping[str, Value]) -> bool:
+        if any(name not in values for name in self.names):
             return True
         try:
             return bool(_compute(self._tree, values))
@@ -78,8 +80,10 @@ class Constraint:
 
 def fulfils(parameters: Mapping[str, Value], constraints: tuple[Constraint, ...]) -> bool:
     """Whether a configuration fulfils all constraints; not where one cannot be computed."""
+    if any(constraint.names - set(parameters) for constraint in constraints):
+        parameters = _complete(parameters)
     try:
-        return all(constraint.holds(parameters) for constraint in constraints)
+        return all(constraint._holds(parameters) for constraint in constraints)
     except ConstraintError:
         return False
 

@@ -178,7 +178,7 @@ class Categorical(Distribution):
 
     def contains(self, value: Value) -> bool:
         """Whether it is one of the values."""
-        return any(_same(value, each) for each in self.values)
+        return value in self.values and any(_same(value, each) for each in self.values)
 
     def at(self, coordinate: float) -> Value:
         """The value whose share of the way from 0 to 1 holds the coordinate."""

@@ -136,6 +136,12 @@ class Bell(ByQuantile):
     mu: float = 0.0
     sigma: float = Field(default=1.0, gt=0)
 
+    @model_validator(mode="after")
+    def _check_width(self) -> Any:
+        if not math.isfinite(abs(self.mu) + 7 * self.sigma):
+            raise fault_at("sigma", "the values are too large to compute in", "mu")
+        return self
+
     def _deviate(self, coordinate: float) -> float:
         """The normal number at a quantile."""
         return NormalDist(self.mu, self.sigma).inv_cdf(_cut(coordinate))

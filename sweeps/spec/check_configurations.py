@@ -59,10 +59,11 @@ def check_configurations(branches: list[list[Leaf]], constraints: tuple[Constrai
 def _find_unmet(branches: list[list[Leaf]], constraints: tuple[Constraint, ...], faults: Faults) -> None:
     """Faults of constraints that cannot be computed, or that hardly any configuration fulfils."""
     generator = random.Random(0)
+    some = branches if len(branches) <= MAX_SAMPLES // 4 else generator.sample(branches, MAX_SAMPLES // 4)
     drawn = [
         {leaf.name: _draw(leaf.parameter, generator) for leaf in branch}
-        for branch in branches
-        for _ in range(max(4, MAX_SAMPLES // len(branches)))
+        for branch in some
+        for _ in range(MAX_SAMPLES // len(some))
     ]
     for index, constraint in enumerate(constraints):
         try:

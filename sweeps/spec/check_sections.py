@@ -17,6 +17,11 @@ from trainer.config import SETTINGS, Value, known_names
 from trainer.tables.settings import did_you_mean
 
 MAX_GRID_TRIALS = 100_000
+MAX_GRID_LOOKS = 20_000  # at one constraint each; one takes up to 50 microseconds
+MAX_CONSTRAINTS = 50
+MAX_CONSTRAINT_CHARACTERS = 5_000
+MAX_PRIOR = 100
+_TOO_MANY_TO_WRITE = 10**12
 MAX_ARM_CHARACTERS = 500
 MAX_ARMS = 1_000  # each has a study of its own, and a row in every table
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
@@ -40,7 +45,7 @@ def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
     if not messages and all(each in parameters for each in compare):
         arms = _split(parameters, compare, faults) if compare else arms
         if arms and set(parameters) == set(names):
-            _find_point_faults(draft, arms, faults)
+            _find_point_faults(draft, faults)
             if "method" in draft:
                 _find_method_faults(draft, arms, faults)
     if arms:
@@ -129,8 +134,12 @@ def _check_method(draft: Mapping[str, Any], faults: Faults, *, complete: bool) -
             message = f"{parameter.distribution} has no end of values for grid to list; write values: instead"
             faults.at_key(path, message)
         num_trials = None if continuous else count_configurations(parameters)
-        if num_trials is not None and num_trials > MAX_GRID_TRIALS:
-            message = f"the grid has {num_trials:,} trials; allowed: {MAX_GRID_TRIALS:,}; give fewer values"
+        constraints = draft.get("constraints", ())
+        allowed = MAX_GRID_LOOKS // len(constraints) if constraints else MAX_GRID_TRIALS
+        if num_trials is not None and num_trials > allowed:
+            among = f" to compare with {len(constraints)} constraints" if constraints else ""
+            found = f"{num_trials:,}" if num_trials < _TOO_MANY_TO_WRITE else f"{float(num_trials):.1e}"
+            message = f"the grid has {found} trials{among}; allowed: {allowed:,}; give fewer values"
             faults.at_value(("method",), message)
     elif method is not None and complete and not any(list_varying(parameters)) and parameters:
         message = f"no parameter has more than one value, so {method} has nothing to search; method: grid runs it once"
@@ -189,7 +198,7 @@ def _find_method_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults:
             return
 
 
-def _find_point_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults: Faults) -> None:
+def _find_point_faults(draft: Mapping[str, Any], faults: Faults) -> None:
     """Faults of points that no arm can try."""
     points: tuple[Mapping[str, Value], ...] = draft.get("points", ())
     method = draft.get("method")
@@ -197,18 +206,24 @@ def _find_point_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults: 
         message = f"found with method {method}, which tries all; remove them"
         faults.at_key(("points",), message)
         return
+    whole = Arm("all", draft["parameters"])  # a point that it contains is one of an arm
     for index, point in enumerate(points):
-        if any(contains(arm, point) for arm in arms):
+        if contains(whole, point):
             continue
-        fitting = [[name for name in point if contains(arm, {name: point[name]})] for arm in arms]
-        strange = [name for name in point if all(name not in names for names in fitting)]
+        strange = [name for name in point if not contains(whole, {name: point[name]})]
         what = f"{strange[0]}: {point[strange[0]]!r} is" if strange else "its values together are"
         faults.at_item("points", index, f"{what} nothing that the parameters say; change it")
 
 
 def _find_constraint_faults(constraints: tuple[str, ...], faults: Faults) -> None:
     """Faults of constraints that cannot be read, or are about what is no parameter."""
-    for index, text in enumerate(constraints):
+    if len(constraints) > MAX_CONSTRAINTS:
+        faults.at_key(("constraints",), f"found {len(constraints)}; allowed: {MAX_CONSTRAINTS}; join some with `and`")
+    num_characters = sum(map(len, constraints))
+    if num_characters > MAX_CONSTRAINT_CHARACTERS:
+        message = f"found {num_characters:,} characters in all; allowed: {MAX_CONSTRAINT_CHARACTERS:,}; shorten some"
+        faults.at_key(("constraints",), message)
+    for index, text in enumerate(constraints[:MAX_CONSTRAINTS]):
         try:
             constraint = parse_constraint(text)
         except ConstraintError as error:
@@ -228,6 +243,8 @@ def _find_unused(draft: Mapping[str, Any], faults: Faults) -> None:
     if metric is not None and metric.impute is not None and not METHODS[method].learns:
         path: KeyPath = ("metric", "impute")
         faults.at_key(path, f"means nothing to {method}, which learns from no score; remove it")
+    if len(draft.get("prior", ())) > MAX_PRIOR:
+        faults.at_key(("prior",), f"found {len(draft['prior'])} sweeps; allowed: {MAX_PRIOR}; name fewer")
     if draft.get("prior") and not METHODS[method].learns:
         message = f"means nothing to {method}, which learns from no trial; remove it"
         faults.at_key(("prior",), message)

@@ -1,6 +1,9 @@
 """Faults of parameters that only the trainer can know: settings, their values, and configurations it would refuse."""
 
+import math
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, product
 
 from sweeps.errors import SpecFault
 from sweeps.reader.faults import Faults
@@ -15,6 +18,9 @@ from sweeps.spec.check_configurations import Leaf, check_configurations
 from trainer.config import DEFAULT_ROWS, TABLES, Setting, Value, find_row, find_setting, known_names, rows_with
 from trainer.tables.settings import did_you_mean
 
+MAX_BRANCHES = 1_000  # combinations that are looked at
+MIN_BRANCHES = 10
+MAX_LEAVES = 50_000  # parameters of all of them
 MAX_TEXT_CHARACTERS = 4096  # of a path; MLflow cuts a param after 6,000
 
 # What the same thing is called elsewhere, where the spelling gives no hint.
@@ -50,18 +56,21 @@ def check_space(parameters: Mapping[str, Parameter], constraints: Sequence[str],
     branches = _expand(parameters, ("parameters",))
     doubtful = _find_doubtful_tables(faults)
     lacking: dict[KeyPath, list[Mapping[str, str]]] = {}
+    having: dict[KeyPath, list[Mapping[str, str]]] = {}
+    checked: set[tuple[int, int]] = set()  # leaf and setting, of which many branches have the same
     for branch in branches:
         chosen = _find_chosen(branch)
         _check_repeated(branch, faults)
         for leaf in branch:
+            having.setdefault(leaf.path, []).append(chosen)
             setting = find_setting(leaf.name, chosen)
             if setting is None:
                 lacking.setdefault(leaf.path, []).append(chosen)
-            else:
+            elif (key := (id(leaf), id(setting))) not in checked:
+                checked.add(key)
                 _check_values(leaf, setting, faults)
     for path, without in lacking.items():
-        everywhere = [_find_chosen(branch) for branch in branches if any(leaf.path == path for leaf in branch)]
-        message = _explain_lacking(path[-1], without, everywhere, doubtful)
+        message = _explain_lacking(path[-1], without, having[path], doubtful)
         if message:
             faults.at_key(path, message)
     if not any(fault.key_path.startswith("constraints") for fault in faults):
@@ -95,24 +104,44 @@ def _check_repeated(branch: Iterable[Leaf], faults: Faults) -> None:
         faults.at_key(deep, message)
 
 
-def _expand(parameters: Mapping[str, Parameter], path: KeyPath) -> list[list[Leaf]]:
-    """Every combination of table rows and choices, each with the parameters that are drawn in it."""
-    branches: list[list[Leaf]] = [[]]
+def _expand(parameters: Mapping[str, Parameter], path: KeyPath, max_branches: int = MAX_BRANCHES) -> list[list[Leaf]]:
+    """The combinations of table rows and choices, each with the parameters that are drawn in it.
+
+    Where there are very many, it is some of them, in which every row and every choice is met.
+    """
+    options: list[list[list[Leaf]]] = []
     for name, parameter in parameters.items():
         here = (*path, name)
         match parameter:
             case Choices(choices=choices) if _takes_names(name):
-                options = [
-                    [Leaf(name, Constant(value=choice), (*here, "choices", choice)), *rest]
-                    for choice, settings in choices.items()
-                    for rest in _expand(settings, (*here, "choices", choice))
-                ]
+                share = max(MIN_BRANCHES, max_branches // len(choices))
+                options.append(
+                    [
+                        [Leaf(name, Constant(value=choice), (*here, "choices", choice)), *rest]
+                        for choice, settings in choices.items()
+                        for rest in _expand(settings, (*here, "choices", choice), share)
+                    ]
+                )
             case Categorical(values=values) if name in TABLES:
-                options = [[Leaf(name, Constant(value=value), here)] for value in values]
+                options.append([[Leaf(name, Constant(value=value), here)] for value in values])
             case _:
-                options = [[Leaf(name, parameter, here)]]
-        branches = [branch + option for branch in branches for option in options]
-    return branches
+                options.append([[Leaf(name, parameter, here)]])
+    limit = max(MIN_BRANCHES, min(max_branches, MAX_LEAVES // max(1, len(options))))
+    if math.prod(map(len, options)) <= limit:
+        return [list(chain.from_iterable(combination)) for combination in product(*options)]
+    generator = random.Random(0)  # the same faults each time
+    columns = [_spread(each, limit, generator) for each in options]
+    return [list(chain.from_iterable(combination)) for combination in zip(*columns, strict=True)]
+
+
+def _spread(options: list[list[Leaf]], number: int, generator: random.Random) -> list[list[Leaf]]:
+    """So many options, each as often as the others, in random order; evenly chosen ones where there are more."""
+    spread = [
+        options[index * len(options) // number if len(options) > number else index % len(options)]
+        for index in range(number)
+    ]
+    generator.shuffle(spread)
+    return spread
 
 
 def _takes_names(name: str) -> bool:
@@ -163,8 +192,9 @@ def _list_written(
     written = faults.find((*path, "values"))
     if isinstance(written, Items) and isinstance(parameter, Categorical | Constant):
         wanted = parameter.values if isinstance(parameter, Categorical) else (parameter.value,)
+        distinct = set(wanted)
         for index, item in enumerate(written.items):
-            if isinstance(item, Scalar) and item.value in wanted:
+            if isinstance(item, Scalar) and item.value in distinct:
                 yield (*path, "values", str(index)), item, item.value
         return
     if isinstance(parameter, Choices):

@@ -25,9 +25,10 @@ def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SweepSpec:
     Raises:
         SpecError: With every fault of the file and of the overrides.
     """
+    from sweeps.reader.faults import FaultList
     from sweeps.reader.file import read_tree
 
-    faults: list[SpecFault] = []
+    faults = FaultList()
     tree = read_tree(path, overrides, faults)
     return _build_spec(tree, faults, name="" if str(path) == "-" else Path(path).stem)
 
@@ -43,9 +44,10 @@ def load_spec_text(text: str, source: str, overrides: Sequence[str] = ()) -> Swe
     Raises:
         SpecError: With every fault of the text and of the overrides.
     """
+    from sweeps.reader.faults import FaultList
     from sweeps.reader.file import parse_tree_text
 
-    faults: list[SpecFault] = []
+    faults = FaultList()
     return _build_spec(parse_tree_text(text, source, overrides, faults), faults, name="")
 
 
@@ -74,7 +76,12 @@ _LISTS = ("compare", "constraints", "prior", "points", "metrics")  # left out wh
 
 
 def dump_spec(spec: SweepSpec) -> str:
-    """The text of a sweep file that loads as the same spec, with every default written out."""
+    """The text of a sweep file that loads as the same spec, with every default written out.
+
+    Raises:
+        SpecError: It would be larger than a sweep file can be, so that the sweep could not be resumed.
+    """
+    from sweeps.reader.limits import MAX_FILE_BYTES, MAX_NODES
     from sweeps.reader.text import write_text
 
     data = spec.model_dump(exclude={"parameters", *_LISTS}, exclude_none=True)
@@ -83,7 +90,23 @@ def dump_spec(spec: SweepSpec) -> str:
     if spec.metrics:
         del data["metric"]
     data |= {key: items[0] if len(items) == 1 and key == "compare" else items for key, items in lists.items() if items}
-    return write_text({**data, "parameters": _dump_parameters(spec.parameters)})
+    data["parameters"] = _dump_parameters(spec.parameters)
+    text = write_text(data)
+    num_nodes, num_bytes = _count(data), len(text.encode("utf-8"))
+    if num_nodes > MAX_NODES or num_bytes > MAX_FILE_BYTES:
+        message = (
+            f"with all defaults it is {num_nodes:,} keys and values in {num_bytes:,} bytes; allowed: {MAX_NODES:,} in "
+            f"{MAX_FILE_BYTES:,}; shorten it"
+        )
+        raise SpecError([SpecFault(spec.name, None, None, "", message)])
+    return text
+
+
+def _count(data: Any) -> int:
+    """Keys, values, lists and mappings, as `reader.tree.count_nodes` counts them."""
+    if isinstance(data, Mapping):
+        return 1 + len(data) + sum(map(_count, data.values()))
+    return 1 + sum(map(_count, data)) if isinstance(data, list | tuple) else 1
 
 
 def _dump_parameters(parameters: Mapping[str, Parameter]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ that every trial has (`SETTINGS`), one row of each table (`TABLES`) by name, and
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import TypeVar, cast
@@ -165,6 +166,7 @@ def rows_with(name: str) -> tuple[tuple[str, str], ...]:
     )
 
 
+@functools.cache
 def known_names() -> frozenset[str]:
     """The names of all parameters there are, whatever is chosen."""
     row_names = (each.name for rows in TABLES.values() for row in rows.values() for each in row.settings)

@@ -397,8 +397,8 @@ class TestFiles:
             (b"name: *x\n", "1:7: there is no anchor 'x' above this line"),
             (b"name: a\n---\nname: b\n", "2:1: a second YAML document begins here; a sweep file holds one"),
             (b"name: @x\n", "1:7: not valid YAML: found character '@' that cannot start any token"),
-            (b"[" * 3000, "1:1: nested too deeply for a sweep file"),
-            (b"#" * 1_000_001, " larger than 1 MB; this is not a sweep file"),
+            (b"[" * 3000, "1:31: more than 30 lists and mappings within each other"),
+            (b"#" * 1_000_001, " larger than 250 kB; this is not a sweep file"),
         ],
         ids=lambda value: str(value)[:30],
     )
