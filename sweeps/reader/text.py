@@ -1,7 +1,6 @@
 """YAML 1.2 text to a tree with positions, and plain values to YAML text; knows nothing of sweeps."""
 
 import math
-import re
 from collections.abc import Mapping
 from functools import partial
 from io import StringIO
@@ -15,12 +14,11 @@ from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.representer import SafeRepresenter
 
 from sweeps.errors import SpecFault
-from sweeps.reader.limits import MAX_DEPTH, MAX_KEY_CHARACTERS, MAX_NODES
+from sweeps.reader.limits import MAX_DEPTH, MAX_KEY_CHARACTERS, MAX_NODES, UNSTORABLE
 from sweeps.reader.tree import Entry, Items, KeyPath, Node, Place, Scalar, Section, describe
 from trainer.tables.settings import show
 
 LARGEST_NUMBER = 2**63 - 1
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 CORE_TAGS = ("null", "bool", "int", "float", "str", "timestamp", "value")  # the last two are text in YAML 1.2
 
 
@@ -180,7 +178,7 @@ class _Converter:
 
     def _refuse_unstorable(self, text: str, place: Place, path: KeyPath) -> bool:
         """Whether a text has a character that no database takes; a fault if so."""
-        found = _UNSTORABLE.search(text)
+        found = UNSTORABLE.search(text)
         if found:
             self._faults.append(place.fault(path, f"the character {found.group()!r} cannot be stored; remove it"))
         return found is not None

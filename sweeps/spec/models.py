@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from sweeps.reader.limits import UNSTORABLE
 from sweeps.reader.model import Frozen, fault_at
 from sweeps.search.methods import MethodName
 from sweeps.space.parameters import Parameter
@@ -158,6 +159,13 @@ class SweepSpec(Frozen):
     def _check_printable(cls, text: str) -> str:
         if not text.isprintable() or text != text.strip():
             raise fault_at("", "must be one line of printable text without spaces at its ends")
+        return text
+
+    @field_validator("description")
+    @classmethod
+    def _check_storable(cls, text: str) -> str:
+        if found := UNSTORABLE.search(text):
+            raise fault_at("", f"the character {found.group()!r} cannot be stored; remove it")
         return text
 
     @model_validator(mode="after")

@@ -43,7 +43,7 @@ FIXED = (
     "measure_curvature",
     "compile",
 )
-TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40)
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 WORD = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 LINE = st.lists(WORD, min_size=1, max_size=3).map(" ".join)
 

@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from sweeps.errors import SpecError
-from sweeps.spec import dump_spec, load_spec
+from sweeps.spec import SweepSpec, dump_spec, load_spec
 
 SECONDS = 4.0  # of the processor; a quiet machine takes a fraction of it
 GRID = "method: grid\nparameters:\n"
@@ -221,3 +222,12 @@ def test_a_file_as_large_as_a_disk_is_refused_by_its_beginning(tmp_path: Path) -
         stream.truncate(10**12)
     with pytest.raises(SpecError, match="larger than 250 kB"):
         load_spec(file)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\udc80b"])
+def test_a_spec_made_in_python_has_no_text_that_cannot_be_stored(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(GRID + "  lr: 0.1\n")
+    spec = load_spec(file).model_dump()
+    with pytest.raises(ValidationError, match="cannot be stored; remove it"):
+        SweepSpec.model_validate(spec | {"description": text})
