@@ -7,21 +7,27 @@ import logging
 import os
 import re
 import socket
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PROBE_SECONDS = 5.0
+LOCK_SECONDS = 120.0  # how long a SQLite file is waited for that another process has locked
 _DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PASSWORD_IN_URI = re.compile(r"(://[^/@:\s]*):[^@\s]*@")
 _SECRET_IN_QUERY = re.compile(r"(pass|pwd|token|secret|key|credential)[^=&]*=", re.IGNORECASE)
 _PASSWORD_IN_QUERY = re.compile(r"((?:password|passwd|token)=)[^&\s'\")]*", re.IGNORECASE)
+
+_LOCKED = "another process has locked the file"
+_DAMAGED = ("file is not a database", "disk image is malformed")  # SQLite's own words
 
 _environment_lock = threading.Lock()
 
@@ -62,8 +68,10 @@ def hide_secrets(text: str, uri: str) -> str:
 def open_client(tracking_uri: str) -> MlflowClient:
     """Returns a client of the store or server at `tracking_uri`; a new database gets its tables.
 
+    A SQLite file that another process has locked is waited for.
+
     Raises:
-        OSError: When nothing listens there.
+        OSError: When nothing listens there, or the SQLite file stays locked or is damaged.
         mlflow.exceptions.MlflowException, sqlalchemy.exc.SQLAlchemyError: When it answers with an error.
     """
     probe(tracking_uri, PROBE_SECONDS)
@@ -72,7 +80,10 @@ def open_client(tracking_uri: str) -> MlflowClient:
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.ERROR)  # tells of each table it creates
     from mlflow import MlflowClient
 
-    with _one_at_a_time(sqlite_path(tracking_uri)):
+    database = sqlite_path(tracking_uri)
+    with _one_at_a_time(database):
+        if database is not None:
+            _read_from(database)
         return MlflowClient(tracking_uri=tracking_uri)
 
 
@@ -85,8 +96,37 @@ def _one_at_a_time(database: Path | None) -> Iterator[None]:
     with ExitStack() as stack:
         with suppress(OSError):  # a folder that cannot be written has no new file either
             lock = stack.enter_context(database.with_name(f".{database.name}.lock").open("a"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _take(lock, time.monotonic() + LOCK_SECONDS)
         yield
+
+
+def _take(lock: IO[str], deadline: float) -> None:
+    """Takes the lock, or goes on without it: a process that was halted may hold it for ever."""
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _read_from(database: Path) -> None:
+    """Returns when the file can be read, or is not there yet.
+
+    MLflow would give up on a file that is locked within seconds, and try one that is damaged again for minutes.
+
+    Raises:
+        OSError: When it stays locked, or is no database.
+    """
+    try:
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            raise OSError(f"{_LOCKED} for more than {LOCK_SECONDS:g} s") from error
+    except sqlite3.DatabaseError as error:
+        raise OSError(str(error)) from error
 
 
 def probe(tracking_uri: str, timeout_seconds: float) -> None:
@@ -145,6 +185,8 @@ def short_retries() -> Iterator[None]:
 def check_tracking(uri: str, timeout_seconds: float) -> None:
     """Returns when MLflow at `uri` answers, within `timeout_seconds`; a new SQLite file is made ready on the way.
 
+    A SQLite file that another process has locked gets LOCK_SECONDS more.
+
     Raises:
         TrackingUnavailable: When it does not.
     """
@@ -157,6 +199,8 @@ def check_tracking(uri: str, timeout_seconds: float) -> None:
         except Exception as error:  # noqa: BLE001  # whatever MLflow, SQLAlchemy or a driver raises is the answer
             failures.append(describe(error, uri))
 
+    if sqlite_path(uri) is not None:
+        timeout_seconds += LOCK_SECONDS
     fault = _find_fault(uri)
     if fault:
         raise TrackingUnavailable(f"MLflow at {hide_password(uri)}: {fault}")
@@ -166,7 +210,7 @@ def check_tracking(uri: str, timeout_seconds: float) -> None:
     if thread.is_alive():
         failures.append(f"no answer within {timeout_seconds:g} s")
     if failures:
-        raise TrackingUnavailable(f"MLflow at {hide_password(uri)}: {failures[0]}. {_remedy(uri, failures[0])}")
+        raise TrackingUnavailable(f"MLflow at {hide_password(uri)}: {failures[0]}. {find_remedy(uri, failures[0])}")
 
 
 def describe(error: BaseException, uri: str) -> str:
@@ -212,11 +256,24 @@ def is_new_store(uri: str) -> bool:
     return path is not None and not path.exists()
 
 
-def _remedy(uri: str, failure: str) -> str:
+def find_remedy(uri: str, failure: str) -> str:
+    """What to do where MLflow at `uri` has failed in this way, as a sentence without its full stop."""
     if uri.startswith("sqlite"):
-        return "Move the file away to start a new one, or set MLFLOW_TRACKING_URI"
+        return _find_remedy_of_file(failure)
     if "403" in failure:
         return "If the server refuses this host name, start it with --allowed-hosts"
     if "401" in failure:
         return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     return "Start the server, or set MLFLOW_TRACKING_URI (unset, results go to a SQLite file)"
+
+
+def _find_remedy_of_file(failure: str) -> str:
+    if any(word in failure for word in _DAMAGED):
+        return "Move the file away to start a new one, put a copy in its place, or set MLFLOW_TRACKING_URI"
+    if "locked" in failure:
+        return "End the process that uses the file, or try again when it has ended"
+    if "full" in failure:
+        return "Make room on its disk"
+    if "out-of-date database schema" in failure:
+        return "Copy the file, then run `mlflow db upgrade` with this URI"
+    return "Try again, or set MLFLOW_TRACKING_URI to another store"

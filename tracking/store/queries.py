@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, TypeVar
 from tracking import names
 from tracking.names import TrialState
 from tracking.ranking import Goal
-from tracking.store.connection import TrackingUnavailable, describe, hide_password, open_client, short_retries
+from tracking.store.connection import (
+    TrackingUnavailable,
+    describe,
+    find_remedy,
+    hide_password,
+    open_client,
+    short_retries,
+)
 from tracking.store.runs import SweepDeleted, check_not_deleted, find_family
 from tracking.store.tags import join_tags
 from tracking.table import Points, SweepTable, TrialRow, parse_value
@@ -140,9 +147,9 @@ def ask(tracking_uri: str, question: Callable[[MlflowClient], Result]) -> Result
         with short_retries():
             return question(open_client(tracking_uri))
     except (OSError, MlflowException, SQLAlchemyError) as error:
+        fault = describe(error, tracking_uri)
         raise TrackingUnavailable(
-            f"MLflow at {hide_password(tracking_uri)} cannot be read ({describe(error, tracking_uri)}); "
-            "start it, or set MLFLOW_TRACKING_URI to where the sweep was recorded"
+            f"MLflow at {hide_password(tracking_uri)} cannot be read: {fault}. {find_remedy(tracking_uri, fault)}"
         ) from error
 
 
