@@ -1,21 +1,28 @@
-"""The Tune Trainable around `loop.TrainingRun`: the only file of the trainer that knows Ray."""
+"""The Tune Trainable around `loop.TrainingRun`; beside `heartbeat`, the only file that knows Ray."""
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
+import os
+import platform
+import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ray.train._internal.checkpoint_manager import _TrainingResult
 from ray.tune import Trainable
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from trainer.config import Value, build_trial_config
 from trainer.config.own_rows import ignore_working_directory
 from trainer.failures import describe_error
+from trainer.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from trainer.data.dataset import Dataset
@@ -27,6 +34,8 @@ logger = logging.getLogger(__name__)
 HEALTH = "health"  # key of a result: one word on whether the network still learns
 CURVATURE = "curvature"  # key of a last result: one word on where training ended, if that was asked for
 MIN_CHECKPOINT_SECONDS = 20.0  # a restarted trial repeats at most this much work and one epoch
+FULL_DISK_SECONDS = 3600.0  # how long a checkpoint waits for room on the disk
+RETRY_SECONDS = 5.0  # between two tries to write one
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,8 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
         ] = {}  # of a training that is over and has its test images still to read
         self._packed: bytes | None = None  # a checkpoint that is to be written
         self._saved_at = time.monotonic()
+        self._patience_seconds = FULL_DISK_SECONDS
+        self._heartbeat = Heartbeat(self.trial_id)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -106,6 +117,8 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
             return {"epoch": epoch, STOP_REASON: "failed", "failure": failure, ERROR: trace, DONE: True}
 
     def _step(self) -> dict[str, Any]:
+        self._packed = None
+        self._heartbeat.beat()
         run = self._started_run()
         if self._result_without_test:
             test_loss, test_accuracy = run.evaluate_test()
@@ -198,6 +211,7 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
             self._data,
             device="cuda" if granted.get("GPU", 0) else "cpu",
             num_threads=int(granted["CPU"]),
+            on_batch=self._heartbeat.beat,
         )
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
@@ -205,8 +219,38 @@ class CifarTrainable(Trainable):  # type: ignore[misc]  # Ray ships no types
         from trainer.loop.checkpoint import write_packed
 
         write_packed(self._packed or self._pack(self._started_run()), Path(checkpoint_dir))
+        self._saved_at = time.monotonic()
+
+    def save(self, checkpoint_dir: str | None = None) -> _TrainingResult:
+        """Has Ray write and keep a checkpoint, and waits while the disk is full, which is no fault of the process.
+
+        After an hour the training goes on without this checkpoint, and does not wait again until one could be written.
+        """
+        give_up_at = time.monotonic() + self._patience_seconds
+        while (saved := self._try_to_save(checkpoint_dir)) is None and time.monotonic() < give_up_at:
+            time.sleep(RETRY_SECONDS)
+        self._patience_seconds = 0.0 if saved is None else FULL_DISK_SECONDS
         self._packed = None
         self._saved_at = time.monotonic()
+        return saved or _TrainingResult(checkpoint=None, metrics={})
+
+    def _try_to_save(self, checkpoint_dir: str | None) -> _TrainingResult | None:
+        """Ray's result; None where the disk is full, nothing of the checkpoint then being left."""
+        storage = self._storage
+        index = storage and storage.current_checkpoint_index
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                return super().save(checkpoint_dir or folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            place = tempfile.gettempdir()
+            if storage and storage.current_checkpoint_index != index:  # Ray had begun to copy it
+                place = storage.trial_fs_path
+                shutil.rmtree(storage.checkpoint_fs_path, ignore_errors=True)
+                storage.current_checkpoint_index = index
+            self._heartbeat.beat(f"{os.strerror(error.errno)}: {place} on {platform.node()}")
+            return None
 
     def load_checkpoint(self, checkpoint: str) -> None:
         """Notes the folder that the training goes on from, on whatever node it is now; the next step reads it."""

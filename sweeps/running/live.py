@@ -122,6 +122,7 @@ class LineView(View):
 
     console: PlainConsole
     _problem: str | None = None
+    _is_disk_full: bool = False
     _has_told_of_end: bool = False
 
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
@@ -132,6 +133,9 @@ class LineView(View):
         if problem != self._problem:
             self._problem = problem
             self.console.print(f"MLflow: {problem if problem else 'reached again'}", soft_wrap=True)
+        if bool(sweep.full_disk) != self._is_disk_full:
+            self._is_disk_full = bool(sweep.full_disk)
+            self.console.print(describe_full_disk(sweep) or "disk: no trial waits for room any more", soft_wrap=True)
         if sweep.interrupted and not self._has_told_of_end:
             self._has_told_of_end = True
             self.console.print(ENDING, soft_wrap=True)
@@ -190,9 +194,16 @@ class TableView(View):
             text.append(f"\nMLflow: {sweep.recorder.problem} ({sweep.recorder.pending} events kept)", style="red")
         if sweep.interrupted:
             text.append(f"\n{ENDING}", style="red")
+        if full_disk := describe_full_disk(sweep):
+            text.append(f"\n{full_disk}", style="red")
         if sweep.halted:
             text.append(f"\n{sweep.halted}: no new trials", style="red")
         return text
+
+
+def describe_full_disk(sweep: RunningSweep) -> str:
+    """One sentence on a trial that waits for room on a disk; "" while none does."""
+    return f"disk: {sweep.full_disk}; free some room, and it goes on by itself" if sweep.full_disk else ""
 
 
 def build_status_table(sweep: RunningSweep) -> Table:

@@ -55,6 +55,7 @@ class RunningSweep:
     stopping: bool = False  # no new trials; ends, to be resumed later, when those that run have ended
     finished: bool = False  # the searcher has nothing left to propose
     interrupted: bool = False  # ended before it was done; can be resumed
+    full_disk: str = ""  # which trial waits for room on what disk; "" while none does
     halted: str = ""  # why no further trial is proposed; "" while the sweep goes on
     opened: set[str] = field(default_factory=set)  # trials whose run this driver has opened
     listeners: list[Listener] = field(default_factory=list)

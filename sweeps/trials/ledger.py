@@ -112,6 +112,7 @@ class Ledger:
     entries: dict[str, TrialEntry] = field(default_factory=dict)
     consecutive_failures: int = 0  # of all arms
     tallies: dict[str, Tally] = field(init=False)  # of each arm
+    longest_epoch: float = 0.0  # seconds of training and validation
     _num_ends: int = 0
 
     def __post_init__(self) -> None:
@@ -131,6 +132,7 @@ class Ledger:
         entry.epoch = epoch
         entry.last_score = score
         entry.train_seconds += train_seconds
+        self.longest_epoch = max(self.longest_epoch, train_seconds)
         accumulate(entry.values, metrics or {})
         if entry.stage == STAGE_SEARCH:
             self.tallies[entry.arm].num_epochs += 1

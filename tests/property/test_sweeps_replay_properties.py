@@ -210,7 +210,7 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
         result = train(parse_trial(trial.config), epoch)
         if "lost" in result:
             if spec.budget.trial_hours is not None:
-                callback._hung.add(parse_trial(trial.config).trial_id)
+                callback._hang_check._reasons[trial.trial_id] = "hung: no epoch ended within trial_hours"
             lose(searcher, scheduler, callback, trial, result["lost"])
             del live[ray_id]
             continue

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,10 @@ _DIVERGENCE_FACTOR = 2.0  # a loss above this times its first value is diverged;
 _CHECK_STEPS = 50  # how often the CPU, where a look costs nothing, looks for a loss that is not finite
 
 
+def _do_nothing() -> None:
+    """What is called after a batch where nobody listens."""
+
+
 class TrainingRun:
     """One training: owns the model, the optimizer, the schedule, and every generator.
 
@@ -54,6 +58,7 @@ class TrainingRun:
         data: The images, which are read and not copied where the device is the CPU.
         device: "cpu", "cuda" or "cuda:<index>"; None for cuda where there is one, else the CPU.
         num_threads: CPU threads of this process from now on; None to leave them as they are.
+        on_batch: Called after every batch, of training and of evaluation.
 
     Attributes:
         config: As given.
@@ -69,7 +74,13 @@ class TrainingRun:
     """
 
     def __init__(
-        self, config: TrialConfig, data: Dataset, *, device: str | None = None, num_threads: int | None = None
+        self,
+        config: TrialConfig,
+        data: Dataset,
+        *,
+        device: str | None = None,
+        num_threads: int | None = None,
+        on_batch: Callable[[], None] = _do_nothing,
     ) -> None:
         if num_threads is not None:
             torch.set_num_threads(num_threads)
@@ -80,6 +91,7 @@ class TrainingRun:
         self.stop_reason: StopReason | None = None
         self.data_digest = data.digest
         self._data = data
+        self._on_batch = on_batch
         self._images = RunData(config, data, self.device)
         self.channels = self._images.channels
         self._build_parts()
@@ -277,6 +289,7 @@ class TrainingRun:
                 self._health.before_step()
             losses_S[index], logits_BK = self._stepper.step(done + index, self._lr, batches, mixing_S[index])
             self._evaluation_weights.after_step()
+            self._on_batch()
             chosen_N = order_N[index * images.batch_size : (index + 1) * images.batch_size]
             num_correct += (logits_BK.argmax(1) == images.train.labels_N[chosen_N]).sum()
             # On an accelerator a look would wait for all the work that is queued.
@@ -310,6 +323,7 @@ class TrainingRun:
                 logits_BK = model(images_BCHW)
             totals[0] += self._evaluation_loss(logits_BK.float(), labels_B) * len(labels_B)
             totals[1] += (logits_BK.argmax(1) == labels_B).sum()
+            self._on_batch()
         loss, accuracy = (totals / len(indices_N)).tolist()
         return loss, accuracy
 

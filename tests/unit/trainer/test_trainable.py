@@ -1,7 +1,11 @@
 """The Trainable in Ray's own base class, driven by hand: what Tune would give it comes from here."""
 
+import errno
 import importlib
 import math
+import os
+import platform
+import tempfile
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -16,6 +20,7 @@ from trainer import trainable
 from trainer.config import build_trial_config
 from trainer.data.dataset import build_dataset
 from trainer.data.synthetic import draw_synthetic
+from trainer.loop import checkpoint
 from trainer.loop.training_run import TrainingRun
 from trainer.trainable import ERROR, STOP_REASON, CifarTrainable, TrialRequest, parse_trial
 
@@ -476,3 +481,57 @@ class TestTakingOver:
         result = start(self.build((), donor_epoch=2)).step()
         assert result[STOP_REASON] == "failed"
         assert "after epoch 2, are not on the disk" in result["failure"]
+
+
+class TestFullDisk:
+    @pytest.fixture
+    def disk(self, clock, monkeypatch):
+        """A disk with no room until some time, and what happens meanwhile."""
+        disk = SimpleNamespace(error=OSError(errno.ENOSPC, "No space left on device"), has_room_at=0.0, told=[])
+        write = checkpoint.write_packed
+
+        def write_packed(content, directory):
+            if clock.seconds < disk.has_room_at:
+                raise disk.error
+            return write(content, directory)
+
+        def sleep(seconds):
+            clock.seconds += seconds
+
+        monkeypatch.setattr(checkpoint, "write_packed", write_packed)
+        monkeypatch.setattr(trainable, "time", SimpleNamespace(monotonic=lambda: clock.seconds, sleep=sleep))
+        monkeypatch.setattr(trainable.Heartbeat, "beat", lambda _, trouble="": disk.told.append(trouble))
+        return disk
+
+    @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+    def test_a_checkpoint_waits_for_room_and_says_so(self, start, clock, disk, tmp_path, number):
+        trial = start(replace(SEARCH, checkpoint_epochs=(1,)))
+        trial.step()
+        disk.error, disk.has_room_at = OSError(number, os.strerror(number)), clock.seconds + 600
+        disk.told.clear()
+        saved = trial.save(str(tmp_path / "checkpoint"))
+        assert saved.checkpoint is not None
+        assert clock.seconds == 1600
+        assert disk.told == [f"{os.strerror(number)}: {tempfile.gettempdir()} on {platform.node()}"] * 120
+        after = start(SEARCH)
+        after.restore(saved)
+        assert after.step()["epoch"] == 2
+
+    def test_after_an_hour_training_goes_on_without_it_and_does_not_wait_again(self, start, clock, disk, tmp_path):
+        trial = start(replace(SEARCH, checkpoint_epochs=(1, 2)))
+        trial.step()
+        disk.has_room_at = clock.seconds + 10_000
+        assert trial.save(str(tmp_path / "first")).checkpoint is None
+        assert clock.seconds == 1000 + trainable.FULL_DISK_SECONDS
+        assert trial.step()["epoch"] == 2
+        assert trial.save(str(tmp_path / "second")).checkpoint is None
+        assert clock.seconds == 1000 + trainable.FULL_DISK_SECONDS
+        assert trial.step()[STOP_REASON] == "epochs"
+
+    def test_what_is_no_full_disk_is_not_waited_for(self, start, clock, disk, tmp_path):
+        trial = start(replace(SEARCH, checkpoint_epochs=(1,)))
+        trial.step()
+        disk.error, disk.has_room_at = OSError(errno.EROFS, "Read-only file system"), math.inf
+        with pytest.raises(OSError, match="Read-only"):
+            trial.save(str(tmp_path / "checkpoint"))
+        assert clock.seconds == 1000

@@ -42,6 +42,13 @@ def test_an_epoch_counts_once() -> None:
     assert (entry.epoch, entry.best_score, entry.train_seconds) == (2, 0.5, 2.0)
 
 
+def test_the_longest_epoch_of_all_trials_is_known() -> None:
+    ledger = build_ledger(("a", None, 1, 0.5), ("b", None, 0, 0.5))
+    for epoch, seconds in ((1, 7.0), (2, math.nan), (3, 2.0), (2, 99.0)):
+        ledger.record_epoch("b", epoch, 0.5, seconds)
+    assert ledger.longest_epoch == 7.0
+
+
 def test_a_completed_trial_ranks_above_one_stopped_at_a_rung_with_a_higher_score() -> None:
     ledger = build_ledger(
         ("stopped", TrialState.EARLY_STOPPED, 1, 0.9),

@@ -546,3 +546,14 @@ def test_images_scaled_by_their_own_values_reach_the_network_so_in_training_and_
     deviations = torch.cat([batch.std((1, 2, 3), correction=0) for batch in images])
     torch.testing.assert_close(means, torch.zeros_like(means), atol=1e-5, rtol=0)
     torch.testing.assert_close(deviations, torch.ones_like(deviations), atol=1e-4, rtol=0)
+
+
+def test_every_batch_is_told_of_in_training_and_evaluation(data):
+    told = []
+    run = TrainingRun(
+        build_trial_config(TINY), data, device="cpu", num_threads=1, on_batch=lambda: told.append(run.epoch)
+    )
+    run_to_end(run)
+    assert told == [1] * 5 + [2] * 5, "four of training and one of validation"
+    run.evaluate_test()
+    assert len(told) == 11
