@@ -27,6 +27,7 @@ NUM_SWEEPS = 1000
 NUM_POWER = 500
 NUM_RACES = 2000
 NUM_SAVINGS = 400
+WORST = -100.0  # of a diverged retraining
 SEEDS = (3, 6, 10, 20)
 ARMS = (2, 4, 8)
 PLANNED = (6, 10)
@@ -57,13 +58,20 @@ def draw_unequal(luck: Luck, shape: tuple[int, int, int]) -> np.ndarray:
     return noise
 
 
+def draw_diverging(luck: Luck, shape: tuple[int, int, int]) -> np.ndarray:
+    """Normal; NaN for one retraining in five."""
+    noise = luck.normal(size=shape)
+    noise[luck.random(shape) < 0.2] = np.nan
+    return noise
+
+
 NOISES: Mapping[str, Noise] = {
     "normal": lambda luck, shape: luck.normal(size=shape),
     "skewed": draw_skewed,
     "two values, 1:1": lambda luck, shape: draw_two_values(luck, shape, 0.5),
     "two values, 1:4": lambda luck, shape: draw_two_values(luck, shape, 0.2),
 }
-ALL_NOISES = {**NOISES, "normal, SD 3 in some arms": draw_unequal}
+ALL_NOISES = {**NOISES, "normal, SD 3 in some arms": draw_unequal, "normal, 1 of 5 diverges": draw_diverging}
 
 
 def cover(low: np.ndarray, high: np.ndarray) -> str:
@@ -128,8 +136,9 @@ def list_differences(values: np.ndarray) -> np.ndarray:
     return np.array([values[one] - values[other] for one, other in combinations(range(len(values)), 2)])
 
 
-def find_worse(values: np.ndarray, alpha: float) -> set[int]:
+def find_worse(outcomes: np.ndarray, alpha: float) -> set[int]:
     """The arms that the verdict calls worse than the best."""
+    values = np.nan_to_num(outcomes, nan=WORST)
     pairs, best = list(combinations(range(len(values)), 2)), int(values.mean(axis=1).argmax())
     others = [arm for arm in range(len(values)) if arm != best]
     if is_selected_best([sign_flip_test(values[best] - values[arm]) for arm in others], alpha):
@@ -138,8 +147,9 @@ def find_worse(values: np.ndarray, alpha: float) -> set[int]:
     return {sum(pair) - best for pair, p in zip(pairs, p_values, strict=True) if best in pair and p <= alpha}
 
 
-def is_alarm_of_holm(values: np.ndarray, *, only_best: bool) -> bool:
+def is_alarm_of_holm(outcomes: np.ndarray, *, only_best: bool) -> bool:
     """Whether Holm's correction at 0.05 calls any arm worse."""
+    values = np.nan_to_num(outcomes, nan=WORST)
     best = int(values.mean(axis=1).argmax())
     rows = values[best] - np.delete(values, best, axis=0) if only_best else list_differences(values)
     return min(holm([sign_flip_test(row) for row in rows])) <= 0.05
@@ -196,10 +206,10 @@ def play(values: np.ndarray) -> tuple[RaceStanding, int | None]:
     """A sweep with a race and the verdict after it: the standing, and the winner's row."""
     outcomes = {str(arm): dict(enumerate(row)) for arm, row in enumerate(values.tolist())}
     planned = values.shape[1]
-    standing = run_race(outcomes, num_finished=planned, num_planned=planned, worst=-100.0)
+    standing = run_race(outcomes, num_finished=planned, num_planned=planned, worst=WORST)
     left = [int(arm) for arm in standing.active]
     worse = find_worse(values[left], verdict_alpha(raced=True))
-    best = left[int(values[left].mean(axis=1).argmax())]
+    best = left[int(np.nan_to_num(values[left], nan=WORST).mean(axis=1).argmax())]
     return standing, best if len(worse) == len(left) - 1 else None
 
 
@@ -260,7 +270,8 @@ def main() -> None:
     parts = [
         "# What the statistics hold\n\n`python tests/benchmarks/statistics.py` writes this page. The standard "
         "deviation of all noise is 1 unless said. Two values, 1:4: one retraining of five ends at the lower value. "
-        "SD 3: the first and the last quarter of the arms are three times as noisy.\n",
+        "SD 3: the first and the last quarter of the arms are three times as noisy. A diverged retraining counts as "
+        f"{WORST:g}.\n",
         write_table(
             "Coverage of 95 % intervals",
             f"Of {NUM_SAMPLES:,} samples; the last two columns of 500. Printed: Student's t below 20 values and for "

@@ -108,6 +108,45 @@ def compare_arms(
     return Comparison(best, (*judged, *_judge_dropped(raced, best, goal, margin)))
 
 
+def compare_with_default(
+    tuned: Mapping[str, Outcomes],
+    defaults: Mapping[str, Outcomes],
+    worst: float,
+    *,
+    alpha: float,
+    goal: Goal = Goal.MAXIMIZE,
+    margin: float = MARGIN,
+) -> dict[str, Pair]:
+    """Each arm's tuned settings beside its untuned defaults, seen from the tuned ones.
+
+    Tuning that is not better than the defaults has found nothing: the range or the budget is at fault. Each pair is a
+    question of its own, so that defaults neither take part in the race for the winner nor cost it certainty.
+
+    Args:
+        tuned: Arm -> retrainings of its best settings.
+        defaults: Arm -> retrainings of its defaults, with the same seeds.
+        worst: What a diverged retraining counts as.
+        alpha: The error that is accepted for each pair.
+        goal: The direction of the metric.
+        margin: The largest difference that does not matter, in the unit of the metric; above 0.
+
+    Returns:
+        Arm -> its pair, for the arms whose tuned and default settings have a seed in common.
+
+    Raises:
+        ValueError: `margin` is not above 0, or `worst` not finite.
+    """
+    found = {}
+    for arm in tuned.keys() & defaults.keys():
+        comparison = compare_arms(
+            {"tuned": tuned[arm], "default": defaults[arm]}, worst, alpha=alpha, goal=goal, margin=margin
+        )
+        pair = comparison.find("tuned", "default") if comparison else None
+        if pair is not None:
+            found[arm] = pair
+    return {arm: found[arm] for arm in tuned if arm in found}
+
+
 Differences = Mapping[tuple[str, str], Mapping[int, float]]
 """Two arms, the one with the better mean first -> seed -> first minus second."""
 
@@ -139,14 +178,14 @@ def _judge_all(tried: Differences, best: str, num_left: int, goal: Goal, alpha: 
     for key, pair in measured.items():
         is_better = adjusted[key] <= alpha or (wins and key in of_best)
         verdict = _find_verdict(pair.p_equivalence, is_better, alpha)
-        open_seeds = num_more_seeds(_to_array(tried[key]), margin, alpha)
+        is_open = verdict is Verdict.NOT_ENOUGH_SEEDS
         judged.append(
             replace(
                 pair,
                 p_adjusted=adjusted[key],
                 p_holm=corrected.get(key),
                 verdict=verdict,
-                num_more_seeds=open_seeds if verdict is Verdict.NOT_ENOUGH_SEEDS else 0,
+                num_more_seeds=num_more_seeds(_to_array(tried[key]), margin, alpha) if is_open else 0,
             )
         )
     return judged

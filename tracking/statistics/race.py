@@ -7,7 +7,8 @@ better by more than the noise explains, in two ways at once:
   pairs (Bonferroni);
 - by the paired t test of these two arms, with their own noise.
 
-The first is not fooled by a few seeds that happen to agree. The second protects where arms differ in their noise.
+The first is not fooled by a few seeds that happen to agree. The second protects where arms differ in their noise. An
+arm of which a retraining diverged is far noisier than the others, and does not count when two of these are compared.
 Each look has its own share of the race's error (`levels.race_look_alpha`). The shares add up to 1 % however many looks
 there are, and the verdict at the end takes its level from what the race leaves.
 
@@ -114,7 +115,8 @@ def run_race(
         if len(active) < 2 or len(seeds) < MIN_RACE_SEEDS:
             continue
         values = goal.sign * np.array([[filled[arm][each] for each in seeds] for arm in active])
-        beaten = find_beaten(values, race_look_alpha(len(seeds)))
+        has_diverged = [not all(math.isfinite(outcomes[arm][each]) for each in seeds) for arm in active]
+        beaten = find_beaten(values, has_diverged, race_look_alpha(len(seeds)))
         found = [
             DroppedArm(active[loser], len(seeds), active[by], float(goal.sign * (values[by] - values[loser]).mean()))
             for loser, by in beaten.items()
@@ -124,27 +126,35 @@ def run_race(
     return RaceStanding(tuple(active), tuple(dropped))
 
 
-def find_beaten(values: Matrix, alpha: float) -> Mapping[int, int]:
+def find_beaten(values: Matrix, has_diverged: Sequence[bool], alpha: float) -> Mapping[int, int]:
     """One look: the row of each arm that is beaten -> the row with the best mean of those that beat it.
 
     Args:
         values: Shape (arms, seeds), at least two of each, the more the better; one column is one seed.
+        has_diverged: Of each arm, whether one of these retrainings diverged.
         alpha: The chance that is accepted that any of several equal arms is called beaten, above 0.
     """
     num_arms, num_seeds = values.shape
+    corrected = alpha / math.comb(num_arms, 2)
+    is_sound = ~np.array(has_diverged)
+    pooled = np.full((num_arms, num_arms), _pooled_hurdle(values, corrected))
+    pooled[np.ix_(is_sound, is_sound)] = _pooled_hurdle(values[is_sound], corrected)
+    own = critical_t(num_seeds - 1, alpha) * (values[:, None] - values[None]).std(axis=2, ddof=1)
     means = values.mean(axis=1)
-    residuals = values - means[:, None] - values.mean(axis=0) + values.mean()
-    freedom = (num_arms - 1) * (num_seeds - 1)
-    pooled = math.sqrt(2 * float((residuals**2).sum()) / freedom)  # standard deviation of a difference
-    own = (values[:, None] - values[None]).std(axis=2, ddof=1)
     leads = math.sqrt(num_seeds) * (means[:, None] - means[None])  # of the row over the column
-    beats: npt.NDArray[np.bool_] = (
-        (leads > 0)
-        & (leads >= critical_t(freedom, alpha / math.comb(num_arms, 2)) * pooled)
-        & (leads >= critical_t(num_seeds - 1, alpha) * own)
-    )
+    beats: npt.NDArray[np.bool_] = (leads > 0) & (leads >= pooled) & (leads >= own)
     order: Sequence[int] = np.argsort(-means, kind="stable").tolist()
     return {loser: next(by for by in order if beats[by, loser]) for loser in order if beats[:, loser].any()}
+
+
+def _pooled_hurdle(values: Matrix, alpha: float) -> float:
+    """What the root of the number of seeds times a difference has to reach; 0 for fewer than two arms."""
+    num_arms, num_seeds = values.shape
+    if num_arms < 2:
+        return 0.0
+    residuals = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    freedom = (num_arms - 1) * (num_seeds - 1)
+    return critical_t(freedom, alpha) * math.sqrt(2 * float((residuals**2).sum()) / freedom)
 
 
 @cache

@@ -7,7 +7,7 @@ the noise: not its shape, and not that it is the same in all arms.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -51,19 +51,18 @@ def sign_flip_test(differences: Vector, alternative: Alternative = "two-sided", 
     return float(np.mean(sums >= observed - _TOLERANCE * np.abs(differences).sum()))
 
 
+@lru_cache(maxsize=32)
 def sign_patterns(num_seeds: int, seed: int = 0) -> Matrix:
-    """Rows of signs, shape (patterns, num_seeds): all of them up to 16 seeds, else 65,536; the first row is all +1."""
+    """Rows of signs, shape (patterns, num_seeds), not to be written to; the first row is all +1.
+
+    They are all patterns up to 16 seeds, else 65,536 drawn ones.
+    """
     if num_seeds <= MAX_EXACT_SEEDS:
-        return _all_patterns(num_seeds)
-    generator = np.random.default_rng(seed)
-    drawn = generator.choice(np.array([-1.0, 1.0]), size=(2**MAX_EXACT_SEEDS, num_seeds))
-    drawn[0] = 1.0
-    return drawn
-
-
-@cache
-def _all_patterns(num_seeds: int) -> Matrix:
-    patterns = np.where((np.arange(2**num_seeds)[:, None] >> np.arange(num_seeds)) & 1, -1.0, 1.0)
+        patterns = np.where((np.arange(2**num_seeds)[:, None] >> np.arange(num_seeds)) & 1, -1.0, 1.0)
+    else:
+        bits = np.random.default_rng(seed).integers(0, 2, (2**MAX_EXACT_SEEDS, num_seeds))
+        patterns = np.where(bits, -1.0, 1.0)
+        patterns[0] = 1.0
     patterns.setflags(write=False)
     return patterns
 

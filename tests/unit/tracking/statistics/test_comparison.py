@@ -7,7 +7,7 @@ import pytest
 
 from tracking.ranking import Goal
 from tracking.statistics.arms import Outcomes
-from tracking.statistics.comparison import Comparison, compare_arms, is_selected_best
+from tracking.statistics.comparison import Comparison, compare_arms, compare_with_default, is_selected_best
 from tracking.statistics.pairs import Verdict
 
 ALPHA = 0.04
@@ -163,6 +163,15 @@ def test_an_arm_that_shares_no_seed_keeps_the_best_from_winning() -> None:
     comparison = compare(outcomes)
     assert [pair.verdict for pair in comparison.pairs] == [Verdict.BETTER]  # the only pair, corrected for one
     assert comparison.winner(outcomes) is None
+
+
+def test_tuned_settings_are_seen_beside_their_defaults() -> None:
+    tuned = {"sgd": draw(0.9), "adam": draw(0.8, luck=1), "lion": draw(0.7, luck=2), "sam": {}}
+    defaults = {"sgd": draw(0.7, luck=3), "adam": draw(0.85, luck=4), "sam": draw(0.8), "soap": draw(0.8)}
+    found = compare_with_default(tuned, defaults, worst=0.0, alpha=ALPHA)
+    assert {arm: pair.verdict for arm, pair in found.items()} == {"sgd": Verdict.BETTER, "adam": Verdict.WORSE}
+    assert found["adam"].difference == pytest.approx(-0.05, abs=0.01)
+    assert list(found) == ["sgd", "adam"]
 
 
 def test_nothing_to_compare() -> None:

@@ -25,9 +25,9 @@ def race(outcomes: dict[str, Outcomes], finished: int = 10, planned: int = 10) -
 def test_two_arms_are_judged_by_the_paired_t_test() -> None:
     first, second = np.array([0.80, 0.81, 0.79, 0.80]), np.array([0.78, 0.78, 0.775, 0.77])
     p_value = float(stats.ttest_rel(first, second).pvalue)
-    assert find_beaten(np.stack([first, second]), p_value * 1.001) == {1: 0}
-    assert find_beaten(np.stack([first, second]), p_value * 0.999) == {}
-    assert find_beaten(np.stack([second, first]), p_value * 1.001) == {0: 1}
+    assert find_beaten(np.stack([first, second]), [False] * 2, p_value * 1.001) == {1: 0}
+    assert find_beaten(np.stack([first, second]), [False] * 2, p_value * 0.999) == {}
+    assert find_beaten(np.stack([second, first]), [False] * 2, p_value * 1.001) == {0: 1}
 
 
 def test_several_arms_are_judged_by_pooled_noise_by_hand() -> None:
@@ -40,8 +40,8 @@ def test_several_arms_are_judged_by_pooled_noise_by_hand() -> None:
     assert pooled == pytest.approx(8 / 6)
     own = float(stats.ttest_rel(values[0], values[1]).pvalue)
     alpha = max(3 * p_value, own) * 1.001
-    assert find_beaten(values, alpha) == {1: 0, 2: 0}
-    assert 1 not in find_beaten(values, alpha * 0.99)
+    assert find_beaten(values, [False] * 3, alpha) == {1: 0, 2: 0}
+    assert 1 not in find_beaten(values, [False] * 3, alpha * 0.99)
 
 
 def test_an_arm_that_is_far_behind_is_dropped_after_the_fourth_seed() -> None:
@@ -117,6 +117,22 @@ def test_an_arm_that_diverges_once_stays_in() -> None:
     outcomes = outcomes_of([0.8, 0.8])
     outcomes["arm 1"] = {**outcomes["arm 1"], 2: math.nan}
     assert race(outcomes).dropped == ()
+
+
+def test_an_arm_that_diverges_now_and_then_does_not_shield_the_others() -> None:
+    outcomes = outcomes_of([0.8, 0.75, 0.8])
+    outcomes["arm 2"] = {**outcomes["arm 2"], 1: math.nan}
+    assert [each.arm for each in race(outcomes, finished=4).dropped] == ["arm 1"]
+    outcomes["arm 2"] = {**outcomes["arm 2"], 1: 0.0}  # the same value, by the noise that any arm may have
+    assert race(outcomes, finished=4).dropped == ()
+
+
+def test_equal_arms_that_often_diverge_stay_in() -> None:
+    luck, dropped = np.random.default_rng(6), 0
+    for _ in range(500):
+        values = np.where(luck.random((6, 8)) < 0.5, math.nan, 0.8) + luck.normal(0.0, 0.001, (6, 8))
+        dropped += bool(race({str(arm): dict(enumerate(row)) for arm, row in enumerate(values)}, planned=8).dropped)
+    assert dropped <= 12  # 1 % and three standard errors
 
 
 def test_of_losses_the_lower_goes_on() -> None:
