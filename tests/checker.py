@@ -142,7 +142,7 @@ class _Remains:
     def told(self) -> Mapping[str, _Told]:
         """What the journal tells of each trial; one left open when a driver ended, or another began, was stopped."""
         told: dict[str, _Told] = {}
-        for event in self.events:
+        for event in drop_retried(self.events):
             match event.what:
                 case TrialStarted(record):
                     trial = told.setdefault(record.trial_id, _Told(record))

@@ -16,7 +16,7 @@ from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.space.constraints import fulfils, parse_constraint
 from sweeps.space.parameters import Choices, walk
 from sweeps.spec.arms import build_arms
-from sweeps.stopping.pbt import Pbt, mutate
+from sweeps.stopping.rules import RULES
 from sweeps.trials.ledger import TrialEntry, TrialPhase
 from sweeps.trials.seeds import derive_seed
 from tracking.names import (
@@ -257,7 +257,8 @@ def _find_change(sweep: RunningSweep, entry: TrialEntry) -> dict[str, Any]:
     """What `take_change` takes."""
     section = sweep.spec.early_terminate
     number = sweep.rules[entry.arm].find_donor(entry.number, entry.epoch)
-    if number is None or not isinstance(section, Pbt):
+    mutate = None if section is None else RULES[section.type].mutate
+    if number is None or mutate is None:
         return {}
     donor = next(each for each in sweep.ledger.select(entry.arm, STAGE_SEARCH) if each.number == number)
     constraints = tuple(map(parse_constraint, sweep.spec.constraints))

@@ -9,10 +9,11 @@ from typing import Any
 from sweeps.stopping.asha import Asha, Rungs
 from sweeps.stopping.hyperband import Brackets, Hyperband
 from sweeps.stopping.median import Median, MedianRule
-from sweeps.stopping.pbt import Pbt, PbtRule
+from sweeps.stopping.pbt import Pbt, PbtRule, mutate
 from sweeps.stopping.promotion import AshaPromotion, PromotionRungs
 from sweeps.stopping.rule import NoRule, Rule, RuleSection
 from sweeps.trials.seeds import derive_seed
+from trainer.config import Value
 
 EarlyTerminate = Asha | AshaPromotion | Hyperband | Median | Pbt
 
@@ -43,7 +44,8 @@ class RuleRow:
         section: Model of the section of the sweep file.
         build: Makes the rule of one arm, from the section and what is known of the arm's search.
         pauses: Whether trials are paused, and go on later.
-        changes_settings: Whether trials go on with other settings than they began with.
+        mutate: Changes the settings of a donor that a trial goes on with; None where trials keep their own. Its
+            arguments are those of `pbt.mutate`.
     """
 
     name: str
@@ -52,7 +54,12 @@ class RuleRow:
     section: type[RuleSection]
     build: Callable[[Any, RuleContext], Rule]
     pauses: bool = False
-    changes_settings: bool = False
+    mutate: Callable[..., dict[str, Value]] | None = None
+
+    @property
+    def changes_settings(self) -> bool:
+        """Whether trials go on with other settings than they began with."""
+        return self.mutate is not None
 
 
 RULES: Mapping[str, RuleRow] = {
@@ -98,7 +105,7 @@ RULES: Mapping[str, RuleRow] = {
                 section.rungs(search.num_epochs), search.num_trials or 0, section.quantile, search.seed
             ),
             pauses=True,
-            changes_settings=True,
+            mutate=mutate,
         ),
     )
 }
