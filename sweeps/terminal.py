@@ -19,8 +19,8 @@ from sweeps.library_output import terminal_error
 LINE_WIDTH = 160  # of tables in a file or a pipe, where rich would take 80
 
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"}  # of control characters
-_UNSEEN = (*range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
-SHOWN = _PICTURES | dict.fromkeys(_UNSEEN, 0xFFFD)  # the others: C1, line separators, changes of direction
+_UNSEEN = (*range(0x7F, 0xA0), 0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+SHOWN = _PICTURES | dict.fromkeys(_UNSEEN, 0xFFFD)  # the others: C1, line separators, marks and changes of direction
 
 
 class PlainConsole(Console):
@@ -122,3 +122,9 @@ def open_console(*, stderr: bool = False) -> PlainConsole:
 def show_controls(text: str) -> str:
     """The text with a picture in the place of each character that a terminal would obey; lines and tabs stay."""
     return text.translate(SHOWN)
+
+
+def write_plain(text: str) -> None:
+    """Writes text to standard output at once: as it is, but for what a terminal would obey where that is one."""
+    sys.stdout.write(show_controls(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()

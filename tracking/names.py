@@ -85,7 +85,7 @@ EPOCH_METRICS = (
 )
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")  # a folder's name has up to 255 bytes
 
 
 def is_sweep_id(text: str) -> bool:

@@ -119,11 +119,13 @@ def validate(file: File, overrides: Overrides = None, as_json: Json = False) -> 
         ]
         print_json({"valid": True, "spec": spec.model_dump(mode="json"), "arms": facts})
         return
-    sys.stdout.write(dump_spec(spec))
+    from sweeps.terminal import write_plain
+
+    write_plain(dump_spec(spec))
     for arm in arms:
         limit = limits[arm.name]
         points = size(arm)
-        sys.stdout.write(
+        write_plain(
             f"{arm.name}: {'trials until the time is up' if limit is None else f'{limit} trials'} + "
             f"{num_confirm_trials(spec)} retrained; tunes {', '.join(searched(arm)) or 'nothing'} "
             f"({'continuous' if points is None else f'{points} configurations'})\n"

@@ -84,6 +84,7 @@ def logs(sweep_id: SweepId = None, follow: Follow = False, address: Address = No
     from sweeps.remote.control import find_sweep
     from sweeps.remote.jobs import has_address
     from sweeps.remote.logs import read_logs
+    from sweeps.terminal import write_plain
 
     home = open_home()
     cluster = _open_cluster(address) if has_address(address) else None
@@ -96,8 +97,7 @@ def logs(sweep_id: SweepId = None, follow: Follow = False, address: Address = No
     left = f"{found} goes on; end it with: sweeps cancel {found}" if follow else "nothing was changed"
     with interrupted_as(lambda: left):
         for text in read_logs(home, found, cluster, follow=follow):
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            write_plain(text)
 
 
 def pause(sweep_id: SweepId = None) -> None:
@@ -206,12 +206,13 @@ def _print_submission(submission: Submission, cluster: JobsClient, *, follow: bo
         sys.stdout.write(f"{submission.sweep_id}: submitted to {submission.address}, {submission.status.lower()}\n")
         sys.stdout.write(f"follow it: sweeps logs --follow {submission.sweep_id}\n")
     if follow and not as_json:
+        from sweeps.terminal import write_plain
+
         found = submission.sweep_id
         left = f"{found} goes on; follow it with: sweeps logs --follow {found}, end it with: sweeps cancel {found}"
         with interrupted_as(lambda: left):
             for text in cluster.follow_logs(submission.job):
-                sys.stdout.write(text)
-                sys.stdout.flush()
+                write_plain(text)
         if cluster.job_state(submission.job).status != "SUCCEEDED":
             raise typer.Exit(int(cluster.exit_code(submission.job)))
     elif submission.status == "FAILED":

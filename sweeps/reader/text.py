@@ -163,8 +163,9 @@ class _Converter:
             return Scalar(place, None, empty=node.value == "" and node.style is None)
         try:
             value = self._yaml.constructor.construct_object(node)
-        except (ValueError, OverflowError, YAMLError):
-            self._faults.append(place.fault(path, f"{show(node.value)} cannot be read as a number"))
+        except (ValueError, OverflowError, LookupError, YAMLError):
+            kind = "true or false" if tag == "bool" else "a number"
+            self._faults.append(place.fault(path, f"{show(node.value)} cannot be read as {kind}"))
             return Scalar(place, None, reported=True)
         if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
             self._faults.append(

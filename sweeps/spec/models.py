@@ -16,6 +16,8 @@ from sweeps.stopping.rules import EarlyTerminate
 from sweeps.trials.objectives import GOALS, Direction, Objective
 from trainer.config import Value
 
+MAX_RETRAINED = 1_000
+
 
 class Metric(Frozen):
     """What decides between trials, and in which direction."""
@@ -97,8 +99,8 @@ class Floor(Frozen):
 class Confirm(Frozen):
     """The stage that retrains the best configurations of each arm and reads the test split."""
 
-    top: int = Field(default=1, ge=0, description="Configurations retrained per arm; 0 for none.")
-    seeds: int = Field(default=1, ge=1, description="Fresh seeds per configuration.")
+    top: int = Field(default=1, ge=0, le=MAX_RETRAINED, description="Configurations retrained per arm; 0 for none.")
+    seeds: int = Field(default=1, ge=1, le=MAX_RETRAINED, description="Fresh seeds per configuration.")
 
 
 class Resources(Frozen):

@@ -302,5 +302,5 @@ class Event:
             kind = _KINDS[fields["kind"]]
             what = kind.from_content(str(fields["trial_id"]), fields["content"])
             return cls(int(fields["sequence"]), int(fields["time_ms"]), what)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"no event of a journal: {line[:80]!r}") from error

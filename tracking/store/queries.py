@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracking import names
 from tracking.names import TrialState
@@ -183,7 +183,7 @@ def _load_status(client: MlflowClient, sweep_id: str) -> SweepStatus:
     tags = join_tags(parent.data.tags)
     metric, goal = tags[names.SWEEP_GOAL_METRIC], Goal(tags[names.SWEEP_GOAL])
     arms = []
-    for arm in json.loads(tags[names.SWEEP_ARMS]):
+    for arm in _read_list(tags, names.SWEEP_ARMS):
         runs = [run for run in children if run.data.tags[names.TRIAL_ARM] == arm]
         search = [run for run in runs if run.data.tags[names.TRIAL_STAGE] == names.STAGE_SEARCH]
         scores = [run.data.metrics.get(f"best_{metric}", run.data.metrics.get(metric, math.nan)) for run in search]
@@ -235,7 +235,7 @@ def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> Swe
         trials = tuple(pool.map(lambda run: _build_row(run, _load_history(client, run)), children))
     artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT), folder)
     tags = join_tags(parent.data.tags)
-    arms = tuple(json.loads(tags[names.SWEEP_ARMS]))
+    arms = tuple(_read_list(tags, names.SWEEP_ARMS))
     return SweepTable(
         sweep_id=sweep_id,
         name=tags[names.SWEEP_NAME],
@@ -245,12 +245,12 @@ def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> Swe
         goal=tags[names.SWEEP_GOAL],
         compare=tags[names.SWEEP_COMPARE] or None,
         arms=arms,
-        searched=tuple(json.loads(tags[names.SWEEP_SEARCHED])),
+        searched=tuple(_read_list(tags, names.SWEEP_SEARCHED)),
         manifest=_read_manifest(artifacts[names.MANIFEST_ARTIFACT]),
         sweep_file=artifacts[names.SWEEP_FILE_ARTIFACT],
         trials=tuple(sorted(trials, key=lambda row: _order(row, arms))),
-        notices=(*json.loads(tags[names.SWEEP_NOTICES]), *missing, *_tell_of_deleted(deleted)),
-        metrics=tuple((name, goal) for name, goal in json.loads(tags.get(names.SWEEP_METRICS, "[]"))),
+        notices=(*_read_list(tags, names.SWEEP_NOTICES), *missing, *_tell_of_deleted(deleted)),
+        metrics=tuple((name, goal) for name, goal in _read_list(tags, names.SWEEP_METRICS)),
         seconds=_read_seconds(tags),
     )
 
@@ -261,11 +261,27 @@ def _read_seconds(tags: Mapping[str, str]) -> float | None:
     return float(tags[names.SWEEP_SECONDS]) if is_known else None
 
 
+def _read_list(tags: Mapping[str, str], name: str) -> list[Any]:
+    """The list that a tag holds; an empty one for no such tag.
+
+    Raises:
+        SweepNotFound: Somebody has changed it, so that it is none.
+    """
+    try:
+        found = json.loads(tags.get(name, "[]"))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        message = f"{tags.get(names.SWEEP_ID)}: the tag {name} of its run was changed in MLflow and is no list any more"
+        raise SweepNotFound(f"{message}; put it back as it was")
+    return found
+
+
 def _read_manifest(text: str) -> dict[str, object]:
     """The manifest; an empty one where the text is none."""
     try:
         manifest = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 

@@ -46,7 +46,7 @@ _SETTINGS = (
         unit="pictures",
         words=("full",),
     ),
-    Setting("epochs", "Passes over the training images", "int", 10, low=1, unit="epochs"),
+    Setting("epochs", "Passes over the training images", "int", 10, low=1, high=100_000, unit="epochs"),
     Setting(
         "seed", "Decides initial weights, order of images, augmentation and dropout", "int", 0, low=0, high=2**32 - 1
     ),

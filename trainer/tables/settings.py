@@ -61,9 +61,9 @@ class Setting:
         else:
             words = "a whole number" if self.kind == "int" else "a number"
             if self.low is not None:
-                words += f" {'above' if self.low_open else 'from'} {self.low:g}"
+                words += f" {'above' if self.low_open else 'from'} {_format(self.low)}"
             if self.high is not None:
-                words += f"{' and' if self.low_open else ''} {'below' if self.high_open else 'to'} {self.high:g}"
+                words += f"{' and' if self.low_open else ''} {'below' if self.high_open else 'to'} {_format(self.high)}"
         words = _join_or((words, *self.words))
         return f"{words}, or null" if self.optional else words
 
@@ -232,6 +232,10 @@ def show(value: object) -> str:
     if isinstance(value, str) and len(value) > _MAX_SHOWN:
         return f"{value[:_MAX_SHOWN]!r}... ({len(value):,} characters)"
     return repr(value)
+
+
+def _format(number: float) -> str:
+    return f"{number:.0f}" if number == round(number) and abs(number) < 1e9 else f"{number:g}"
 
 
 def _is_number(text: str) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.terminal import PlainConsole
+from sweeps.terminal import PlainConsole, write_plain
 
 HOSTILE = [
     "[/x]",
@@ -41,7 +41,7 @@ def test_text_is_printed_as_it_is_wherever_it_stands(text: str) -> None:
 @pytest.mark.parametrize("wrap", [str, Text])
 def test_a_text_gives_the_terminal_no_commands(wrap: type[str] | type[Text]) -> None:
     console = PlainConsole(io.StringIO())
-    console.print(wrap("a\x1b]0;title\x1b\\ b\x9b2J c\x07\r\x00\x7f \u202e\u2028"))
+    console.print(wrap("a\x1b]0;title\x1b\\ b\x9b2J c\x07\r\x00\x7f \u202e\u2028\u200f\u200e\u061c"))
     file = console.file
     assert isinstance(file, io.StringIO)
     shown = file.getvalue()
@@ -65,3 +65,14 @@ def test_what_the_terminals_encoding_lacks_is_replaced_and_columns_stay(encoding
     console.print("× 3 🎉")
     console.print(table)
     assert written.getvalue().decode(encoding).splitlines() == lines
+
+
+@pytest.mark.parametrize(("is_terminal", "shown"), [(True, "a␛[31m�\n"), (False, "a\x1b[31m\u202e\n")])
+def test_only_a_terminal_gets_pictures_of_what_it_would_obey(
+    is_terminal: bool, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = io.StringIO()
+    monkeypatch.setattr(output, "isatty", lambda: is_terminal)
+    monkeypatch.setattr("sys.stdout", output)
+    write_plain("a\x1b[31m\u202e\n")
+    assert output.getvalue() == shown
