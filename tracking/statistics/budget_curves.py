@@ -25,7 +25,7 @@ NUM_BUDGETS = 50
 BAND = (0.1, 0.9)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArmTrials:
     """The search trials of one arm.
 
@@ -47,7 +47,7 @@ class ArmTrials:
             raise ValueError("costs must be finite and at least 0")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """A quantity at each budget, with a band.
 
@@ -172,7 +172,7 @@ def _best_so_far(
     best = np.maximum.accumulate(signed[orders], axis=1)
     spent = np.cumsum(trials.costs[orders], axis=1)
     limits = budgets * (1 + 1e-12)  # the sum of all costs depends on their order by rounding
-    last = (spent[:, :, None] <= limits).sum(axis=1) - 1
+    last = np.stack([(spent <= limit).sum(axis=1) - 1 for limit in limits], axis=1)
     found: Matrix = np.take_along_axis(best, last, axis=1)
     return found
 

@@ -66,6 +66,7 @@ def compare_arms(
     goal: Goal = Goal.MAXIMIZE,
     margin: float = MARGIN,
     dropped: Collection[str] = (),
+    later_alpha: float | None = None,
 ) -> Comparison | None:
     """Every pair of arms that the race left, and the best of them beside each that it dropped; None without any arm.
 
@@ -85,6 +86,8 @@ def compare_arms(
         goal: The direction of the metric.
         margin: The largest difference that does not matter, in the unit of the metric; above 0.
         dropped: Arms that the race dropped: each is worse than the best arm, by the race's own error.
+        later_alpha: The error at which seeds that are added would be judged, by which their number is reckoned; None
+            for `alpha`.
 
     Raises:
         ValueError: `margin` is not above 0, or `worst` not finite.
@@ -104,7 +107,14 @@ def compare_arms(
     best = max(left, key=lambda arm: goal.sign * float(np.mean(list(values[arm].values()))))
     tried = _find_differences(values, list(combinations(left, 2)), goal)
     raced = _find_differences(values, [(best, arm) for arm in values if arm in dropped], goal)
-    judged = _judge_all(tried, best, len(left), goal, alpha, margin)
+    judged = [
+        replace(
+            pair, num_more_seeds=num_more_seeds(_to_array(tried[pair.arm, pair.other]), margin, later_alpha or alpha)
+        )
+        if pair.verdict is Verdict.NOT_ENOUGH_SEEDS
+        else pair
+        for pair in _judge_all(tried, best, len(left), goal, alpha, margin)
+    ]
     return Comparison(best, (*judged, *_judge_dropped(raced, best, goal, margin)))
 
 
@@ -174,21 +184,15 @@ def _judge_all(tried: Differences, best: str, num_left: int, goal: Goal, alpha: 
     corrected = dict(zip(of_best, holm(list(of_best.values())), strict=True))
     leads = len(of_best) == num_left - 1 and all(key[0] == best for key in of_best)
     wins = leads and is_selected_best(list(of_best.values()), alpha)
-    judged = []
-    for key, pair in measured.items():
-        is_better = adjusted[key] <= alpha or (wins and key in of_best)
-        verdict = _find_verdict(pair.p_equivalence, is_better, alpha)
-        is_open = verdict is Verdict.NOT_ENOUGH_SEEDS
-        judged.append(
-            replace(
-                pair,
-                p_adjusted=adjusted[key],
-                p_holm=corrected.get(key),
-                verdict=verdict,
-                num_more_seeds=num_more_seeds(_to_array(tried[key]), margin, alpha) if is_open else 0,
-            )
+    return [
+        replace(
+            pair,
+            p_adjusted=adjusted[key],
+            p_holm=corrected.get(key),
+            verdict=_find_verdict(pair.p_equivalence, adjusted[key] <= alpha or (wins and key in of_best), alpha),
         )
-    return judged
+        for key, pair in measured.items()
+    ]
 
 
 def _find_verdict(p_equivalence: float, is_better: bool, alpha: float) -> Verdict:
@@ -205,7 +209,6 @@ def _judge_dropped(raced: Differences, best: str, goal: Goal, margin: float) -> 
             pair,
             by_race=True,
             verdict=Verdict.BETTER if pair.arm == best else Verdict.WORSE,
-            num_more_seeds=0,
         )
         for pair in pairs
     ]

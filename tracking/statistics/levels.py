@@ -12,7 +12,6 @@ from __future__ import annotations
 
 ALPHA = 0.05  # of a whole sweep
 RACE_ALPHA = 0.01
-MIN_RACE_SEEDS = 4  # see `race`
 FIRST_SHARE = 0.8
 
 
@@ -34,10 +33,12 @@ def verdict_alpha(*, raced: bool, num_extensions: int = 0) -> float:
     return budget * (FIRST_SHARE if num_extensions == 0 else (1 - FIRST_SHARE) * 0.5**num_extensions)
 
 
-def race_look_alpha(num_seeds: int) -> float:
-    """The level of the race's look after so many seeds: half of its budget after 4, a sixth after 5, a twelfth after 6.
+def race_look_alpha(look: int) -> float:
+    """The level of a look of the race: half of its budget at the first, a sixth at the second, then a twelfth.
 
-    The shares 1 / (j (j + 1)) add up to 1 over all j, so that the planned number of seeds does not enter.
+    The shares 1 / (k (k + 1)) add up to 1 over all k, so that the planned number of seeds does not enter.
+
+    Args:
+        look: Counts from 1.
     """
-    look = num_seeds - MIN_RACE_SEEDS + 1
-    return RACE_ALPHA / (look * (look + 1)) if look >= 1 else 0.0
+    return RACE_ALPHA / (look * (look + 1))

@@ -89,7 +89,7 @@ class Pair:
 
 
 def measure_pair(arm: str, other: str, differences: Vector, goal: Goal, margin: float) -> Pair:
-    """What is known of a pair by itself: there are not enough seeds, unless the other pairs say more.
+    """What is known of a pair by itself, before it is judged with the others.
 
     Args:
         arm: The arm that the differences favour.
@@ -120,7 +120,7 @@ def measure_pair(arm: str, other: str, differences: Vector, goal: Goal, margin: 
         win_share=wins / len(differences),
         win_interval=win_interval,
         verdict=Verdict.NOT_ENOUGH_SEEDS,
-        num_more_seeds=None,
+        num_more_seeds=0,
         by_race=False,
     )
 

@@ -37,12 +37,14 @@ import numpy as np
 
 from tracking.ranking import Goal
 from tracking.statistics.arms import Outcomes, fill_diverged
-from tracking.statistics.levels import MIN_RACE_SEEDS, race_look_alpha
+from tracking.statistics.levels import race_look_alpha
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tracking.statistics.sign_flips import Matrix
+
+MIN_SEEDS = 4
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,9 @@ def run_race(
 ) -> RaceStanding:
     """Which arms go on: the same answer for the same outcomes, so that nothing has to be kept for a resume.
 
-    All looks are taken anew, seed by seed. A seed that an arm still in lacks is left out of every look. What an arm
-    came to after it was dropped is not looked at. No look is taken at the planned number of seeds: that is the
-    verdict's.
+    All looks are taken anew, seed by seed, each with what had come by then. A look is over the seeds that all arms
+    have which are in and have 4 at least; an arm with fewer waits. What an arm came to after it was dropped is not
+    looked at. No look is taken at the planned number of seeds: that is the verdict's.
 
     Args:
         outcomes: Arm -> its retrainings, in the unit of the metric; seeds count from 0.
@@ -107,23 +109,27 @@ def run_race(
     filled = {
         arm: dict(zip(sorted(each), fill_diverged(each, worst).tolist(), strict=True)) for arm, each in outcomes.items()
     }
-    active, dropped, seeds = list(outcomes), [], []
-    for seed in range(min(num_finished, num_planned - 1)):
-        if not all(seed in filled[arm] for arm in active):
+    dropped: list[DroppedArm] = []
+    looked: list[tuple[list[str], list[int]]] = []
+    for num_seeds in range(MIN_SEEDS, min(num_finished, num_planned - 1) + 1):
+        gone = {each.arm for each in dropped}
+        arms, seeds = _find_block({arm: each for arm, each in outcomes.items() if arm not in gone}, num_seeds)
+        if len(arms) < 2 or len(seeds) < MIN_SEEDS or (arms, seeds) in looked:
             continue
-        seeds.append(seed)
-        if len(active) < 2 or len(seeds) < MIN_RACE_SEEDS:
-            continue
-        values = goal.sign * np.array([[filled[arm][each] for each in seeds] for arm in active])
-        has_diverged = [not all(math.isfinite(outcomes[arm][each]) for each in seeds) for arm in active]
-        beaten = find_beaten(values, has_diverged, race_look_alpha(len(seeds)))
-        found = [
-            DroppedArm(active[loser], len(seeds), active[by], float(goal.sign * (values[by] - values[loser]).mean()))
-            for loser, by in beaten.items()
-        ]
-        dropped += found
-        active = [arm for index, arm in enumerate(active) if index not in beaten]
-    return RaceStanding(tuple(active), tuple(dropped))
+        looked.append((arms, seeds))
+        values = goal.sign * np.array([[filled[arm][seed] for seed in seeds] for arm in arms])
+        has_diverged = [not all(math.isfinite(outcomes[arm][seed]) for seed in seeds) for arm in arms]
+        for loser, by in find_beaten(values, has_diverged, race_look_alpha(len(looked))).items():
+            difference = float(goal.sign * (values[by] - values[loser]).mean())
+            dropped.append(DroppedArm(arms[loser], len(seeds), arms[by], difference))
+    gone = {each.arm for each in dropped}
+    return RaceStanding(tuple(arm for arm in outcomes if arm not in gone), tuple(dropped))
+
+
+def _find_block(outcomes: Mapping[str, Outcomes], num_seeds: int) -> tuple[list[str], list[int]]:
+    """The arms with enough of the first seeds, and which of these seeds all of them have."""
+    arms = [arm for arm, each in outcomes.items() if sum(seed < num_seeds for seed in each) >= MIN_SEEDS]
+    return arms, [seed for seed in range(num_seeds) if all(seed in outcomes[arm] for arm in arms)]
 
 
 def find_beaten(values: Matrix, has_diverged: Sequence[bool], alpha: float) -> Mapping[int, int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tracking.statistics.intervals import Vector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TargetTimes:
     """How soon an arm's trials reach a target.
 

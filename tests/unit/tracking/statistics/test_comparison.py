@@ -79,6 +79,14 @@ def test_noise_asks_for_more_seeds() -> None:
     assert comparison.winner(("a", "b")) is None
 
 
+def test_seeds_that_are_added_are_reckoned_at_their_own_level() -> None:
+    outcomes = {"a": draw(0.80, sd=0.01), "b": draw(0.803, sd=0.01, luck=1)}
+    now, later = (compare(outcomes, later_alpha=level).pairs[0].num_more_seeds for level in (None, 0.005))
+    assert now is not None
+    assert later is not None
+    assert now < later
+
+
 def test_one_seed_is_never_a_verdict() -> None:
     (pair,) = compare({"a": {0: 0.9}, "b": {0: 0.1}}).pairs
     assert (pair.verdict, pair.num_more_seeds, pair.sd, pair.interval) == (Verdict.NOT_ENOUGH_SEEDS, 5, None, None)
@@ -187,8 +195,8 @@ def test_a_margin_is_above_zero() -> None:
 
 def test_the_best_is_never_called_worse_wrongly_more_often_than_allowed() -> None:
     luck, wrong = np.random.default_rng(3), 0
-    for _ in range(400):
+    for _ in range(200):
         values = luck.normal(0.8, 0.004, (4, 8))
         outcomes = {f"arm {arm}": dict(enumerate(row)) for arm, row in enumerate(values.tolist())}
         wrong += any(pair.verdict is Verdict.BETTER for pair in compare(outcomes).pairs)
-    assert wrong <= 400 * ALPHA + 3 * math.sqrt(400 * ALPHA * (1 - ALPHA))
+    assert wrong <= 200 * ALPHA + 3 * math.sqrt(200 * ALPHA * (1 - ALPHA))

@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from tracking.ranking import Goal
@@ -141,9 +143,38 @@ def test_of_losses_the_lower_goes_on() -> None:
     assert standing.dropped[0].difference == pytest.approx(-0.6, abs=0.01)
 
 
-def test_an_arm_without_results_holds_nobody_up_by_an_error() -> None:
-    assert race({"a": {}, "b": {0: 0.5}}).active == ("a", "b")
+def test_an_arm_that_always_fails_does_not_hold_up_the_others() -> None:
+    outcomes = {**outcomes_of([0.8, 0.6]), "fails": {}, "rarely works": {2: 0.9}}
+    standing = race(outcomes)
+    assert [each.arm for each in standing.dropped] == ["arm 1"]
+    assert standing.active == ("arm 0", "fails", "rarely works")
+    assert standing.winner is None
     assert race({}).active == ()
+
+
+def test_a_seed_that_brings_nothing_spends_nothing() -> None:
+    outcomes = {"a": outcomes_of([0.8])["arm 0"], "b": dict(enumerate((0.79 + NOISE[2]).tolist()))}
+    expected = [(each.arm, each.num_seeds) for each in race(outcomes).dropped]
+    shifted = {arm: {seed + (seed >= 4): value for seed, value in each.items()} for arm, each in outcomes.items()}
+    found = race(shifted, finished=11, planned=11).dropped  # seed 4 failed for both
+    assert [(each.arm, each.num_seeds) for each in found] == expected
+
+
+VALUES = st.one_of(st.just(math.nan), st.floats(0.0, 1.0), st.sampled_from([0.1, 0.5, 0.9]))
+
+
+@given(st.lists(st.dictionaries(st.integers(0, 8), VALUES), max_size=4))
+def test_what_was_dropped_stays_dropped(arms: list[dict[int, float]]) -> None:
+    outcomes: dict[str, Outcomes] = {str(arm): each for arm, each in enumerate(arms)}
+    previous: tuple[DroppedArm, ...] = ()
+    for finished in range(10):
+        so_far = {arm: {seed: each[seed] for seed in each if seed < finished} for arm, each in outcomes.items()}
+        standing = race(so_far, finished=finished)
+        assert standing == race(outcomes, finished=finished)
+        assert standing.dropped[: len(previous)] == previous
+        assert sorted((*standing.active, *(each.arm for each in standing.dropped))) == sorted(outcomes)
+        assert standing.active or not outcomes
+        previous = standing.dropped
 
 
 def test_noise_of_two_values_does_not_look_like_certainty() -> None:
@@ -161,4 +192,4 @@ def test_the_mean_of_all_seeds_so_far_is_looked_at() -> None:
     (found,) = standing.dropped
     assert found.num_seeds > 4
     values = np.array([[outcomes[arm][seed] for seed in range(found.num_seeds)] for arm in ("a", "b")])
-    assert stats.ttest_rel(*values).pvalue <= race_look_alpha(found.num_seeds)
+    assert stats.ttest_rel(*values).pvalue <= race_look_alpha(found.num_seeds - 3)
