@@ -50,8 +50,7 @@ def load_prior(spec: SweepSpec, arms: tuple[Arm, ...], tracking_uri: str, file: 
     if not spec.prior:
         return {}
     if file.exists():
-        kept = json.loads(file.read_text())
-        return {arm: tuple(PriorTrial(**trial) for trial in trials) for arm, trials in kept.items()}
+        return _read(file)
     from tracking.store.queries import SweepNotFound, load_sweep
 
     tables = []
@@ -77,6 +76,14 @@ def load_prior(spec: SweepSpec, arms: tuple[Arm, ...], tracking_uri: str, file: 
 def digest_prior(file: Path) -> str:
     """SHA-256 of what was kept of earlier sweeps, in hexadecimal; "" where nothing was."""
     return sha256(file.read_bytes()).hexdigest() if file.exists() else ""
+
+
+def _read(file: Path) -> Prior:
+    try:
+        kept = json.loads(file.read_text("utf-8"))
+        return {arm: tuple(PriorTrial(**trial) for trial in trials) for arm, trials in kept.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise BadUsage(f"{file}: it is damaged; put it back, or start a new sweep with the same file") from error
 
 
 def find_fitting(arm: Arm, tables: Sequence[SweepTable]) -> tuple[PriorTrial, ...]:

@@ -22,6 +22,9 @@ LARGEST_NUMBER = 2**63 - 1
 CORE_TAGS = ("null", "bool", "int", "float", "str", "timestamp", "value")  # the last two are text in YAML 1.2
 
 
+_OTHER_VERSION = "the directive %YAML says another version than 1.2, which sweep files are written in; remove it"
+
+
 class _Composer(Composer):
     """Ruamel's, which stops where there are too many nodes."""
 
@@ -35,6 +38,12 @@ class _Composer(Composer):
         if self._num_nodes > self._max_nodes:
             raise ComposerError(None, None, _too_large(self._max_nodes), self.parser.peek_event().start_mark)
         return super().compose_node(parent, index)
+
+    def compose_document(self) -> Any:
+        start = self.parser.peek_event()
+        if start.version not in (None, (1, 2)):
+            raise ComposerError(None, None, _OTHER_VERSION, start.start_mark)
+        return super().compose_document()
 
 
 def parse_text(
@@ -64,6 +73,10 @@ def parse_text(
         at = place or Place(source, before.count("\n") + 1, len(before) - before.rfind("\n"))
         faults.append(at.fault((), f"the character {chr(error.character)!r} is not allowed in YAML; remove it"))
         return None
+    except LookupError:  # of a version in a directive further down, which counts as soon as it is scanned
+        line = text[: text.find("\n%YAML") + 1].count("\n") + 1
+        faults.append((place or Place(source, line, 1)).fault((), _OTHER_VERSION))
+        return None
     except YAMLError as error:
         faults.append((place or Place(source, 1, 1)).fault((), f"not valid YAML: {' '.join(str(error).split())}"))
         return None
@@ -81,8 +94,10 @@ def _syntax_sentence(error: MarkedYAMLError, text: str, line: int, column: int) 
     if isinstance(error, MaxDepthExceededError):
         return f"more than {MAX_DEPTH} lists and mappings within each other; that is too many for a sweep file"
     problem = error.problem or str(error)
-    if problem.startswith(_TOO_LARGE):
+    if problem.startswith((_TOO_LARGE, _OTHER_VERSION)):
         return problem
+    if "incompatible YAML document" in problem:
+        return _OTHER_VERSION
     lines = text.splitlines()
     here = lines[line - 1] if line <= len(lines) else ""
     if "\\t" in problem or here[column - 1 : column] == "\t" or here[:column].lstrip(" ").startswith("\t"):

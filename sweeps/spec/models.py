@@ -102,6 +102,15 @@ class Confirm(Frozen):
     top: int = Field(default=1, ge=0, le=MAX_RETRAINED, description="Configurations retrained per arm; 0 for none.")
     seeds: int = Field(default=1, ge=1, le=MAX_RETRAINED, description="Fresh seeds per configuration.")
 
+    @model_validator(mode="after")
+    def _check_number(self) -> Confirm:
+        if self.top * self.seeds > MAX_RETRAINED:
+            message = (
+                f"found {self.seeds} for each of {self.top}; allowed: {MAX_RETRAINED} retrainings of an arm in all"
+            )
+            raise fault_at("seeds", message, "top")
+        return self
+
 
 class Resources(Frozen):
     """What one trial takes."""

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.driver.prior import find_fitting
+from sweeps.driver.prior import find_fitting, load_prior
+from sweeps.errors import BadUsage
 from sweeps.spec import load_spec
 from sweeps.spec.arms import build_arms
 from tracking.names import TrialState
@@ -75,3 +76,12 @@ def test_only_trials_that_ran_to_their_end_count_with_their_own_parameters(tmp_p
     (trial,) = find_fitting(build_arms(load_spec(file))[0], [table])
     assert trial.score == 0.7
     assert trial.parameters == {name: value for name, value in FITTING.items() if name != "seed"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "[" * 100_000, '{"sgd": 3}', '{"sgd": [{"what": 1}]}'])
+def test_what_was_kept_of_earlier_sweeps_and_is_damaged_is_said(text: str, tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    spec = load_spec(tmp_path / "sweep.yaml", ["prior=[s-1]"])
+    (tmp_path / "prior.json").write_text(text)
+    with pytest.raises(BadUsage, match="it is damaged; put it back, or start a new sweep with the same file"):
+        load_prior(spec, build_arms(spec), "sqlite:///absent.db", tmp_path / "prior.json")

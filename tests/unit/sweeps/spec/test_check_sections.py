@@ -39,3 +39,10 @@ def test_texts_that_mlflow_would_cut_are_refused(tmp_path: Path) -> None:
     assert find_faults(tmp_path, text) == [
         "4:13 parameters.data_dir: found 4,097 characters; allowed: 4,096; write a shorter text"
     ]
+
+
+def test_more_retrainings_than_anyone_waits_for_are_refused(tmp_path: Path) -> None:
+    text = "method: grid\nparameters: {lr: 0.1}\nconfirm: {top: 100, seeds: 11}\n"
+    assert find_faults(tmp_path, text) == [
+        "3:28 confirm.seeds: found 11 for each of 100; allowed: 1000 retrainings of an arm in all"
+    ]

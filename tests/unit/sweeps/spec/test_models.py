@@ -397,6 +397,8 @@ class TestFiles:
             (b"name: *x\n", "1:7: there is no anchor 'x' above this line"),
             (b"name: a\n---\nname: b\n", "2:1: a second YAML document begins here; a sweep file holds one"),
             (b"name: @x\n", "1:7: not valid YAML: found character '@' that cannot start any token"),
+            (b"%YAML 1.1\n---\nname: yes\n", "2:1: the directive %YAML says another version than 1.2"),
+            (b"name: a\nseed: 1\n%YAML 9.9\n---\n", "3:1: the directive %YAML says another version than 1.2"),
             (b"[" * 3000, "1:31: more than 30 lists and mappings within each other"),
             (b"#" * 1_000_001, " larger than 250 kB; this is not a sweep file"),
         ],
