@@ -21,6 +21,7 @@ from tracking.store.connection import describe
 from tracking.store.queries import load_sweep
 from tracking.store.registry import WinnerModel, register_winner
 from trainer.data.dataset import Dataset
+from trainer.failures import describe_error
 
 if TYPE_CHECKING:
     from tracking.table import SweepTable, TrialRow
@@ -145,8 +146,8 @@ def _register(winner: TrialRow, table: SweepTable, data: Dataset, home: Home, fo
 
     try:
         network = load_classifier(folder.checkpoints(winner.trial_id)[0], winner.parameters, data)
-    except Exception as error:  # noqa: BLE001  # what has been found out is not lost with it
-        return f"the winner, {winner.trial_id}, is not registered as a model: {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # code of the user's; what has been found out is not lost
+        return f"the winner, {winner.trial_id}, is not registered as a model: {describe_error(error)[0]}"
     tags = {names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm, names.SWEEP_DATASET: data.name}
     tags[names.TEST_ACCURACY] = f"{winner.summary[names.TEST_ACCURACY]:.4f}"
     facts = {"classes": list(data.classes), "input": "images, 3 channels of 0 to 255, 32 rows, 32 columns; float32"}

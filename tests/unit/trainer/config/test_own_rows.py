@@ -90,6 +90,7 @@ def module(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     (folder / "mine.py").write_text(textwrap.dedent(MODULE).replace("LONG", "long" * 60))
     (folder / "broken.py").write_text("raise RuntimeError('no')\n")
+    (folder / "leaving.py").write_text("import sys\nsys.exit('no')\n")
     sys.path.insert(0, str(folder))
     yield __import__("mine")
     sys.path.remove(str(folder))
@@ -139,6 +140,7 @@ def test_settings_are_checked_against_the_signature(parameters, words):
         ("optimizer", "mine:Missing", "cannot be imported (AttributeError"),
         ("optimizer", "nowhere:X", "cannot be imported (ModuleNotFoundError"),
         ("optimizer", "broken:X", "cannot be imported (RuntimeError: no)"),
+        ("optimizer", "leaving:X", "cannot be imported (SystemExit: no)"),
         ("optimizer", "mine:net", "is no torch.optim.Optimizer"),
         ("optimizer", "mine:NoLr", "has no argument lr"),
         ("optimizer", "mine:Clashes", "an argument epochs, which every trial has already"),
