@@ -107,12 +107,15 @@ def _print_failures(console: PlainConsole, outcome: SweepOutcome) -> None:
 
 def print_leaderboard(console: PlainConsole, table: SweepTable) -> None:
     """Prints a row per arm, best first."""
+    from tracking.analysis.findings import build_headline, build_verdict
     from tracking.analysis.leaderboard import build_leaderboard, format_cells
     from tracking.analysis.pareto import format_front
 
-    console.print(build_table(*format_cells(build_leaderboard(table)), title=table.sweep_id))
+    rows = build_leaderboard(table)
+    console.print(build_table(*format_cells(rows), title=table.sweep_id))
     if table.metrics:
         console.print(build_table(*format_front(table), title="Pareto front"))
+    console.print(f"{build_headline(table, rows)}. {build_verdict(table, rows)}".rstrip())
 
 
 def table_facts(table: SweepTable) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tracking.analysis.labels import format_number, format_parameters, format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, ranked_by_test
+from tracking.analysis.verdict import judge_retrainings, tell_headline, tell_verdict
 from tracking.names import BEST_VAL_ACCURACY, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY, SweepState, TrialState
 from tracking.table import SweepTable
 
@@ -30,6 +31,8 @@ def build_headline(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str:
     found = [row for row in rows if row.best_value is not None]
     if not found:
         return "No trial succeeded" if table.trials else "No trial was recorded"
+    if judgement := judge_retrainings(table, rows):
+        return tell_headline(judgement)
     best = found[0]
     value = _score(best, by_test=ranked_by_test(rows))
     if len(rows) == 1:
@@ -40,11 +43,13 @@ def build_headline(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str:
     return f"{best.arm} leads with {value}"
 
 
-def build_verdict(rows: Sequence[LeaderboardRow]) -> str:
+def build_verdict(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str:
     """What may and what may not be concluded from the order of the arms; with one arm, its best settings."""
     found = [row for row in rows if row.best_value is not None]
     if len(found) < 2:
         return f"{found[0].best_trial_id}: {format_parameters(found[0].best_parameters)}." if found else ""
+    if judgement := judge_retrainings(table, rows):
+        return tell_verdict(judgement)
     by_test = ranked_by_test(rows)
     lead = f"{found[0].arm} is {_margin(found, by_test=by_test)} ahead of {found[1].arm}. "
     if not by_test:
@@ -52,13 +57,10 @@ def build_verdict(rows: Sequence[LeaderboardRow]) -> str:
             "Not every arm's best settings were retrained, so this order is by validation, on which the settings were "
             "chosen: it is no test result and not a verdict."
         )
-    num_seeds = min(row.num_confirmed for row in found)
-    if num_seeds == 1:
-        return lead + (
-            "One seed per arm: an observation, not a verdict. The same settings with another seed often differ by a "
-            "point or more."
-        )
-    return lead + f"Mean of {num_seeds} seeds per arm, without a test of significance: a tie is not ruled out."
+    return lead + (
+        "One seed per arm: an observation, not a verdict. The same settings with another seed often differ by a "
+        "point or more. `confirm: {seeds: 10}` gives a verdict."
+    )
 
 
 def build_cautions(table: SweepTable, rows: Sequence[LeaderboardRow]) -> tuple[str, ...]:

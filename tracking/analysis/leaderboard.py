@@ -27,7 +27,8 @@ class LeaderboardRow:
         best_trial_id: The search trial whose configuration stands for the arm (`find_best`), None when none succeeded.
         best_value: Its best value of the goal metric; `best_val_accuracy` is its best validation accuracy.
         best_parameters: Those of its settings that the sweep searched.
-        test_accuracy: Mean over the retrainings of that configuration, 0..1; None when there was none.
+        test_accuracy: Mean over the retrainings of that configuration, 0..1, diverged ones as 0; None when there
+            was none.
         num_confirmed: How many retrainings that mean is over.
     """
 
@@ -101,7 +102,12 @@ def _build_row(table: SweepTable, arm: str) -> LeaderboardRow:
     states = Counter(str(trial.state) if trial.state else RUNNING for trial in search)
     best = find_best(table, arm)
     retrained = table.retrainings(best) if best else ()
-    test = [trial.summary[TEST_ACCURACY] for trial in retrained if TEST_ACCURACY in trial.summary]
+    # A retraining that diverged counts as the worst (protocol, rule 7), and is no reason to leave the arm out.
+    test = [
+        trial.summary.get(TEST_ACCURACY, 0.0)
+        for trial in retrained
+        if TEST_ACCURACY in trial.summary or trial.state is TrialState.DIVERGED
+    ]
     return LeaderboardRow(
         rank=0,
         arm=arm,

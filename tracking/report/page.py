@@ -15,6 +15,7 @@ from tracking.analysis.labels import format_duration, format_number, format_perc
 from tracking.analysis.leaderboard import LeaderboardRow, build_leaderboard, format_cells, searched_parameters
 from tracking.analysis.pareto import format_front
 from tracking.analysis.plan_accuracy import build_forecast
+from tracking.analysis.verdict import format_comparison, judge_retrainings
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY
 from tracking.plots.plots import build_plots
 from tracking.plots.style import Plot, arm_color
@@ -80,10 +81,10 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
         notices=table.notices,
         kicker=_build_kicker(table),
         headline=build_headline(table, rows),
-        verdict=build_verdict(rows),
+        verdict=build_verdict(table, rows),
         cautions=build_cautions(table, rows),
         facts=build_facts(table),
-        first_tables=(_build_leaderboard(table, rows), _build_front(table)),
+        first_tables=(_build_leaderboard(table, rows), _build_comparison(table, rows), _build_front(table)),
         plots=[(plot, _draw(plot)) for plot in build_plots(table)],
         trial_tables=(
             _build_trials(table, STAGE_CONFIRM, "Retrained", "The best settings of each arm, trained in full again."),
@@ -145,6 +146,21 @@ def _build_leaderboard(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Pag
     cells = [[_build_arm(table, line[0]), *map(Cell, line[1:])] for line in lines]
     note = "One row per arm. Test images are read by retrained trials only."
     return PageTable("leaderboard", "Leaderboard", note, columns, cells)
+
+
+def _build_comparison(table: SweepTable, rows: Sequence[LeaderboardRow]) -> PageTable | None:
+    judgement = judge_retrainings(table, rows)
+    if judgement is None:
+        return None
+    header, lines = format_comparison(judgement)
+    columns = [Column(name, "number" if index else "strong") for index, name in enumerate(header)]
+    note = (
+        "Retrained settings of each arm beside the best arm, in points of test accuracy, over the seeds that both were "
+        "trained with. p: sign-flip test, corrected for all pairs. Best wins: how often the best arm had the better "
+        "result with the same seed."
+    )
+    cells = [[_build_arm(table, line[0]), *map(Cell, line[1:])] for line in lines]
+    return PageTable("comparison", "Verdict", note, columns, cells)
 
 
 def _build_front(table: SweepTable) -> PageTable | None:

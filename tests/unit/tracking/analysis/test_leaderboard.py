@@ -63,7 +63,7 @@ def test_order_is_by_validation_when_one_arm_was_not_retrained() -> None:
 
     assert [row.arm for row in rows] == ["adam", "sgd"]
     assert not ranked_by_test(rows)
-    assert "not a verdict" in build_verdict(rows)
+    assert "not a verdict" in build_verdict(build_table(SGD, ADAM, build_confirmed("sgd", 0.99)), rows)
 
 
 def test_an_arm_without_success_comes_last_and_does_not_change_the_basis() -> None:
@@ -169,7 +169,7 @@ def test_headline_names_a_leader_only_when_the_margin_is_a_point_or_more() -> No
 
     assert build_headline(clear, build_leaderboard(clear)) == "adam leads with 75.00 % test accuracy"
     assert build_headline(close, build_leaderboard(close)).startswith("No clear winner: 70.50 % test accuracy for adam")
-    assert "One seed per arm: an observation, not a verdict" in build_verdict(build_leaderboard(clear))
+    assert "One seed per arm: an observation, not a verdict" in build_verdict(clear, build_leaderboard(clear))
 
 
 def test_headline_without_success() -> None:
@@ -184,7 +184,7 @@ def test_headline_of_a_single_arm_gives_its_settings_below() -> None:
     rows = build_leaderboard(table)
 
     assert build_headline(table, rows) == "The best settings reach 70.00 % validation accuracy"
-    assert build_verdict(rows) == "adam-0: lr 0.001."
+    assert build_verdict(table, rows) == "adam-0: lr 0.001."
 
 
 def test_cautions() -> None:

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tracking.analysis.findings import build_headline, build_verdict
+from tracking.analysis.leaderboard import build_leaderboard
+from tracking.analysis.verdict import Judgement, format_comparison, judge_retrainings, tell_headline, tell_verdict
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.statistics.pairs import Verdict
+from tracking.table import SweepTable, TrialRow
+
+NOISE = (0.001, -0.002, 0.0015, -0.0005, 0.002, -0.0015, 0.0005, -0.001)
+
+
+def build_arm(arm: str, accuracies: Sequence[float | None]) -> list[TrialRow]:
+    """The best search trial of an arm, and its retrainings; None for one that diverged."""
+    history = {"val_accuracy": ((1, 0.7),)}
+    trials = [
+        TrialRow(f"{arm}-0", 0, arm, STAGE_SEARCH, TrialState.COMPLETED, "", 0, {"lr": 0.1, "seed": 0}, history, {})
+    ]
+    for seed, accuracy in enumerate(accuracies):
+        state = TrialState.DIVERGED if accuracy is None else TrialState.COMPLETED
+        summary = {} if accuracy is None else {"test_accuracy": accuracy}
+        parameters = {"lr": 0.1, "seed": 100 + seed}
+        trials.append(
+            TrialRow(f"{arm}-c{seed}", seed, arm, STAGE_CONFIRM, state, "", 100 + seed, parameters, {}, summary)
+        )
+    return trials
+
+
+def build_table(**arms: Sequence[float | None]) -> SweepTable:
+    trials = tuple(trial for arm, accuracies in arms.items() for trial in build_arm(arm, accuracies))
+    return SweepTable(
+        "id", "n", "p", "completed", "val_accuracy", "maximize", "optimizer", tuple(arms), ("lr",), {}, "", trials
+    )
+
+
+def shift(amount: float, number: int = 8, spread: float = 1.0) -> list[float]:
+    """Accuracies around 0.7 + amount with noise that is another one for each amount."""
+    luck = np.random.default_rng(round(1e6 * abs(amount)))
+    return [0.7 + amount + spread * luck.choice(NOISE) for _ in range(number)]
+
+
+def judge(table: SweepTable) -> Judgement:
+    judgement = judge_retrainings(table, build_leaderboard(table))
+    assert judgement is not None
+    return judgement
+
+
+def test_a_clear_winner_is_named_with_difference_interval_and_error() -> None:
+    table = build_table(sgd=shift(0.0), adam=shift(0.03), rmsprop=shift(0.015))
+    judgement = judge(table)
+    assert judgement.winner == "adam"
+    assert list(judgement.arms) == ["adam", "rmsprop", "sgd"]
+    assert tell_headline(judgement) == f"adam is best with {100 * np.mean(shift(0.03)):.2f} % test accuracy"
+    text = tell_verdict(judgement)
+    difference = 100 * (np.mean(shift(0.03)) - np.mean(shift(0.0)))
+    assert f"adam is better than sgd by {difference:.2f} points (95 % interval" in text
+    assert "8 seeds)" in text
+    assert text.endswith("wrongly called better is at most 4 %, over all pairs.")
+    rows = build_leaderboard(table)
+    assert build_headline(table, rows) == tell_headline(judgement)
+    assert build_verdict(table, rows) == text
+
+
+def test_identical_arms_are_a_tie() -> None:
+    judgement = judge(build_table(sgd=shift(0.0), adam=shift(0.0), rmsprop=shift(0.0)))
+    assert judgement.winner is None
+    assert tell_headline(judgement).startswith("A tie between sgd, adam and rmsprop at 7")
+    assert "adam and rmsprop differ from sgd by less than 0.5 points, which does not matter." in tell_verdict(judgement)
+
+
+def test_noisy_arms_need_more_seeds_and_are_told_how_many() -> None:
+    judgement = judge(build_table(sgd=shift(0.0, 3, 10), adam=shift(0.012, 3, 10)))
+    assert judgement.winner is None
+    assert tell_headline(judgement).startswith("No winner yet: ")
+    pair = judgement.pair(list(judgement.arms)[1])
+    assert pair is not None
+    assert pair.verdict is Verdict.NOT_ENOUGH_SEEDS
+    assert "cannot be told apart with 3 seeds" in tell_verdict(judgement)
+    if pair.num_more_seeds:
+        assert f"{pair.num_more_seeds} more would decide" in tell_verdict(judgement)
+    *_, verdict, missing = format_comparison(judgement)[1][1]
+    assert (verdict, missing) == ("not enough seeds", str(pair.num_more_seeds or "none would do"))
+
+
+def test_a_retraining_that_diverged_counts_as_the_worst_and_is_shown() -> None:
+    table = build_table(sgd=shift(0.0), adam=[*shift(0.03)[:7], None])
+    rows = {row.arm: row for row in build_leaderboard(table)}
+    assert rows["adam"].test_accuracy == pytest.approx(np.mean([*shift(0.03)[:7], 0.0]))
+    judgement = judge(table)
+    assert judgement.comparison.best == "sgd"
+    assert judgement.arms["adam"].num_diverged == 1
+    cells = dict(zip(format_comparison(judgement)[0], format_comparison(judgement)[1][1], strict=True))
+    assert cells["seeds"] == "8 (1 diverged)"
+
+
+def test_only_the_best_settings_of_an_arm_are_compared_and_only_over_common_seeds() -> None:
+    table = build_table(sgd=shift(0.0), adam=shift(0.03)[:6])
+    other = replace(table.trials[-1], trial_id="other", seed=999, parameters={"lr": 9.0, "seed": 999})
+    judgement = judge(replace(table, trials=(*table.trials, replace(other, summary={"test_accuracy": 0.1}))))
+    assert judgement.arms["adam"].num_seeds == 6
+    pair = judgement.pair("sgd")
+    assert pair is not None
+    assert pair.num_seeds == 6
+    assert pair.difference == pytest.approx(np.mean(shift(0.03)[:6]) - np.mean(shift(0.0)[:6]))
+
+
+@pytest.mark.parametrize("accuracies", [[], [0.7]])
+def test_nothing_is_judged_while_an_arm_has_fewer_than_two_seeds(accuracies: list[float]) -> None:
+    table = build_table(sgd=shift(0.0), adam=accuracies)
+    assert judge_retrainings(table, build_leaderboard(table)) is None
+
+
+def test_the_table_has_a_row_for_each_arm_beside_the_best() -> None:
+    header, rows = format_comparison(judge(build_table(sgd=shift(0.0), adam=shift(0.03))))
+    assert [row[0] for row in rows] == ["adam", "sgd"]
+    assert all(len(row) == len(header) for row in rows)
+    first, second = (dict(zip(header, row, strict=True)) for row in rows)
+    assert first["verdict"] == "best"
+    assert second["verdict"] == "worse"
+    assert second["best wins"] == "100 %"
+    assert float(second["p"]) < 0.04

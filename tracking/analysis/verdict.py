@@ -1,0 +1,177 @@
+"""Who is best, by how much and how sure that is, from the retrainings of each arm. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tracking.analysis.labels import format_percent
+from tracking.analysis.leaderboard import LeaderboardRow, find_best, ranked_by_test
+from tracking.names import TEST_ACCURACY, TrialState
+from tracking.statistics.arms import ArmSummary, summarize_arm
+from tracking.statistics.comparison import MARGIN, Comparison, compare_arms
+from tracking.statistics.levels import verdict_alpha
+from tracking.statistics.pairs import Pair, Verdict
+from tracking.table import SweepTable
+
+WORST = 0.0  # accuracy of a retraining that diverged (protocol, rule 7)
+MIN_SEEDS = 2  # with one, nothing is known of the noise
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The retrainings of all arms beside each other.
+
+    Attributes:
+        comparison: Of all pairs; the first one of `arms` is the best.
+        arms: Mean, spread and interval of each, best first.
+        alpha: The chance that any arm is wrongly called better.
+        margin: The largest difference in accuracy that does not matter.
+    """
+
+    comparison: Comparison
+    arms: Mapping[str, ArmSummary]
+    alpha: float
+    margin: float
+
+    @property
+    def winner(self) -> str | None:
+        """The arm that is better than each other one; None for none."""
+        return self.comparison.winner(tuple(self.arms))
+
+    def pair(self, arm: str) -> Pair | None:
+        """The best arm beside this one, seen from the best; None for itself, or where they share no seed."""
+        return self.comparison.find(self.comparison.best, arm)
+
+
+def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judgement | None:
+    """Compares the arms over the seeds with which the best settings of each were trained again.
+
+    None as long as nothing can be said: fewer than two arms, an arm with a best trial that was not retrained, or one
+    with fewer than two seeds.
+
+    Args:
+        table: The sweep.
+        rows: Its leaderboard.
+    """
+    if not ranked_by_test(rows):
+        return None
+    outcomes = {row.arm: _list_outcomes(table, row.arm) for row in rows if row.best_value is not None}
+    if len(outcomes) < 2 or min(map(len, outcomes.values())) < MIN_SEEDS:
+        return None
+    alpha = verdict_alpha(raced=False)
+    comparison = compare_arms(outcomes, WORST, alpha=alpha)
+    if comparison is None:
+        return None
+    summaries = {arm: summarize_arm(each, WORST, bounds=(0.0, 1.0)) for arm, each in outcomes.items()}
+    known = {arm: summary for arm, summary in summaries.items() if summary is not None}
+    best_first = sorted(known, key=lambda arm: (arm != comparison.best, -known[arm].mean))
+    return Judgement(comparison, {arm: known[arm] for arm in best_first}, alpha, MARGIN)
+
+
+def _list_outcomes(table: SweepTable, arm: str) -> dict[int, float]:
+    """Seed -> test accuracy of the arm's best settings; NaN where the retraining diverged."""
+    best = find_best(table, arm)
+    found = {}
+    for trial in table.retrainings(best) if best else ():
+        if trial.state is TrialState.DIVERGED:
+            found[trial.seed] = math.nan
+        elif TEST_ACCURACY in trial.summary:
+            found[trial.seed] = trial.summary[TEST_ACCURACY]
+    return found
+
+
+def tell_headline(judgement: Judgement) -> str:
+    """One sentence: who is best, or that there is a tie, or that seeds are missing."""
+    best = judgement.comparison.best
+    reached = f"{format_percent(judgement.arms[best].mean)} test accuracy"
+    if judgement.winner:
+        return f"{best} is best with {reached}"
+    verdicts = {pair.verdict for pair in judgement.comparison.to_best()}
+    if verdicts <= {Verdict.TIE, Verdict.BETTER}:
+        tied = _list_by(judgement, Verdict.TIE)
+        return f"A tie between {_join([best, *tied])} at {reached}"
+    return f"No winner yet: {best} leads with {reached}"
+
+
+def tell_verdict(judgement: Judgement) -> str:
+    """What may be concluded, with differences, intervals, what is missing, and how sure all of it is."""
+    best = judgement.comparison.best
+    sentences = [_tell_better(best, judgement, arm) for arm in _list_by(judgement, Verdict.BETTER)]
+    if tied := _list_by(judgement, Verdict.TIE):
+        verb = "differs" if len(tied) == 1 else "differ"
+        margin = f"{100 * judgement.margin:g} points"
+        sentences.append(f"{_join(tied)} {verb} from {best} by less than {margin}, which does not matter.")
+    if unclear := _list_by(judgement, Verdict.NOT_ENOUGH_SEEDS):
+        sentences.append(_tell_unclear(best, judgement, unclear))
+    sentences.append(
+        f"The chance that an arm is wrongly called better is at most {100 * judgement.alpha:g} %, over all pairs."
+    )
+    return " ".join(sentences)
+
+
+def _tell_better(best: str, judgement: Judgement, arm: str) -> str:
+    pair = judgement.pair(arm)
+    assert pair is not None
+    text = f"{best} is better than {arm} by {100 * pair.difference:.2f} points"
+    if pair.interval is not None:
+        text += f" (95 % interval {_show_interval(pair)}, {pair.num_seeds} seeds)"
+    return f"{text}."
+
+
+def _tell_unclear(best: str, judgement: Judgement, arms: Sequence[str]) -> str:
+    pairs = [pair for arm in arms if (pair := judgement.pair(arm)) is not None]
+    more = [pair.num_more_seeds for pair in pairs]
+    needed = max((number for number in more if number is not None), default=0)
+    text = f"{best} and {_join(arms)} cannot be told apart with {min(pair.num_seeds for pair in pairs)} seeds"
+    if None in more or not needed:
+        return f"{text}, and by the noise so far no affordable number of seeds would do."
+    return f"{text}: by the noise so far {needed} more would decide with 80 % probability."
+
+
+def format_comparison(judgement: Judgement) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Header and cells of the comparison as text: a row for each arm, best first, beside the best one."""
+    header = (
+        "arm", "mean test accuracy", "SD", "95 % interval", "seeds", "behind the best", "95 % interval of that",
+        "p", "best wins", "verdict", "seeds missing",
+    )  # fmt: skip
+    return header, tuple(_format_arm(judgement, arm) for arm in judgement.arms)
+
+
+def _format_arm(judgement: Judgement, arm: str) -> tuple[str, ...]:
+    summary, pair = judgement.arms[arm], judgement.pair(arm)
+    interval = summary.interval
+    cells = (
+        arm,
+        format_percent(summary.mean),
+        "–" if summary.sd is None else f"{100 * summary.sd:.2f}",
+        "–" if interval is None else f"{100 * interval.low:.2f} to {100 * interval.high:.2f}",
+        str(summary.num_seeds) + (f" ({summary.num_diverged} diverged)" if summary.num_diverged else ""),
+    )
+    if pair is None:
+        return (*cells, *("–" for _ in range(4)), "best" if judgement.winner == arm else "leads", "")
+    missing = "none would do" if pair.num_more_seeds is None else str(pair.num_more_seeds or "–")
+    return (
+        *cells,
+        f"{100 * pair.difference:.2f}",
+        "–" if pair.interval is None else _show_interval(pair),
+        "–" if pair.p_adjusted is None else f"{pair.p_adjusted:.2g}",
+        f"{pair.win_share:.0%}".replace("%", " %"),
+        str(pair.verdict.reversed),
+        missing,
+    )
+
+
+def _show_interval(pair: Pair) -> str:
+    assert pair.interval is not None
+    return f"{100 * pair.interval.low:.2f} to {100 * pair.interval.high:.2f}"
+
+
+def _list_by(judgement: Judgement, verdict: Verdict) -> list[str]:
+    """The arms about which the best one has this verdict, best first."""
+    return [arm for arm in judgement.arms if (pair := judgement.pair(arm)) is not None and pair.verdict is verdict]
+
+
+def _join(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
