@@ -20,9 +20,9 @@ from ray.tune import Trainable
 from ray.tune.result import DONE, SHOULD_CHECKPOINT
 
 from trainer.config import Value, build_trial_config
-from trainer.config.own_rows import ignore_working_directory
 from trainer.failures import describe_error
 from trainer.heartbeat import Heartbeat
+from trainer.working_directory import ignore_working_directory
 
 if TYPE_CHECKING:
     from trainer.data.dataset import Dataset

@@ -2,12 +2,15 @@
 
 import sys
 
+from trainer.working_directory import ignore_working_directory
+
 INTERRUPTED = 130  # of `ExitCode`, which has not been loaded yet
 
 
 def main() -> None:
-    """Loads the command line and runs it."""
+    """Loads the command line and runs it; `python -m` has put the working directory first, before libraries."""
     try:
+        ignore_working_directory()
         from sweeps.cli.app import main as run
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")

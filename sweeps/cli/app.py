@@ -13,7 +13,7 @@ from sweeps.cli import remote
 from sweeps.cli.guard import GuardedCommand, interrupted_as, open_standard_streams, run_guarded, take_signals
 from sweeps.cli.options import File, Json, Measure, Overrides, SweepId
 from sweeps.cli.printing import print_json, print_leaderboard, print_outcome, print_sweeps, table_facts
-from trainer.config.own_rows import ignore_working_directory
+from trainer.working_directory import ignore_working_directory
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -17,6 +17,7 @@ from sweeps.driver.interrupts import ours_while_ray_starts
 from sweeps.driver.ray_address import check_ray_address
 from sweeps.environment import describe_versions, list_packages
 from sweeps.errors import BadUsage, Unreachable, first_line
+from trainer.working_directory import OWN_CODE_VARIABLE
 
 if TYPE_CHECKING:
     from sweeps.spec import Resources
@@ -79,16 +80,36 @@ def check_cluster() -> None:
 
 
 def _set_environment() -> None:
+    os.environ[OWN_CODE_VARIABLE] = _own_code()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def _own_code() -> str:
+    """The folders in which this process looks for the user's modules."""
+    script = str(Path(sys.argv[0]).resolve().parent)
+    return os.pathsep.join([*([script] if script in sys.path else []), str(Path.cwd())])
+
+
+def _build_job_config() -> Any:
+    """Has the workers look for libraries where they are installed, and not in the driver's folders before that."""
+    from ray.job_config import JobConfig
+
+    class OwnCodeLast(JobConfig):  # type: ignore[misc]
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True  # what Ray asks before it puts the driver's folders first; nothing else asks for it
+
+    return OwnCodeLast()
 
 
 def _join_ray(address: str) -> None:
     import ray
 
-    own_code = {"runtime_env": {"py_modules": list_packages()}} if JOB_CONFIG_VARIABLE not in os.environ else {}
+    code: dict[str, Any] = {"py_modules": list_packages(), "env_vars": {OWN_CODE_VARIABLE: _own_code()}}
+    own_code = {"runtime_env": code} if JOB_CONFIG_VARIABLE not in os.environ else {}
     try:
-        ray.init(address=address, **own_code, **_QUIET)  # a submitted job brings the code already
+        # A submitted job brings the code already.
+        ray.init(address=address, job_config=_build_job_config(), **own_code, **_QUIET)
     except Exception as error:  # Ray raises a bare Exception, too
         ray.shutdown()
         raise Unreachable(
@@ -108,6 +129,7 @@ def _start_local_ray(data_bytes: int) -> None:
                 include_dashboard=False,
                 object_store_memory=2 * data_bytes + 256 * _MEBIBYTE,
                 _node_ip_address="127.0.0.1",  # servers of a local Ray listen on loopback only
+                job_config=_build_job_config(),
                 **_QUIET,
             )
         except Exception as error:  # Ray raises a bare Exception, too

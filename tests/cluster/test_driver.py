@@ -228,6 +228,37 @@ def test_a_plan_measures_where_trials_would_run_and_the_report_says_how_it_came(
     assert len(list(home.path.glob("small-*"))) == 1, "a dry run leaves no sweep behind"
 
 
+OWN = """
+import torch
+
+
+class Own(torch.optim.SGD):
+    def __init__(self, params, lr=0.1):
+        super().__init__(params, lr=lr)
+"""
+
+
+def test_files_called_as_libraries_are_run_nowhere_in_a_sweep(
+    home: Home, build_spec: BuildSpec, tmp_path: Path
+) -> None:
+    build_spec()
+    for library in ("torch", "numpy", "pandas", "pyarrow", "pydantic", "rich", "json", "ray", "mlflow", "optuna"):
+        (tmp_path / f"{library}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({library!r})\n")
+    (tmp_path / "own.py").write_text(OWN)
+    sets = ["parameters.optimizer=own:Own", "compare=null", "parameters.lr=0.1", "parameters.epochs=1"]
+    sets += ["early_terminate=null", "budget={trials: 1}", "confirm.top=0"]
+    command = [sys.executable, "-m", "sweeps.cli", "run", "small.yaml"]
+    done = subprocess.run(
+        [*command, *(part for each in sets for part in ("--set", each))],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
+
+
 HANGING = """
 import time
 

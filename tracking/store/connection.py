@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 5.0
 LOCK_SECONDS = 120.0  # how long a SQLite file is waited for that another process has locked
 _DEFAULT_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
-_PASSWORD_IN_URI = re.compile(r"(://[^/@:\s]*):[^@\s]*@")
+_PASSWORD_IN_URI = re.compile(r"(://[^/@:\s]*):\S*@")  # which may have an @ itself
+_TOKEN_IN_URI = re.compile(r"(https?://)[^/@:\s]+@")
 _SECRET_IN_QUERY = re.compile(r"(pass|pwd|token|secret|key|credential)[^=&]*=", re.IGNORECASE)
 _PASSWORD_IN_QUERY = re.compile(r"((?:password|passwd|token)=)[^&\s'\")]*", re.IGNORECASE)
 
@@ -37,8 +38,9 @@ class TrackingUnavailable(RuntimeError):
 
 
 def hide_password(uri: str) -> str:
-    """The tracking URI as it may be shown: `***` in place of a password."""
-    return _PASSWORD_IN_QUERY.sub(r"\1***", _PASSWORD_IN_URI.sub(r"\1:***@", uri))
+    """The tracking URI as it may be shown: `***` in place of a password, or of a token."""
+    without = _PASSWORD_IN_URI.sub(r"\1:***@", uri)
+    return _PASSWORD_IN_QUERY.sub(r"\1***", _TOKEN_IN_URI.sub(r"\1***@", without))
 
 
 def strip_secrets(uri: str) -> str:

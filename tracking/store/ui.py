@@ -11,7 +11,7 @@ from collections import deque
 from contextlib import suppress
 from pathlib import Path
 
-from tracking.store.connection import TrackingUnavailable
+from tracking.store.connection import TrackingUnavailable, hide_password
 
 END_SECONDS = 10.0  # that the server has to end; a second Ctrl+C kills it
 
@@ -25,7 +25,7 @@ def serve_ui(tracking_uri: str, artifact_root: Path | None, port: int) -> int:
         TrackingUnavailable: When the server does not start, or ends by itself.
     """
     if tracking_uri.startswith(("http://", "https://")):
-        sys.stdout.write(f"MLflow's UI is at {tracking_uri}\n")
+        sys.stdout.write(f"MLflow's UI is at {hide_password(tracking_uri)}\n")
         return 0
     _check_free(port)
     sys.stdout.write(f"MLflow's UI: http://127.0.0.1:{port} (Ctrl+C ends it)\n")

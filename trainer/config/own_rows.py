@@ -10,9 +10,7 @@ import functools
 import importlib
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.config.trial_settings import SETTINGS
@@ -23,6 +21,7 @@ from trainer.tables.models import ModelRow
 from trainer.tables.optimizer_row import OptimizerRow
 from trainer.tables.schedules import Schedule, ScheduleContext, ScheduleRow
 from trainer.tables.settings import Row, Setting, Value
+from trainer.working_directory import look_for_own_code
 
 if TYPE_CHECKING:
     import torch
@@ -55,21 +54,9 @@ def runs_own_code(parameters: Mapping[str, Value]) -> bool:
     return any(is_own(parameters.get(table)) for table in _FIRST_ARGUMENTS)
 
 
-def ignore_working_directory() -> None:
-    """Keeps Python from looking for libraries in the working directory.
-
-    A file of the user's that is called as a library is, `mlflow.py` say, is not run in the place of the library. The
-    modules that a sweep file names are looked for there all the same.
-    """
-    here = str(Path.cwd())
-    sys.path[:] = [each for each in sys.path if str(Path(each).absolute()) != here]
-
-
 def import_own(module_name: str) -> Any:
-    """Imports a module, from the working directory where it is found nowhere else."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
+    """Imports a module, from the user's folders where it is found nowhere else."""
+    look_for_own_code()
     return importlib.import_module(module_name)
 
 

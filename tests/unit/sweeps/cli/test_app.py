@@ -84,10 +84,15 @@ def test_list_before_the_first_sweep(tmp_path: Path) -> None:
 
 
 LIBRARIES = ("mlflow", "ray", "torch", "optuna", "pandas", "plotly", "sqlalchemy", "pydantic", "ruamel", "numpy")
+LIBRARIES += ("typer", "rich", "json", "tempfile", "sqlite3")
+STARTS = ([str(Path(sys.executable).with_name("sweeps"))], [sys.executable, "-m", "sweeps.cli"])
 
 
+@pytest.mark.parametrize("start", STARTS, ids=["script", "module"])
 @pytest.mark.parametrize("arguments", [("list",), ("validate", "mine.yaml"), ("status", "no-such-sweep"), ("schema",)])
-def test_a_file_called_like_a_library_is_not_run_in_its_place(arguments: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_file_called_like_a_library_is_not_run_in_its_place(
+    start: list[str], arguments: tuple[str, ...], tmp_path: Path
+) -> None:
     for library in LIBRARIES:
         (tmp_path / f"{library}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write({library!r})\n")
     (tmp_path / "mine.py").write_text(
@@ -97,10 +102,10 @@ def test_a_file_called_like_a_library_is_not_run_in_its_place(arguments: tuple[s
     (tmp_path / "mine.yaml").write_text(
         "method: random\nbudget: {trials: 2}\nparameters:\n  optimizer: mine:Mine\n  lr: {min: 0.1, max: 0.2}\n"
     )
-    script = Path(sys.executable).with_name("sweeps")
     environment = {"PATH": os.environ["PATH"], "SWEEPS_HOME": str(tmp_path / "results")}
+    environment["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
     done = subprocess.run(
-        [script, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [*start, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
     assert "Traceback" not in done.stderr

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tracking.store import connection
-from tracking.store.connection import TrackingUnavailable, check_tracking, find_remedy, open_client
+from tracking.store.connection import TrackingUnavailable, check_tracking, find_remedy, hide_password, open_client
 from tracking.store.queries import list_sweeps
 
 SQLITE_SECONDS = 5.0  # how long SQLite waits by itself
@@ -97,3 +97,17 @@ def test_a_file_that_is_damaged_is_said_to_be_at_once(content: bytes, tmp_path: 
 )
 def test_what_to_do_fits_what_is_wrong(failure: str, remedy: str) -> None:
     assert remedy in find_remedy("sqlite:////x/mlflow.db", failure)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("http://ann:s3cret@mlflow:5000/x", "http://ann:***@mlflow:5000/x"),
+        ("postgresql://ann:p/s3@cret@db/mlflow", "postgresql://ann:***@db/mlflow"),
+        ("https://s3cret@mlflow", "https://***@mlflow"),
+        ("postgresql://ann@db/mlflow?password=s3cret&a=b", "postgresql://ann@db/mlflow?password=***&a=b"),
+        ("sqlite:////a/b@c.db", "sqlite:////a/b@c.db"),
+    ],
+)
+def test_no_password_is_shown(uri: str, shown: str) -> None:
+    assert hide_password(uri) == shown
