@@ -122,7 +122,8 @@ class SweepFolder:
     @property
     def has_begun(self) -> bool:
         """Whether anything was recorded; the journal of a sweep that ended before that is empty, if there is one."""
-        return self.journal.exists() and self.journal.stat().st_size > 0
+        is_recorded = self.journal.exists() and self.journal.stat().st_size > 0
+        return is_recorded or self.journal.with_name(f"{self.journal.name}.delivered").exists()  # it was emptied
 
     @property
     def ray(self) -> Path:

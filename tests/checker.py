@@ -34,6 +34,7 @@ from tracking.ranking import Goal
 from tracking.recording.events import (
     EpochRecorded,
     Event,
+    JournalRepaired,
     SweepEnded,
     SweepStarted,
     TrialEnded,
@@ -429,16 +430,22 @@ def _check_test_split(left: _Remains) -> Iterator[str]:
 
 def _check_decisions(left: _Remains) -> Iterator[str]:
     """Goes through the journal with fresh rules: what they decide is what happened."""
-    sweep = _build_sweep(left)
+    sweep, unknown = _build_sweep(left), _list_unknown_arms(left)
     for event in drop_retried(left.events):
         entry = sweep.ledger.entries.get(event.what.trial_id)
-        if entry is not None and (violation := _find_contradiction(sweep, entry, event)):
+        if entry is not None and entry.arm not in unknown and (violation := _find_contradiction(sweep, entry, event)):
             yield violation
         try:
             replay(sweep, (event,))
         except (ValueError, KeyError) as error:
             yield f"event {event.sequence} of the journal cannot have happened: {error}"
             return
+
+
+def _list_unknown_arms(left: _Remains) -> set[str]:
+    """Arms of which a trial is lost, or a part of it: nobody can recompute what was decided with it."""
+    lost = {trial for event in left.events if isinstance(event.what, JournalRepaired) for trial in event.what.trials}
+    return {left.told[trial].record.arm for trial in lost if trial in left.told}
 
 
 def _build_sweep(left: _Remains) -> RunningSweep:

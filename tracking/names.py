@@ -42,6 +42,8 @@ NONFINITE_PREFIX = "nonfinite."  # nonfinite.train_loss = "nan at epoch 3": MLfl
 PARENT_RUN_ID = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
 
+LOST = "the sweep's journal was damaged"  # how the reason of a trial begins of which something is lost
+
 STAGE_SEARCH = "search"
 STAGE_CONFIRM = "confirm"
 STATE_RUNNING = "running"

@@ -25,6 +25,7 @@ from sweeps.library_output import keep_library_output, terminal_error
 from sweeps.plan.plan import Plan
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import log_to
+from sweeps.running.repair import repair_journal
 from sweeps.running.replay import replay
 from sweeps.running.same_sweep import check_same_prior
 from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
@@ -117,12 +118,13 @@ def resume_sweep(
         Unreachable: When Ray or MLflow does not answer.
     """
     folder = home.folder(sweep_id)
-    if not folder.journal.exists():
+    if not folder.has_begun:
         raise BadUsage(_never_began(sweep_id))
     keep_library_output(folder.libraries_log)
     with _open_journal(folder) as journal:
         if not folder.has_begun:
             raise BadUsage(_never_began(sweep_id))
+        repair_journal(journal, folder, home.tracking_uri)
         history = read_history(sweep_id, journal.events, retry_failed=retry_failed)
         spec = read_spec(folder, history, overrides)
         check_same_prior(history.begun, digest_prior(folder.prior))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from typing import Any
 
@@ -185,10 +186,13 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     def _next_search(self) -> TrialRequest | None:
         if self._sweep.halted or is_plateau(self._sweep.spec, self._sweep.ledger):
             return None
-        counts = {arm.name: sum(1 for _ in self._sweep.ledger.select(arm.name, STAGE_SEARCH)) for arm in self._arms}
-        for arm in sorted(self._arms, key=lambda arm: counts[arm.name]):
-            number, limit = counts[arm.name], self._sweep.num_trials[arm.name]
-            used_up = limit is not None and number >= limit
+        taken = {
+            arm.name: {entry.number for entry in self._sweep.ledger.select(arm.name, STAGE_SEARCH)}
+            for arm in self._arms
+        }
+        for arm in sorted(self._arms, key=lambda arm: len(taken[arm.name])):
+            number, limit = _find_free(taken[arm.name]), self._sweep.num_trials[arm.name]
+            used_up = limit is not None and len(taken[arm.name]) >= limit
             if arm.name in self._exhausted or used_up or self._sweep.search_end(arm.name):
                 continue
             parameters = self._proposers[arm.name].propose(number)
@@ -253,3 +257,8 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 def _as_int(value: Value) -> int:
     assert isinstance(value, int)
     return value
+
+
+def _find_free(taken: set[int]) -> int:
+    """The number of the next trial; one of a trial that a damaged journal has lost is given again."""
+    return next(number for number in itertools.count() if number not in taken)

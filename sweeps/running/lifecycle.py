@@ -20,6 +20,7 @@ from sweeps.stopping.rules import RULES
 from sweeps.trials.ledger import TrialEntry, TrialPhase
 from sweeps.trials.seeds import derive_seed
 from tracking.names import (
+    LOST,
     STAGE_SEARCH,
     TRAIN_SECONDS,
     TRIAL_LINEAGE,
@@ -109,6 +110,9 @@ def take_result(sweep: RunningSweep, entry: TrialEntry, result: TrialResult, now
     score = result.metrics.get(sweep.spec.metric.name)
     if score is None:
         return False
+    if result.epoch > entry.epoch + 1:  # its checkpoint knows more than the journal, which was damaged
+        end(sweep, entry, Ending(TrialState.FAILED, f"{LOST}: epoch {entry.epoch + 1} of this trial is lost"))
+        return False
     seconds = result.metrics[TRAIN_SECONDS] + result.metrics[VALIDATION_SECONDS]
     if not sweep.ledger.record_epoch(entry.trial_id, result.epoch, score, seconds, result.metrics):
         return result.epoch < entry.epoch or entry.phase is TrialPhase.RUNNING
@@ -163,7 +167,7 @@ def overrule(entry: TrialEntry, phase: TrialPhase) -> None:
 
 def resume(sweep: RunningSweep, entry: TrialEntry) -> None:
     """Ends a trial's pause, as its arm's rule has decided; changes its settings if it becomes a copy of another."""
-    take_change(sweep, entry, _find_change(sweep, entry))
+    take_change(sweep, entry, find_change(sweep, entry))
 
 
 def take_change(sweep: RunningSweep, entry: TrialEntry, change: Mapping[str, Any]) -> None:
@@ -253,7 +257,7 @@ def close_unfinished(sweep: RunningSweep, reason: str) -> None:
             sweep.ledger.end(entry.trial_id, TrialState.STOPPED, reason)
 
 
-def _find_change(sweep: RunningSweep, entry: TrialEntry) -> dict[str, Any]:
+def find_change(sweep: RunningSweep, entry: TrialEntry) -> dict[str, Any]:
     """What `take_change` takes."""
     section = sweep.spec.early_terminate
     number = sweep.rules[entry.arm].find_donor(entry.number, entry.epoch)

@@ -1,149 +1,25 @@
 """The checker tells every kind of contradiction: in a sweep that was really recorded, each one is made and told."""
 
 import json
-import math
-import random
 import shutil
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from checker import check_sweep
+from played_sweep import record_sweep
 
-from sweeps.driver.callback import SweepCallback, keep_error
-from sweeps.driver.outcome import finish
-from sweeps.driver.scheduler import ArmScheduler
-from sweeps.driver.searcher import ArmSearcher
 from sweeps.home import Home
-from sweeps.running.sweep import RunningSweep
-from sweeps.space.arms import searched
-from sweeps.spec import load_spec
-from sweeps.spec.arms import build_arms, num_search_trials
-from sweeps.stopping.rules import ArmRules
-from sweeps.trials.ledger import Ledger
 from tracking import names
-from tracking.analysis.leaderboard import find_winner
-from tracking.names import EPOCH_METRICS
-from tracking.ranking import Goal
-from tracking.recording.events import SweepRecord
-from tracking.recording.recorder import Recorder
 from tracking.store.connection import open_client
-from tracking.store.queries import find_parent, load_sweep
-from trainer.trainable import TrialRequest, parse_trial
+from tracking.store.queries import find_parent
 
-SWEEP = """
-name: tiny
-project: shapes
-method: random
-compare: optimizer
-budget: {trials_per_arm: 4}
-early_terminate: {type: RULE, eta: 2}
-confirm: {top: 1, seeds: 2}
-parameters:
-  dataset: synthetic
-  epochs: 3
-  batch_size: {values: [32, 64]}
-  optimizer:
-    choices:
-      sgd: {lr: {distribution: log_uniform_values, min: 1e-3, max: 1}}
-      adam: {lr: {distribution: log_uniform_values, min: 1e-5, max: 1e-1}}
-"""
 PASSWORD = "s3cret-Pa55"
 
 
 # A sweep that was recorded
-
-
-def train(request: TrialRequest, epoch: int) -> dict[str, Any]:
-    """What an epoch of training would give: a curve that follows from the settings; one trial fails, one diverges."""
-    luck = random.Random(zlib.crc32(json.dumps(dict(request.parameters), sort_keys=True).encode()))
-    if request.trial_id == "sgd-003":
-        error = {"failure": "ValueError: no", "error": "Traceback\nValueError: no"}
-        return {"epoch": epoch - 1, "stop_reason": "failed", "done": True, **error}
-    score = luck.random() * epoch / 3
-    metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": score, "best_val_accuracy": score}
-    if request.trial_id == "adam-003":
-        return metrics | {"epoch": epoch, "train_loss": math.nan, "stop_reason": "diverged", "done": True}
-    if epoch < 3:
-        return metrics | {"epoch": epoch, "done": False}
-    test = {"test_accuracy": score - 0.01, "test_loss": 1.0} if request.read_test else {}
-    return metrics | test | {"epoch": epoch, "stop_reason": "epochs", "done": True}
-
-
-def play(sweep: RunningSweep, searcher: ArmSearcher) -> None:
-    """Runs one trial after another, as Tune would with one slot."""
-    scheduler, callback = ArmScheduler(sweep), SweepCallback(sweep)
-    no_processes = SimpleNamespace(_started_actors=set(), _trial_to_actor=SimpleNamespace(get=lambda _: None))
-    nobody, ray_id = cast("Any", no_processes), "0"
-    while isinstance(config := searcher.suggest(ray_id), dict):
-        trial, request = cast("Any", SimpleNamespace(config=config, trial_id=ray_id)), parse_trial(config)
-        callback.on_trial_start(0, [], trial)
-        result, stops = {"epoch": sweep.ledger.entries[request.trial_id].epoch}, False
-        while not stops:
-            result = train(request, result["epoch"] + 1)
-            stops = result["done"] or scheduler.on_trial_result(nobody, trial, result) == "STOP"
-        scheduler.on_trial_complete(nobody, trial, result)
-        searcher.on_trial_complete(ray_id, result)
-        callback.on_trial_complete(0, [], trial)
-        ray_id = str(int(ray_id) + 1)
-
-
-def record_sweep(home: Home, rule: str) -> str:
-    """A sweep that nothing has disturbed, from its first event to its registered model; only training is played."""
-    folder = home.folder("tiny-20261126-000000-0001")
-    folder.path.mkdir(parents=True)
-    folder.resolved_file.write_text(SWEEP.replace("RULE", rule))
-    folder.manifest.write_text("{}")
-    spec = load_spec(folder.resolved_file)
-    arms = build_arms(spec)
-    arm_names, num_trials = tuple(arm.name for arm in arms), num_search_trials(spec, arms)
-    recorder = Recorder(home.tracking_uri, folder.journal)
-    sweep = RunningSweep(
-        sweep_id=folder.path.name,
-        spec=spec,
-        ledger=Ledger(Goal(spec.metric.goal), arm_names),
-        rules=ArmRules(arm_names, spec.early_terminate, 3, num_trials, spec.seed),
-        recorder=recorder,
-        folder=folder,
-        num_trials=num_trials,
-        listeners=[keep_error],
-    )
-    recorder.start_sweep(
-        SweepRecord(
-            sweep_id=sweep.sweep_id,
-            name=spec.name,
-            project=spec.project,
-            description="",
-            sweep_file="",
-            resolved="",
-            manifest={},
-            tags={names.SWEEP_DATASET: "synthetic"},
-            goal_metric=spec.metric.name,
-            goal=spec.metric.goal,
-            compare="optimizer",
-            arms=arm_names,
-            searched=tuple(dict.fromkeys(name for arm in arms for name in searched(arm))),
-        )
-    )
-    play(sweep, ArmSearcher(sweep, arms))
-    assert finish(sweep, cast("Any", SimpleNamespace(data=None)), home).state == "completed"
-    assert recorder.close(60.0)
-    register(home, sweep.sweep_id)
-    return sweep.sweep_id
-
-
-def register(home: Home, sweep_id: str) -> None:
-    client, winner = open_client(home.tracking_uri), find_winner(load_sweep(sweep_id, home.tracking_uri))
-    assert winner is not None
-    parent = find_parent(client, sweep_id).info
-    client.create_registered_model("shapes")
-    tags = {names.SWEEP_ID: sweep_id, names.TRIAL_ID: winner.trial_id, names.TRIAL_ARM: winner.arm}
-    tags |= {names.SWEEP_DATASET: "synthetic", names.TEST_ACCURACY: f"{winner.summary[names.TEST_ACCURACY]:.4f}"}
-    client.create_model_version("shapes", f"{parent.artifact_uri}/model", parent.run_id, tags=tags)
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +64,8 @@ class Sweep:
 
     def rewrite(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
         """Changes the events of the journal, and numbers them anew."""
-        events = change([json.loads(line) for line in self.folder.journal.read_text().splitlines()])
+        lines = [json.loads(line) for line in self.folder.journal.read_text().splitlines()]
+        events = change([{key: each for key, each in line.items() if key != "crc"} for line in lines])
         lines = (json.dumps(event | {"sequence": number}) + "\n" for number, event in enumerate(events, start=1))
         self.folder.journal.write_text("".join(lines))
         self.folder.journal.with_name("journal.jsonl.delivered").write_text(f"{len(events)}\n")

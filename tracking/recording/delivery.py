@@ -18,6 +18,7 @@ from tracking.recording.clock import DriverTime
 from tracking.recording.events import (
     EpochRecorded,
     Event,
+    JournalRepaired,
     PhaseNoted,
     SweepEnded,
     SweepRecord,
@@ -89,6 +90,7 @@ class Delivery:
         self._started_ms = 0
         self._trials: dict[str, tuple[TrialRecord, int]] = {}  # with the milliseconds since 1970 of its last start
         self._time, self._num_learnt = DriverTime(), 0
+        self._repairs: dict[str, None] = {}  # sentences, in their order
         self.refusals: list[str] = []
         for event in past:
             self._learn(event)
@@ -124,6 +126,8 @@ class Delivery:
                 case SweepEnded() as ended:
                     self._flush()
                     self._end_sweep(ended, event.time_ms)
+                case JournalRepaired():
+                    self._log(self._parent_id, tags={names.SWEEP_NOTICES: self._list_notices(self._sweep)})
                 case PhaseNoted(phase):
                     self._log(self._parent_id, tags={names.SWEEP_PHASE: phase})
                 case _:
@@ -137,8 +141,14 @@ class Delivery:
         match event.what:
             case SweepStarted(record):
                 self._sweep, self._started_ms = record, event.time_ms
+            case JournalRepaired(sentence):
+                self._repairs[sentence] = None
             case TrialStarted(trial):
                 self._trials[trial.trial_id] = trial, event.time_ms
+
+    def _list_notices(self, record: SweepRecord) -> str:
+        """What a reader must know, as a tag: of the sweep's start, and of repairs of its journal."""
+        return json.dumps(list(dict.fromkeys((*record.notices, *self._repairs))))
 
     # Connecting
 
@@ -178,7 +188,7 @@ class Delivery:
         client = self._open
         if client.get_run(self._parent_id).info.status != "RUNNING":
             client.update_run(self._parent_id, status="RUNNING")
-        tags = build_sweep_tags(record)
+        tags = build_sweep_tags(record) | {names.SWEEP_NOTICES: self._list_notices(record)}
         self._log(self._parent_id, tags=tags)
         self._close_orphans(time_ms, INTERRUPTED)
         texts = {

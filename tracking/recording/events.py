@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self, get_args
@@ -255,14 +257,65 @@ class SweepEnded:
         return cls(SweepState(content["state"]), content["note"], tuple(content["artifacts"]))
 
 
+@dataclass(frozen=True)
+class JournalRepaired:
+    """The journal was damaged, and was repaired as far as that could be.
+
+    Attributes:
+        sentence: What a reader has to know of it.
+        trials: Of which something is lost.
+    """
+
+    kind: ClassVar[str] = "repaired"
+    trial_id: ClassVar[str] = ""
+    sentence: str
+    trials: tuple[str, ...] = ()
+
+    def to_content(self) -> dict[str, Any]:
+        """Both."""
+        return {"sentence": self.sentence, "trials": list(self.trials)}
+
+    @classmethod
+    def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
+        """Both."""
+        return cls(str(content["sentence"]), tuple(content["trials"]))
+
+
 def _read_numbers(content: Mapping[str, Any]) -> dict[str, float]:
     return {str(key): float(value) for key, value in content.items()}
 
 
 Happening = (
-    SweepStarted | TrialStarted | EpochRecorded | TrialPaused | TrialResumed | TrialEnded | PhaseNoted | SweepEnded
+    SweepStarted
+    | TrialStarted
+    | EpochRecorded
+    | TrialPaused
+    | TrialResumed
+    | TrialEnded
+    | PhaseNoted
+    | SweepEnded
+    | JournalRepaired
 )
 _KINDS: Mapping[str, type[Happening]] = {each.kind: each for each in get_args(Happening)}
+
+
+_CHECKSUM = b', "crc": %d}'  # the end of a line; those of before November 26, 2026 have none
+_CHECKED = re.compile(rb', "crc": (\d{1,10})\}\s*$')
+
+
+def _check(line: bytes) -> bytes:
+    """A line without its checksum.
+
+    Raises:
+        ValueError: When they do not agree: the line was damaged, though it may still be JSON.
+    """
+    found = _CHECKED.search(line)
+    if found is None:
+        return line
+    text = line[: found.start()] + b"}"
+    if zlib.crc32(text) != int(found[1]):
+        raise ValueError(f"a line that was damaged: {line[:80]!r}")
+    return text
 
 
 @dataclass(frozen=True)
@@ -288,7 +341,8 @@ class Event:
             "trial_id": self.what.trial_id,
             "content": self.what.to_content(),
         }
-        return json.dumps(fields, default=str).encode() + b"\n"
+        text = json.dumps(fields, default=str).encode()
+        return text[:-1] + _CHECKSUM % zlib.crc32(text) + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Self:
@@ -298,7 +352,7 @@ class Event:
             ValueError: When the line is torn or damaged.
         """
         try:
-            fields = json.loads(line)
+            fields = json.loads(_check(line))
             kind = _KINDS[fields["kind"]]
             what = kind.from_content(str(fields["trial_id"]), fields["content"])
             return cls(int(fields["sequence"]), int(fields["time_ms"]), what)

@@ -1,6 +1,8 @@
-"""Lines of a journal: what is read is written again, byte for byte, and what is damaged is refused."""
+"""Lines of a journal: what is read is written again, byte for byte, with a checksum, and what is damaged is refused."""
 
+import contextlib
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -46,19 +48,40 @@ def write(kind: str, trial_id: str, content: dict[str, Any]) -> bytes:
     return json.dumps(fields).encode() + b"\n"
 
 
+def with_checksum(line: bytes) -> bytes:
+    """As lines are written since November 26, 2026."""
+    text = line.rstrip()
+    return text[:-1] + b', "crc": %d}\n' % zlib.crc32(text)
+
+
 @pytest.mark.parametrize(("kind", "trial_id", "content"), CASES)
 def test_a_line_that_was_read_is_written_byte_for_byte(kind: str, trial_id: str, content: dict[str, Any]) -> None:
     line = write(kind, trial_id, content)
     event = Event.from_line(line)
-    assert event.to_line() == line
+    assert event.to_line() == with_checksum(line)
+    assert Event.from_line(event.to_line()).to_line() == event.to_line()
     assert (event.sequence, event.time_ms, event.what.kind, event.what.trial_id) == (3, 1000, kind, trial_id)
 
 
 def test_an_end_from_before_there_were_marks_is_read() -> None:
     event = Event.from_line(write("end_trial", "t", {"state": "failed", "stop_reason": "", "metrics": {}}))
-    assert event.to_line() == write(
-        "end_trial", "t", {"state": "failed", "stop_reason": "", "metrics": {}, "marks": {}}
-    )
+    written = write("end_trial", "t", {"state": "failed", "stop_reason": "", "metrics": {}, "marks": {}})
+    assert event.to_line() == with_checksum(written)
+
+
+@pytest.mark.parametrize(("kind", "trial_id", "content"), CASES)
+def test_no_byte_of_a_line_changes_unseen(kind: str, trial_id: str, content: dict[str, Any]) -> None:
+    event = Event.from_line(write(kind, trial_id, content))
+    line = event.to_line()
+    end = line.rindex(b', "crc"')
+    for place in range(len(line) - 1):
+        changed = line[:place] + bytes([line[place] ^ 1]) + line[place + 1 :]
+        if place < end:
+            with pytest.raises(ValueError, match=r".+"):
+                Event.from_line(changed)
+        else:  # in the checksum itself, of which at most nothing is left that could be compared
+            with contextlib.suppress(ValueError):
+                assert Event.from_line(changed).to_line() == line
 
 
 @pytest.mark.parametrize(
