@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 import sqlalchemy
+from faulty_proxy import FaultyProxy
 
 from tracking.recording.events import SweepRecord, TrialRecord
 from tracking.recording.recorder import Recorder
@@ -44,6 +46,7 @@ __all__ = [
     "open_recorder",
     "postgres",
     "postgres_uri",
+    "proxy",
     "sqlite_uri",
     "store_uri",
     "sweep",
@@ -136,6 +139,14 @@ class PostgresServer:
 
     def stop(self) -> None:
         self._run(*self._pg_ctl, "-m", "immediate", "stop")
+
+    def create_database(self, name: str) -> str:
+        """Makes an empty database and returns its URI."""
+        engine = sqlalchemy.create_engine(self.uri, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        return f"{self.uri.removesuffix('/postgres')}/{name}"
 
     def remove(self) -> None:
         self.stop()
@@ -238,6 +249,20 @@ class MlflowServer:
             pytest.fail("the MLflow server did not start:\n" + "".join(said))
         self._drain = threading.Thread(target=self._process.stdout.read)  # a full pipe would stop the server
         self._drain.start()
+        self._wait_for_port()
+
+    def _wait_for_port(self) -> None:
+        """The server says that it has started a moment before it listens."""
+        deadline = time.monotonic() + 30.0
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1.0).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    self.stop()
+                    pytest.fail("the MLflow server does not listen")
+                time.sleep(0.05)
 
     def signal(self, number: signal.Signals) -> None:
         """Sends all its processes a signal."""
@@ -267,27 +292,53 @@ def mlflow_server(tmp_path: Path, empty_store: Path) -> Iterator[MlflowServer]:
 def auth_server(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[MlflowServer]:
     """An MLflow server on PostgreSQL that asks for a password, as docker/compose.yaml starts it."""
     folder = tmp_path_factory.mktemp("auth-server")
-    upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", postgres.uri]
+    store_uri = postgres.create_database("mlflow")
+    upgrade = [sys.executable, "-m", "mlflow", "db", "upgrade", store_uri]
     done = subprocess.run(upgrade, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    server = MlflowServer(folder, postgres.uri, app="basic-auth")
+    server = MlflowServer(folder, store_uri, app="basic-auth")
     server.start()
-    for name, password in USERS.items():
-        add_user(server, name, password)
-    yield server
-    server.stop()
+    try:
+        for name, password in USERS.items():
+            add_user(server, name, password)
+        yield server
+    finally:
+        server.stop()
 
 
 def add_user(server: MlflowServer, name: str, password: str) -> None:
     """Lets somebody in, who may read everything and manage what they create."""
+    _ask_as_admin(server, "POST", "users/create", {"username": name, "password": password})
+
+
+def change_password(server: MlflowServer, name: str, password: str) -> None:
+    _ask_as_admin(server, "PATCH", "users/update-password", {"username": name, "password": password})
+
+
+def _ask_as_admin(server: MlflowServer, method: str, path: str, content: dict[str, str]) -> None:
     token = b64encode(f"admin:{ADMIN_PASSWORD}".encode()).decode()
     request = Request(
-        f"{server.uri}/api/2.0/mlflow/users/create",
-        json.dumps({"username": name, "password": password}).encode(),
+        f"{server.uri}/api/2.0/mlflow/{path}",
+        json.dumps(content).encode(),
         {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
+        method=method,
     )
     with urlopen(request, timeout=30) as answer:
         assert answer.status == 200
+
+
+THOROUGH_STORES = [
+    "sqlite",
+    pytest.param("server", marks=[pytest.mark.postgres, pytest.mark.thorough_fault]),
+]  # for `store_uri`, where `make test` has no time for the second one
+
+
+@pytest.fixture
+def proxy(auth_server: MlflowServer) -> Iterator[FaultyProxy]:
+    """Stands before the server of `store_uri`."""
+    proxy = FaultyProxy(auth_server.port)
+    yield proxy
+    proxy.close()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.postgres)])

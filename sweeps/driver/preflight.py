@@ -6,6 +6,7 @@ import os
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from sweeps.spec import SweepSpec
 from sweeps.spec.arms import build_arms, constant_of, list_own
 from sweeps.stopping.rules import RULES
 from tracking.store.connection import TrackingUnavailable, check_tracking, is_new_store
+from tracking.store.runs import check_writable
 from trainer.config import SETTINGS, ConfigError
 from trainer.config.own_code import digest_own_code
 from trainer.data.dataset import Dataset, DataUnavailable, split_for_training
@@ -68,7 +70,7 @@ def prepare(spec: SweepSpec, home: Home, begun: SweepRecord | None = None) -> Pr
     check_storage(home.path)
     check_cluster()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        tracking = pool.submit(check_tracking, home.tracking_uri, timeout_seconds=60.0)
+        tracking = pool.submit(check_tracking, home.tracking_uri, 60.0, partial(check_writable, project=spec.project))
         spec, data, notices = _load_data(spec)
         fell_back = bool(notices)
         if constant_of(spec, "evaluate_on") == "test":

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from stores import THOROUGH_STORES
 
 from sweeps.trials.naming import name_arms, search_id
 from tracking import names
@@ -36,18 +37,20 @@ PROJECTS = [
 ]
 SECONDS = 60.0
 
+pytestmark = pytest.mark.parametrize("store_uri", THOROUGH_STORES, indirect=True)
+
 
 @pytest.fixture
 def uri(
     open_recorder: Callable[..., Recorder],
-    sqlite_uri: str,
+    store_uri: str,
     sweep: SweepRecord,
     build_trial: Callable[..., TrialRecord],
     tmp_path: Path,
 ) -> str:
     """A store with a sweep of each project, whose arm has the project's name."""
     for number, project in enumerate(PROJECTS):
-        recorder = open_recorder(sqlite_uri, tmp_path / "home" / f"s-{number}" / "journal.jsonl")
+        recorder = open_recorder(store_uri, tmp_path / "home" / f"s-{number}" / "journal.jsonl")
         record = replace(sweep, sweep_id=f"s-{number}", project=project, arms=(project,), notices=(f"see {project}",))
         recorder.start_sweep(record)
         trial = replace(build_trial(), arm=project)
@@ -56,7 +59,7 @@ def uri(
         recorder.end_trial(trial.trial_id, TrialState.COMPLETED, f"because {project}", {"best_val_accuracy": 0.5})
         recorder.end_sweep("completed", "", ())
         assert recorder.close(SECONDS)
-    return sqlite_uri
+    return store_uri
 
 
 def sweeps(uri: str, home: Path, *arguments: str, **environment: str) -> str:

@@ -1,9 +1,7 @@
-"""Servers that go away and processes that are killed: nothing recorded is lost, nothing is there twice."""
+"""Servers that go away: nothing recorded is lost, nothing is there twice."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,9 @@ from tracking.names import TrialState
 from tracking.recording.events import SweepRecord, TrialRecord
 from tracking.recording.recorder import Recorder, deliver_journal
 from tracking.store.connection import TrackingUnavailable, check_tracking
-from tracking.store.queries import list_sweeps, load_sweep
+from tracking.store.queries import load_sweep
 
 SECONDS = 90.0
-DRIVER = Path(__file__).with_name("crashing_driver.py")
 
 OpenRecorder = Callable[..., Recorder]
 BuildTrial = Callable[..., TrialRecord]
@@ -106,71 +103,6 @@ def test_what_a_server_never_got_is_delivered_later(
     assert num_events == 5
     assert read_points(sqlite_uri, sweep.project) == {trial.trial_id: [1]}
     assert load_sweep(sweep.sweep_id, sqlite_uri).state == "completed"
-
-
-# A driver that is killed
-
-
-def run_until(said: str, uri: str, journal: Path) -> None:
-    """Runs the driver until it says so, then kills it with SIGKILL."""
-    command = [sys.executable, str(DRIVER), uri, str(journal)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
-        assert driver.stdout is not None
-        lines = iter(driver.stdout.readline, "")
-        assert any(line.strip() == said for line in lines), "the driver ended by itself"
-        driver.kill()
-        driver.wait()
-
-
-@pytest.mark.parametrize("said", ["half", "all"])
-def test_a_killed_driver_loses_nothing_and_leaves_no_run_open(said: str, sqlite_uri: str, tmp_path: Path) -> None:
-    journal = tmp_path / "crash" / "journal.jsonl"
-    run_until(said, sqlite_uri, journal)
-
-    deliver_journal(sqlite_uri, journal)
-
-    points = read_points(sqlite_uri, "crashes")
-    least = 20 if said == "half" else 40
-    assert sorted(points) == ["all-000", "all-001", "all-002"]
-    for steps in points.values():
-        assert steps == list(range(1, len(steps) + 1))
-        assert len(steps) >= least
-    runs = read_runs(sqlite_uri, "crashes")
-    assert len(runs) == 4
-    assert {run.info.status for run in runs} == {"KILLED"}
-    assert list_sweeps(sqlite_uri, 1)[0].state == "interrupted"
-
-
-@pytest.mark.parametrize("marker_survives", [True, False])
-def test_a_resume_after_a_kill_repeats_no_epoch(
-    marker_survives: bool, open_recorder: OpenRecorder, sqlite_uri: str, tmp_path: Path
-) -> None:
-    journal = tmp_path / "crash" / "journal.jsonl"
-    run_until("half", sqlite_uri, journal)
-    if not marker_survives:  # killed between a delivery and the note that it was made
-        (tmp_path / "crash" / "journal.jsonl.delivered").unlink()
-
-    recorder = open_recorder(sqlite_uri, journal)
-    recorder.start_sweep(
-        SweepRecord("crash-1", "crash", "crashes", "", "", "", {}, {}, "val_loss", "minimize", None, ("all",), ("lr",))
-    )
-    for number in range(2):
-        recorder.start_trial(TrialRecord(f"all-{number:03d}", number, "all", "search", number, {"lr": 0.1}))
-        for epoch in range(11, 51):  # from a checkpoint made before the kill
-            recorder.record_epoch(f"all-{number:03d}", epoch, {"val_loss": 1 / epoch})
-        recorder.end_trial(f"all-{number:03d}", TrialState.COMPLETED, "", {})
-    recorder.end_sweep("completed")
-    assert recorder.close(SECONDS)
-
-    points = read_points(sqlite_uri, "crashes")
-    assert points["all-000"] == points["all-001"] == list(range(1, 51))
-    assert len(read_runs(sqlite_uri, "crashes")) == 4
-    states = {trial.trial_id: trial.state for trial in load_sweep("crash-1", sqlite_uri).trials}
-    assert states == {
-        "all-000": TrialState.COMPLETED,
-        "all-001": TrialState.COMPLETED,
-        "all-002": TrialState.STOPPED,
-    }
 
 
 # PostgreSQL

@@ -41,7 +41,7 @@ from tracking.table import format_value
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Run
 
 MAX_METRICS = 800  # MLflow takes 1,000 metrics, params and tags in one call, of which 100 params and 100 tags
 MAX_PARAMS = 100
@@ -181,6 +181,12 @@ class Delivery:
             )
             self._parent_id, self._parent_tags = parent.info.run_id, tags
         self._client = client
+        self._drop(family.doubles)
+
+    def _drop(self, doubles: Iterable[Run]) -> None:
+        """Deletes runs that are there twice, since the answer to their making was lost."""
+        for run in doubles:
+            self._open.delete_run(run.info.run_id)
 
     # Sweep
 
@@ -202,6 +208,8 @@ class Delivery:
     def _end_sweep(self, ended: SweepEnded, time_ms: int) -> None:
         client, state = self._open, ended.state
         self._close_orphans(time_ms, ORPHANED)
+        known = {self._parent_id, *(run.run_id for run in self._runs.values())}
+        self._drop(find_family(client, self._sweep_id, known).doubles)
         seconds = self._time.elapsed_ms(time_ms) / 1000
         tags = {names.SWEEP_STATE: str(state), names.SWEEP_PHASE: "", names.SWEEP_SECONDS: f"{seconds:.3f}"}
         if ended.note:
@@ -291,8 +299,7 @@ class Delivery:
             run.tag_keys.add(names.TRIAL_STOP_REASON)
 
     def _trial_tags(self, record: TrialRecord) -> dict[str, str]:
-        assert self._sweep is not None
-        return build_trial_tags(self._sweep.sweep_id, record)
+        return build_trial_tags(self._sweep_id, record)
 
     def _add_params(self, run: _TrialRun, record: TrialRecord) -> None:
         """MLflow's params are written once: those of a run that goes on stay as they are."""
@@ -326,6 +333,11 @@ class Delivery:
         return run.last_steps
 
     # Sending
+
+    @property
+    def _sweep_id(self) -> str:
+        assert self._sweep is not None
+        return self._sweep.sweep_id
 
     @property
     def _open(self) -> MlflowClient:

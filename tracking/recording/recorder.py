@@ -32,7 +32,15 @@ from tracking.recording.events import (
     TrialStarted,
 )
 from tracking.recording.journal import Journal, JournalBusy
-from tracking.store.connection import TrackingUnavailable, check_tracking, describe, hide_password, short_retries
+from tracking.store.connection import (
+    TrackingUnavailable,
+    check_tracking,
+    describe,
+    hide_password,
+    is_denial,
+    short_retries,
+)
+from tracking.store.failures import advise_on
 from tracking.store.runs import default_artifact_root
 
 __all__ = [
@@ -83,6 +91,7 @@ class Recorder:
         self._in_a_hurry = False
         self._closing = False
         self._closed = False
+        self._num_denials = 0  # how often MLflow has said that this user may not
         self._problem: str | None = None
         self._journal_problem: str | None = None
         self._thread = threading.Thread(target=self._run, name="mlflow-recorder", daemon=True)
@@ -206,11 +215,16 @@ class Recorder:
         return (self._journal_problem or "") if self._num_unwritten else ""
 
     def flush(self, timeout_seconds: float) -> bool:
-        """Sends what waits, now; True when nothing is left, False when `timeout_seconds` were over first."""
+        """Sends what waits, now; True when nothing is left.
+
+        False when `timeout_seconds` were over first, or when MLflow denies this user access: waiting changes nothing.
+        """
         with self._changed:
+            num_denials = self._num_denials
             self._in_a_hurry = True
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: not self._pending, timeout_seconds)
+            self._changed.wait_for(lambda: not self._pending or self._num_denials > num_denials, timeout_seconds)
+            return not self._pending
 
     def close(self, timeout_seconds: float) -> bool:
         """Flushes and ends the thread; True when everything was delivered. What was not stays in the journal."""
@@ -311,11 +325,15 @@ class Recorder:
         self._delivery.refuse(f"MLflow refused {what}: {describe(error, self._uri)}")
 
     def _note_problem(self, error: Exception) -> None:
-        num_waiting = len(self._pending)
+        num_waiting, denied = len(self._pending), is_denial(error)
+        what = describe(error, self._uri) + (f"; {advise_on(str(error))}" if denied else "")
         self._problem = (
-            f"MLflow at {hide_password(self._uri)} does not take what is recorded ({describe(error, self._uri)}); "
+            f"MLflow at {hide_password(self._uri)} does not take what is recorded ({what}); "
             f"{num_waiting} event{'s' if num_waiting != 1 else ''} wait in {self._journal.path}"
         )
+        with self._changed:
+            self._num_denials += denied
+            self._changed.notify_all()
 
     def _pause(self, seconds: float) -> bool:
         """Waits before the next attempt, less when somebody is in a hurry; True when the recorder is closing."""

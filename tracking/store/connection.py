@@ -10,11 +10,13 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+from tracking.store.failures import advise_on, find_failure, shorten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -184,43 +186,57 @@ def short_retries() -> Iterator[None]:
                 _ours.clear()
 
 
-def check_tracking(uri: str, timeout_seconds: float) -> None:
+def check_tracking(uri: str, timeout_seconds: float, check_more: Callable[[MlflowClient], None] | None = None) -> None:
     """Returns when MLflow at `uri` answers, within `timeout_seconds`; a new SQLite file is made ready on the way.
 
     A SQLite file that another process has locked gets LOCK_SECONDS more.
 
+    Args:
+        uri: The store or server.
+        timeout_seconds: How long it may take.
+        check_more: Raises when something else about it is not as it must be.
+
     Raises:
         TrackingUnavailable: When it does not.
     """
-    failures: list[str] = []
+    where, failures = f"MLflow at {hide_password(uri)}", []
 
     def check() -> None:
         try:
             with short_retries():
-                open_client(uri).search_experiments(max_results=1)
+                client = open_client(uri)
+                client.search_experiments(max_results=1)
+                if check_more is not None:
+                    check_more(client)
+        except TrackingUnavailable as error:
+            failures.append(f"{where}: {error}")
         except Exception as error:  # noqa: BLE001  # whatever MLflow, SQLAlchemy or a driver raises is the answer
-            failures.append(describe(error, uri))
+            failures.append(f"{where}: {describe(error, uri)}. {find_remedy(uri, str(error))}")
 
     if sqlite_path(uri) is not None:
         timeout_seconds += LOCK_SECONDS
     fault = _find_fault(uri)
     if fault:
-        raise TrackingUnavailable(f"MLflow at {hide_password(uri)}: {fault}")
+        raise TrackingUnavailable(f"{where}: {fault}")
     thread = threading.Thread(target=check, name="mlflow-check", daemon=True)
     thread.start()
     thread.join(timeout_seconds)
     if thread.is_alive():
-        failures.append(f"no answer within {timeout_seconds:g} s")
+        failures.append(f"{where}: no answer within {timeout_seconds:g} s. {find_remedy(uri, '')}")
     if failures:
-        raise TrackingUnavailable(f"MLflow at {hide_password(uri)}: {failures[0]}. {find_remedy(uri, failures[0])}")
+        raise TrackingUnavailable(failures[0])
 
 
 def describe(error: BaseException, uri: str) -> str:
     """One short line on what went wrong, without secrets."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    lines = text.strip().splitlines() or [type(error).__name__]
-    line = lines[0] if len(lines[0]) <= 240 else lines[0][:237] + "..."
-    return hide_secrets(line.rstrip(". "), uri)
+    return hide_secrets(shorten(text, type(error).__name__), uri)
+
+
+def is_denial(error: BaseException) -> bool:
+    """Whether MLflow, or its database, would refuse the same to the same user again: a password or a right is wrong."""
+    failure = find_failure(str(error))
+    return failure is not None and failure.is_denial
 
 
 def _find_fault(uri: str) -> str | None:
@@ -261,12 +277,9 @@ def is_new_store(uri: str) -> bool:
 def find_remedy(uri: str, failure: str) -> str:
     """What to do where MLflow at `uri` has failed in this way, as a sentence without its full stop."""
     if uri.startswith("sqlite"):
-        return _find_remedy_of_file(failure)
-    if "403" in failure:
-        return "If the server refuses this host name, start it with --allowed-hosts"
-    if "401" in failure:
-        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-    return "Start the server, or set MLFLOW_TRACKING_URI (unset, results go to a SQLite file)"
+        return _find_remedy_of_file(failure.partition("\n")[0])
+    remedy = advise_on(failure)
+    return remedy[:1].upper() + remedy[1:]
 
 
 def _find_remedy_of_file(failure: str) -> str:

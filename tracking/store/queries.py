@@ -149,7 +149,7 @@ def ask(tracking_uri: str, question: Callable[[MlflowClient], Result]) -> Result
     except (OSError, MlflowException, SQLAlchemyError) as error:
         fault = describe(error, tracking_uri)
         raise TrackingUnavailable(
-            f"MLflow at {hide_password(tracking_uri)} cannot be read: {fault}. {find_remedy(tracking_uri, fault)}"
+            f"MLflow at {hide_password(tracking_uri)} cannot be read: {fault}. {find_remedy(tracking_uri, str(error))}"
         ) from error
 
 
@@ -173,9 +173,10 @@ def _find_family(client: MlflowClient, sweep_id: str) -> tuple[Run, list[Run], l
         check_not_deleted(client, family.parent, sweep_id)
     except SweepDeleted as error:
         raise SweepNotFound(str(error)) from error
-    kept = [run for run in family.children if run.info.lifecycle_stage == "active"]
-    known = {run.data.tags[names.TRIAL_ID] for run in kept}
-    return family.parent, kept, [run for run in family.children if run.data.tags[names.TRIAL_ID] not in known]
+    by_state: dict[bool, list[Run]] = {True: [], False: []}
+    for run in family.children:
+        by_state[run.info.lifecycle_stage == "active"].append(run)
+    return family.parent, by_state[True], by_state[False]
 
 
 def _load_status(client: MlflowClient, sweep_id: str) -> SweepStatus:

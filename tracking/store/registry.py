@@ -18,6 +18,7 @@ from tracking.store.queries import find_parent
 if TYPE_CHECKING:
     import numpy as np
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
     from numpy.typing import NDArray
 
 MODEL_FOLDER = "model"  # among the artifacts of the sweep's run
@@ -66,10 +67,9 @@ def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerMode
     from mlflow.exceptions import MlflowException
 
     run_id = find_parent(client, sweep_id).info.run_id
-    # By run and not by name, in which there may be quotes: MLflow's filters have no way to write one.
-    for version in client.search_model_versions(f"run_id = '{run_id}'"):
-        if version.name == name and version.tags.get(names.TRIAL_ID) == winner.tags[names.TRIAL_ID]:
-            return  # a sweep that was resumed after it had ended
+    trial_id = winner.tags[names.TRIAL_ID]
+    if _list_versions(client, name, run_id, trial_id):
+        return  # a sweep that was resumed after it had ended
     with TemporaryDirectory() as folder:
         path = Path(folder) / MODEL_FOLDER
         _save(winner, path)
@@ -81,6 +81,16 @@ def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerMode
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     client.create_model_version(name, source, run_id, tags={names.SWEEP_ID: sweep_id, **winner.tags})
+    for double in _list_versions(client, name, run_id, trial_id)[1:]:  # the answer was lost, and the request sent again
+        client.delete_model_version(name, double.version)
+
+
+def _list_versions(client: MlflowClient, name: str, run_id: str, trial_id: str) -> list[ModelVersion]:
+    """The versions of a registered model that a sweep's run has of a winner, the first one first."""
+    # By run and not by name, in which there may be quotes: MLflow's filters have no way to write one.
+    versions = client.search_model_versions(f"run_id = '{run_id}'")
+    found = [each for each in versions if each.name == name and each.tags.get(names.TRIAL_ID) == trial_id]
+    return sorted(found, key=lambda version: int(version.version))
 
 
 def _save(winner: WinnerModel, path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracking import names
-from tracking.store.connection import sqlite_path
+from tracking.store.connection import TrackingUnavailable, sqlite_path
 
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI opens on runs, not on chat traces
 
@@ -50,17 +51,25 @@ def _search_runs(client: MlflowClient, experiment_ids: Sequence[str], filter_str
 
 @dataclass(frozen=True)
 class Family:
-    """The runs of a sweep, deleted ones too."""
+    """The runs of a sweep, deleted ones too.
+
+    Attributes:
+        parent: The run that stands for the sweep; None where there is none.
+        children: One run of each trial.
+        doubles: Runs beside those, which were not deleted. A request whose answer is lost on the way is sent again, and
+            MLflow then makes a second run.
+    """
 
     parent: Run | None
     children: tuple[Run, ...]
+    doubles: tuple[Run, ...] = ()
 
 
 class SweepDeleted(RuntimeError):
     """Somebody has deleted a sweep's run, or its experiment, in MLflow; the message says how to restore it."""
 
 
-def find_family(client: MlflowClient, sweep_id: str) -> Family:
+def find_family(client: MlflowClient, sweep_id: str, known: Collection[str] = ()) -> Family:
     """The runs of a sweep, by its id: its experiment may have been renamed, or deleted."""
     from mlflow.entities import ViewType
 
@@ -72,11 +81,32 @@ def find_family(client: MlflowClient, sweep_id: str) -> Family:
         token = page.token
         if not token:
             break
-    found = list(search_sweep(client, experiments, sweep_id))
-    children = tuple(run for run in found if names.TRIAL_ID in run.data.tags)
-    parents = [run for run in found if names.TRIAL_ID not in run.data.tags]
-    parents.sort(key=lambda run: run.info.lifecycle_stage != "active")  # a run that was deleted may have a successor
-    return Family(parents[0] if parents else None, children)
+    return sort_family(list(search_sweep(client, experiments, sweep_id)), known)
+
+
+def sort_family(runs: Sequence[Run], known: Collection[str] = ()) -> Family:
+    """Sorts the runs of a sweep.
+
+    Args:
+        runs: All of them, oldest first.
+        known: The ids of those that are written to; they are no doubles.
+    """
+    num_children = Counter(run.data.tags.get(names.PARENT_RUN_ID, "") for run in runs)
+    by_trial: dict[str, list[Run]] = {}
+    for run in runs:
+        by_trial.setdefault(run.data.tags.get(names.TRIAL_ID, ""), []).append(run)
+
+    def rank(run: Run) -> tuple[bool, bool, int, int]:
+        """The higher, the more there is to a run."""
+        id_, data = run.info.run_id, run.data
+        num_entries = len(data.metrics) + len(data.params) + len(data.tags)
+        return run.info.lifecycle_stage == "active", id_ in known, num_children[id_], num_entries
+
+    chosen = {trial_id: max(each, key=rank) for trial_id, each in by_trial.items()}
+    ids = {run.info.run_id for run in chosen.values()}
+    doubles = [run for run in runs if run.info.run_id not in ids and run.info.lifecycle_stage == "active"]
+    parent = chosen.pop("", None)
+    return Family(parent, tuple(chosen.values()), tuple(doubles))
 
 
 def check_not_deleted(client: MlflowClient, parent: Run, sweep_id: str) -> None:
@@ -116,10 +146,28 @@ def find_or_create_experiment(client: MlflowClient, project: str, artifact_root:
             if experiment is None:
                 raise error from None
     if experiment.lifecycle_stage != "active":
-        raise RuntimeError(
-            f"the experiment {project!r} is deleted in MLflow: restore it there, or choose another `project`"
-        )
+        raise RuntimeError(_tell_of_deleted(project))
     return str(experiment.experiment_id)
+
+
+def check_writable(client: MlflowClient, project: str) -> None:
+    """Returns when runs of a project can be recorded, as far as that can be known before the first one.
+
+    Raises:
+        TrackingUnavailable: When its experiment was deleted.
+        mlflow.exceptions.MlflowException: When the server forbids it to this user.
+    """
+    experiment = client.get_experiment_by_name(project)
+    if experiment is None:
+        return  # it will be this user's own
+    if experiment.lifecycle_stage != "active":
+        raise TrackingUnavailable(_tell_of_deleted(project))
+    for key, value in EXPERIMENT_TAGS.items():  # writes what is there already: who may not, may not create runs either
+        client.set_experiment_tag(experiment.experiment_id, key, experiment.tags.get(key, value))
+
+
+def _tell_of_deleted(project: str) -> str:
+    return f"the experiment {project!r} is deleted in MLflow: restore it there, or choose another `project`"
 
 
 def build_user_tag() -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""A process that records a sweep and is killed on the way; run by test_outages.py with a store and a journal."""
+"""A process that records a sweep and is killed on the way; arguments: a store and a journal."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from tracking.names import TrialState
 from tracking.recording.events import SweepRecord, TrialRecord
 from tracking.recording.recorder import Recorder
 
@@ -42,7 +43,11 @@ def main(uri: str, journal: str) -> None:
             sys.stdout.flush()
     sys.stdout.write("all\n")
     sys.stdout.flush()
-    sys.stdin.read()  # until it is killed
+    sys.stdin.read()  # as long as whoever started it wants to wait before the end
+    for number in range(NUM_TRIALS):
+        recorder.end_trial(f"all-{number:03d}", TrialState.COMPLETED, "epochs", {"best_val_loss": 1 / NUM_EPOCHS})
+    recorder.end_sweep("completed")
+    recorder.close(60.0)
 
 
 if __name__ == "__main__":
