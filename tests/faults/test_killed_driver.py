@@ -183,12 +183,10 @@ def test_a_process_of_ray_is_killed(title: str, home: Home, sweep_file: Path) ->
     with start([*next_command(home, sweep_file), *short]) as driver:
         kill_when_training(driver, home, title)
         output, _ = driver.communicate(timeout=WAIT_SECONDS)
-    print(output)
     assert "Traceback" not in output
-    if title == "Trainable":
+    if title == "Trainable" or driver.returncode == ExitCode.DONE:  # trials may outlive their raylet to the end
         assert driver.returncode == ExitCode.DONE, output
         (sweep_id,) = home.sweep_ids()
     else:
-        assert driver.returncode != ExitCode.DONE
         sweep_id, _ = finish(home, sweep_file)
     assert_whole(home, sweep_id, 6, 3)
