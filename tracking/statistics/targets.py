@@ -80,13 +80,8 @@ def _survival_band(survival: Vector, events: Vector, at_risk: Vector, confidence
         greenwood = np.sqrt(np.cumsum(events / (at_risk * (at_risk - events))))
         half = stats.norm.ppf((1 + confidence) / 2) * greenwood / np.abs(np.log(survival))
         low, high = survival ** np.exp(half), survival ** np.exp(-half)
-    everyone = survival <= 0  # no variance is left there
-    return np.where(everyone, 0.0, low), np.where(everyone, _last_before(high, everyone), high)
-
-
-def _last_before(values: Vector, later: npt.NDArray[np.bool_]) -> float:
-    kept = values[~later]
-    return float(kept[-1]) if len(kept) else 1.0
+    everyone = survival <= 0  # nothing is known of the variance there
+    return np.where(everyone, 0.0, low), np.where(everyone, 1.0, high)
 
 
 def _first_below_half(steps: Vector, survival: Vector) -> float | None:

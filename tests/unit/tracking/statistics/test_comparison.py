@@ -101,17 +101,26 @@ def test_a_winner_beats_every_other_arm() -> None:
     assert compare({"a": outcomes["a"]}).winner(("a",)) is None
 
 
-def test_an_arm_that_beats_each_other_one_wins_though_no_corrected_test_says_so() -> None:
-    luck = np.random.default_rng(0)
-    values = luck.normal(0.8, 0.01, (8, 10))
+def draw_eight() -> dict[str, Outcomes]:
+    """One good arm and seven equal ones, told apart by the tests of its pairs alone and not by the corrected ones."""
+    values = np.random.default_rng(0).normal(0.8, 0.01, (8, 10))
     values[0] += 0.02
-    outcomes = {f"arm {arm}": dict(enumerate(row)) for arm, row in enumerate(values.tolist())}
+    return {f"arm {arm}": dict(enumerate(row)) for arm, row in enumerate(values.tolist())}
+
+
+def test_an_arm_that_beats_each_other_one_wins_though_no_corrected_test_says_so() -> None:
+    outcomes = draw_eight()
     comparison = compare(outcomes)
     assert max(pair.p_value for pair in comparison.to_best()) <= ALPHA
     assert max(pair.p_adjusted or 0.0 for pair in comparison.to_best()) > ALPHA
     assert comparison.winner(outcomes) == comparison.best == "arm 0"
     others = [pair.verdict for pair in comparison.pairs if "arm 0" not in (pair.arm, pair.other)]
     assert Verdict.BETTER not in others
+
+
+def test_an_arm_that_it_was_not_compared_with_leaves_the_best_to_the_corrected_tests() -> None:
+    comparison = compare({**draw_eight(), "elsewhere": {50: 0.1}})
+    assert {pair.verdict for pair in comparison.to_best()} == {Verdict.BETTER, Verdict.NOT_ENOUGH_SEEDS}
 
 
 def test_the_runner_up_decides_whether_the_best_is_selected() -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tracking.ranking import Goal
 from tracking.statistics.effects import Cells, find_reversals, jackknife_variance, list_clear, marginal_effect
@@ -55,6 +56,19 @@ def test_arms_are_averaged() -> None:
     assert list_clear(found) == [64, 32]
 
 
+def test_more_arms_narrow_the_interval_by_hand() -> None:
+    cells: Cells = {
+        "sgd": {32: np.array([0.5, 0.6, 0.7]), 64: np.array([0.6, 0.8, 1.0])},
+        "adam": {32: np.array([0.1, 0.4, 0.7]), 64: np.array([0.5, 0.5, 0.8])},
+    }
+    found = marginal_effect(cells)
+    variances = [values.var(ddof=1) / 3 for row in cells.values() for values in row.values()]
+    assert found is not None
+    assert found.levels[0].interval is not None
+    half = (found.levels[0].interval.high - found.levels[0].interval.low) / 2
+    assert half == pytest.approx(4.302653 * math.sqrt(sum(variances) / 4) / 2)
+
+
 def test_levels_with_few_trials_and_arms_with_one_level_are_left_out() -> None:
     cells = draw({"sgd": {32: 0.7, 64: 0.8, 128: 0.9}, "lbfgs": {2048: 0.5}})
     cells = {**cells, "sgd": {**cells["sgd"], 128: np.array([0.9, 0.9])}}
@@ -102,6 +116,19 @@ def test_a_reversal_is_named_with_its_levels() -> None:
     assert found.difference == pytest.approx(0.1, abs=0.02)
     assert found.other_difference == pytest.approx(-0.1, abs=0.02)
     assert found.p_value < 0.001
+
+
+def test_the_p_value_of_a_reversal_by_hand() -> None:
+    luck = np.random.default_rng(3)
+    means = {"a": (0.9, 0.5, 0.7), "b": (0.6, 0.7, 0.7), "c": (0.1, 0.1, 0.1)}
+    cells: Cells = {
+        arm: {level: luck.normal(mean, 0.05, 5) for level, mean in enumerate(row)} for arm, row in means.items()
+    }
+    above = stats.ttest_ind(cells["a"][0], cells["b"][0]).statistic  # of equal numbers, as if noise were not pooled
+    below = stats.ttest_ind(cells["b"][1], cells["a"][1]).statistic
+    alone = max(stats.t.sf(above, 4), stats.t.sf(below, 4))
+    found = next(each for each in find_reversals(cells, alpha=1.0) if (each.arm, each.other) == ("a", "b"))
+    assert found.p_value == pytest.approx(alone * 3 * 3)  # three levels, three pairs of arms
 
 
 def test_an_order_that_holds_everywhere_is_no_reversal() -> None:

@@ -15,6 +15,10 @@ def test_rank_correlation_by_hand() -> None:
     assert found.correlation == pytest.approx(1 - 6 * 2 / (4 * 15))  # two neighbours have changed places
     assert found.num_trials == 4
     assert not found.is_doubtful
+    half = 1.959964 * math.sqrt(1 + 0.8**2 / 2)
+    assert (found.low, found.high) == pytest.approx(
+        (math.tanh(math.atanh(0.8) - half), math.tanh(math.atanh(0.8) + half))
+    )
 
 
 def test_it_is_scipys_with_ties() -> None:

@@ -84,6 +84,13 @@ def test_corrected_values_are_not_below_those_of_the_pairs_alone() -> None:
     assert (adjusted_p_values(rows) >= alone - 1e-12).all()
 
 
+def test_a_larger_statistic_never_has_the_larger_p_value() -> None:
+    for luck in range(40):
+        rows = np.random.default_rng(luck).normal(0.5, 1.0, (6, 6))
+        order = np.argsort(-np.abs(stats.ttest_1samp(rows, 0.0, axis=1).statistic))
+        assert (np.diff(adjusted_p_values(rows)[order]) >= 0).all()
+
+
 def test_three_arms_and_six_seeds_can_be_told_apart() -> None:
     noise = np.random.default_rng(7).normal(0.0, 0.01, (3, 6))
     first, second, third = noise + np.array([[0.9], [0.7], [0.5]])
