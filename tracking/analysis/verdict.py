@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, find_best, ranked_by_test
 from tracking.names import TEST_ACCURACY, TrialState
-from tracking.statistics.arms import ArmSummary, summarize_arm
-from tracking.statistics.comparison import MARGIN, Comparison, compare_arms
 from tracking.statistics.levels import verdict_alpha
-from tracking.statistics.pairs import Pair, Verdict
+from tracking.statistics.verdict import MARGIN, Verdict
 from tracking.table import SweepTable
+
+if TYPE_CHECKING:
+    from tracking.statistics.arms import ArmSummary
+    from tracking.statistics.comparison import Comparison
+    from tracking.statistics.pairs import Pair
 
 WORST = 0.0  # accuracy of a retraining that diverged (protocol, rule 7)
 MIN_SEEDS = 2  # with one, nothing is known of the noise
@@ -55,6 +59,9 @@ def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judg
         table: The sweep.
         rows: Its leaderboard.
     """
+    from tracking.statistics.arms import summarize_arm
+    from tracking.statistics.comparison import compare_arms
+
     if not ranked_by_test(rows):
         return None
     outcomes = {row.arm: _list_outcomes(table, row.arm) for row in rows if row.best_value is not None}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracking.names import TrialState
-from tracking.statistics.pairs import Verdict
+from tracking.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from tracking.statistics.comparison import Comparison

@@ -11,15 +11,14 @@ import numpy as np
 
 from tracking.ranking import Goal
 from tracking.statistics.arms import Outcomes, fill_diverged
-from tracking.statistics.pairs import Pair, Verdict, measure_pair
+from tracking.statistics.pairs import Pair, measure_pair
 from tracking.statistics.power import num_more_seeds
 from tracking.statistics.sign_flips import adjusted_p_values, holm
+from tracking.statistics.verdict import MARGIN, Verdict
 
 if TYPE_CHECKING:
     from tracking.statistics.intervals import Vector
     from tracking.statistics.sign_flips import Matrix
-
-MARGIN = 0.005  # half a point of accuracy
 
 
 @dataclass(frozen=True)

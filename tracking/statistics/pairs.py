@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from tracking.ranking import Goal
 from tracking.statistics.intervals import Interval, share_interval, student_interval
 from tracking.statistics.sign_flips import sign_flip_test
+from tracking.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from tracking.statistics.intervals import Vector
 
 MEANINGFUL = 0.75
-
-
-class Verdict(StrEnum):
-    """What retrainings say about one arm beside another."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    TIE = "tie"
-    NOT_ENOUGH_SEEDS = "not enough seeds"
-
-    @property
-    def reversed(self) -> Verdict:
-        """The verdict on the other arm beside this one."""
-        return {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}.get(self, self)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from tracking.analysis.findings import build_headline, build_verdict
 from tracking.analysis.leaderboard import build_leaderboard
 from tracking.analysis.verdict import Judgement, format_comparison, judge_retrainings, tell_headline, tell_verdict
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
-from tracking.statistics.pairs import Verdict
+from tracking.statistics.verdict import Verdict
 from tracking.table import SweepTable, TrialRow
 
 NOISE = (0.001, -0.002, 0.0015, -0.0005, 0.002, -0.0015, 0.0005, -0.001)

@@ -8,7 +8,7 @@ import pytest
 from tracking.ranking import Goal
 from tracking.statistics.arms import Outcomes
 from tracking.statistics.comparison import Comparison, compare_arms, compare_with_default, is_selected_best
-from tracking.statistics.pairs import Verdict
+from tracking.statistics.verdict import Verdict
 
 ALPHA = 0.04
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tracking.ranking import Goal
-from tracking.statistics.pairs import Verdict, equivalence_test, measure_pair
+from tracking.statistics.pairs import equivalence_test, measure_pair
+from tracking.statistics.verdict import Verdict
 
 
 def test_equivalence_by_hand() -> None:
@@ -34,12 +35,3 @@ def test_nine_wins_of_ten_are_meaningful_and_seven_are_not() -> None:
     for wins, meaningful in ((9, True), (7, False)):
         differences = np.array([0.01] * wins + [-0.01] * (10 - wins))
         assert measure_pair("a", "b", differences, Goal.MAXIMIZE, 0.005).is_meaningful is meaningful
-
-
-def test_every_verdict_has_its_reverse() -> None:
-    assert {verdict: verdict.reversed for verdict in Verdict} == {
-        Verdict.BETTER: Verdict.WORSE,
-        Verdict.WORSE: Verdict.BETTER,
-        Verdict.TIE: Verdict.TIE,
-        Verdict.NOT_ENOUGH_SEEDS: Verdict.NOT_ENOUGH_SEEDS,
-    }

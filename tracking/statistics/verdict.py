@@ -1,0 +1,21 @@
+"""What can be said of one arm beside another: apart from what finds it, so that telling it needs no NumPy."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+MARGIN = 0.005  # half a point of accuracy: a smaller difference does not matter
+
+
+class Verdict(StrEnum):
+    """What retrainings say about one arm beside another."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    TIE = "tie"
+    NOT_ENOUGH_SEEDS = "not enough seeds"
+
+    @property
+    def reversed(self) -> Verdict:
+        """The verdict on the other arm beside this one."""
+        return {Verdict.BETTER: Verdict.WORSE, Verdict.WORSE: Verdict.BETTER}.get(self, self)
