@@ -26,6 +26,7 @@ class TrialRow:
         history: Metric -> (epoch, value) by rising epoch; finite values only.
         summary: Last value of every metric, with those of the end (best_val_accuracy, best_epoch, test_accuracy).
         start_time: Seconds since 1970, None if unknown; `end_time` likewise, None while it runs.
+        link: Address of its run in MLflow's UI; "" where there is no server.
     """
 
     trial_id: str
@@ -40,6 +41,7 @@ class TrialRow:
     summary: Mapping[str, float] = field(default_factory=dict)
     start_time: float | None = None
     end_time: float | None = None
+    link: str = ""
 
     @property
     def configuration(self) -> Mapping[str, Value]:

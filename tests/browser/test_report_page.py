@@ -12,7 +12,7 @@ from tracking.report.write import write_report
 from tracking.table import SweepTable
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.browser
 
@@ -27,6 +27,10 @@ PLOTS = (
     "Sensitivity to the learning rate",
     "Effect of the batch size",
     "Effect of the initialiser",
+    "Expected best after a search of each size",
+    "Probability of being best at each budget",
+    "Epochs to the target",
+    "Seconds to the target",
 )
 NUM_ARMS = 4
 
@@ -34,7 +38,13 @@ NUM_ARMS = 4
 def test_the_outcome_and_its_limits_come_first(open_page: OpenPage, report_file: Path) -> None:
     page = open_page(report_file.as_uri())
 
+    assert page.get_by_text("Which optimizer reaches the highest validation accuracy: sgd, ").is_visible()
     assert page.get_by_role("heading", level=1).inner_text().startswith("No clear winner: 72.73")
+    confirmed = page.get_by_role("figure").filter(has=page.get_by_role("heading", name="Confirmed test accuracy"))
+    assert confirmed.locator("svg.main-svg").first.is_visible()
+    box = confirmed.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] < 900, "the picture is not on the first screen"
     assert page.get_by_text("One seed per arm: an observation, not a verdict").is_visible()
     leaderboard = page.get_by_role("region", name="Leaderboard table")
     assert leaderboard.get_by_role("row").count() == 1 + NUM_ARMS
@@ -58,7 +68,7 @@ def test_every_plot_is_drawn_and_nothing_is_wider_than_the_page(
         assert box["x"] + box["width"] <= width
         assert box["width"] > 0.4 * width
         # Panels number their axes: text.ytitle, text.x3title.
-        assert "validation" in "".join(figure.locator("text[class^=y][class$=title]").all_text_contents())
+        assert "".join(figure.locator("text[class^=y][class$=title]").all_text_contents())
         assert "".join(figure.locator("text[class^=x][class$=title]").all_text_contents())
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow == 0
@@ -126,6 +136,51 @@ def test_failures_and_trials_are_listed(open_page: OpenPage, report_file: Path) 
     assert page.get_by_role("listitem").filter(has_text="4 × diverged").count() == 1
     assert page.get_by_role("region", name="All trials table").get_by_role("row").count() == 1 + 24
     assert page.get_by_role("region", name="Retrained table").get_by_role("row").count() == 1 + NUM_ARMS
+
+
+def test_trials_are_sorted_by_a_click_and_filtered_by_words(open_page: OpenPage, report_file: Path) -> None:
+    page = open_page(report_file.as_uri())
+    table = page.get_by_role("region", name="All trials table")
+    rates = table.get_by_role("row").locator("td:nth-child(7)")
+
+    page.get_by_role("searchbox", name="Filter All trials").fill("adam completed")
+    assert table.get_by_role("row").count() == 1 + 2
+    assert page.get_by_text("2 of 24").is_visible()
+    page.get_by_role("searchbox", name="Filter All trials").fill("")
+    table.get_by_role("button", name="lr").click()
+
+    shown = [float(text) for text in rates.all_inner_texts()]
+    assert len(shown) == 24
+    assert shown == sorted(shown)
+    table.get_by_role("button", name="lr").click()
+    assert [float(text) for text in rates.all_inner_texts()] == sorted(shown, reverse=True)
+
+
+def test_a_trial_leads_to_its_run_where_mlflow_has_a_server(
+    open_page: OpenPage, build_table: Callable[..., SweepTable], tmp_path: Path
+) -> None:
+    table = build_table()
+    address = "https://mlflow.example/#/experiments/1/runs/0f"
+    first = type(table.trials[0])(**{**vars(table.trials[0]), "link": address})
+    write_report(build_table(trials=(first, *table.trials[1:])), tmp_path / "report.html")
+
+    page = open_page((tmp_path / "report.html").as_uri())
+
+    assert page.get_by_role("link", name="sgd-000").get_attribute("href") == address
+    assert page.get_by_role("link").count() == 1
+
+
+def test_at_night_the_page_is_dark_and_an_arms_colour_is_the_same_in_plots_and_tables(
+    browser: Browser, report_file: Path
+) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(report_file.as_uri())
+
+    style = "element => getComputedStyle(element)"
+    assert page.locator("body").evaluate(f"{style}.backgroundColor") == "rgb(20, 20, 20)"
+    filters = [page.locator(name).first.evaluate(f"{style}.filter") for name in (".swatch", ".plotly-graph-div")]
+    page.close()
+    assert filters[0] == filters[1] != "none"
 
 
 def test_nothing_in_a_sweep_can_run_as_a_script(

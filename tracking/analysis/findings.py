@@ -6,14 +6,16 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tracking.analysis.labels import format_number, format_parameters, format_percent
+from tracking.analysis.labels import METRIC_TITLES, PARAMETER_TITLES, format_number, format_parameters, format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, ranked_by_test
 from tracking.analysis.verdict import judge_retrainings, tell_headline, tell_verdict
 from tracking.names import BEST_VAL_ACCURACY, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY, SweepState, TrialState
+from tracking.ranking import Goal
 from tracking.table import SweepTable
 
 CLOSE = 0.01  # accuracies of one trial each that differ by less are called level; seeds differ by a point or more
 CLOSE_LOSS = 0.02  # the same for losses, relative
+MAX_NAMED = 8  # arms in the question
 MAX_GAP = 0.02  # protocol: validation above test by more than two points is the mark of a leak
 
 
@@ -24,6 +26,17 @@ class Failure:
     state: TrialState
     reason: str
     trial_ids: tuple[str, ...]
+
+
+def build_question(table: SweepTable) -> str:
+    """What the sweep asked, in one sentence."""
+    metric = METRIC_TITLES.get(table.goal_metric, table.goal_metric.replace("_", " "))
+    extreme = "highest" if Goal(table.goal) is Goal.MAXIMIZE else "lowest"
+    if not table.compared:
+        return f"Which settings reach the {extreme} {metric}?"
+    what = " and ".join(PARAMETER_TITLES.get(name, name.replace("_", " ")) for name in table.compared)
+    arms = f": {', '.join(table.arms[:-1])} or {table.arms[-1]}" if 1 < len(table.arms) <= MAX_NAMED else ""
+    return f"Which {what} reaches the {extreme} {metric}{arms}?"
 
 
 def build_headline(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str:

@@ -165,7 +165,7 @@ def _add_panel(figure: go.Figure, table: SweepTable, arm: str, metric: str, plac
     trials = [trial for trial in table.select(arm) if trial.history.get(metric)]
     for group, width, opacity in ((TrialState.COMPLETED, 2.0, 0.9), (None, 1.2, 0.55)):
         members = [trial for trial in trials if (trial.state is TrialState.COMPLETED) == (group is not None)]
-        figure.add_trace(_build_bundle(table, members, metric, fade(color, opacity), width), **place)
+        figure.add_trace(_build_bundle(members, metric, fade(color, opacity), width), **place)
     figure.add_trace(_build_ends(table, trials, metric, color), **place)
 
 
@@ -192,7 +192,7 @@ _END_LEGEND = (
 )
 
 
-def _build_bundle(table: SweepTable, trials: Sequence[TrialRow], metric: str, color: str, width: float) -> go.Scatter:
+def _build_bundle(trials: Sequence[TrialRow], metric: str, color: str, width: float) -> go.Scatter:
     """Many curves as one trace, with gaps between them: a thousand traces would make the page slow."""
     import plotly.graph_objects as go
 
@@ -202,8 +202,8 @@ def _build_bundle(table: SweepTable, trials: Sequence[TrialRow], metric: str, co
     for trial in trials:
         points = trial.history[metric]
         x += [*(epoch for epoch, _ in points), None]
-        y += [*(value for _, value in points), None]
-        text += [describe_trial(table, trial)] * (len(points) + 1)
+        y += [*(float(f"{value:.5g}") for _, value in points), None]
+        text += [escape(trial.trial_id)] * (len(points) + 1)  # its settings are told at its end
     return go.Scatter(
         x=x,
         y=y,

@@ -10,17 +10,24 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from tracking.analysis.findings import build_cautions, build_facts, build_failures, build_headline, build_verdict
-from tracking.analysis.labels import format_duration, format_number, format_percent, title_of
+from tracking.analysis.findings import (
+    build_cautions,
+    build_facts,
+    build_failures,
+    build_headline,
+    build_question,
+    build_verdict,
+)
+from tracking.analysis.labels import format_duration, format_number, format_percent, is_fraction, title_of
 from tracking.analysis.leaderboard import LeaderboardRow, build_leaderboard, format_cells, searched_parameters
 from tracking.analysis.pareto import format_front
 from tracking.analysis.plan_accuracy import build_forecast
 from tracking.analysis.verdict import format_comparison, judge_retrainings
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY
-from tracking.plots.plots import build_plots
+from tracking.plots.plots import build_confirmed_plots, build_plots
 from tracking.plots.style import Plot, arm_color
 from tracking.ranking import Goal
-from tracking.table import SweepTable, TrialRow
+from tracking.table import SweepTable, TrialRow, Value
 
 # The page loads nothing: whatever a trial's name or a sweep file contains, it cannot reach the network.
 CONTENT_POLICY = (
@@ -40,11 +47,15 @@ class Cell:
         text: As people read it; not escaped.
         color: Of a swatch before the text; "" for none.
         state: Of a trial, shown as a badge; "" for other cells.
+        value: The number that the text shows, by which it is sorted; None for a text.
+        link: Address that the text leads to; "" for none.
     """
 
     text: str
     color: str = ""
     state: str = ""
+    value: float | None = None
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,10 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
         cautions=build_cautions(table, rows),
         facts=build_facts(table),
         first_tables=(_build_leaderboard(table, rows), _build_comparison(table, rows), _build_front(table)),
+        question=build_question(table),
+        confirmed_plots=[(plot, _draw(plot)) for plot in build_confirmed_plots(table)],
         plots=[(plot, _draw(plot)) for plot in build_plots(table)],
+        script=_read("report.js"),
         trial_tables=(
             _build_trials(table, STAGE_CONFIRM, "Retrained", "The best settings of each arm, trained in full again."),
             _build_trials(table, STAGE_SEARCH, "All trials", "Best first."),
@@ -122,16 +136,15 @@ def _format_time(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%d %B %Y, %H:%M}"
 
 
-def _draw(plot: Plot) -> str:
-    return str(
-        plot.figure.to_html(
-            full_html=False,
-            include_plotlyjs=False,
-            config=PLOT_CONFIG,
-            default_height=f"{plot.figure.layout.height}px",
-            div_id=f"plot-{plot.key}",
-        )
-    )
+def _draw(plot: Plot) -> Markup:
+    """The place of a plot, and what `report.js` draws there."""
+    from plotly.io.json import to_json_plotly
+
+    figure = plot.figure.to_plotly_json()
+    content = Markup(to_json_plotly({**figure, "config": PLOT_CONFIG}))  # has "<" and ">" only as escapes
+    holder = '<div class="plotly-graph-div" id="plot-{}" style="height:{}px"></div>'
+    script = '<script type="application/json">{}</script>'
+    return Markup(holder).format(plot.key, plot.figure.layout.height) + Markup(script).format(content)
 
 
 # Tables
@@ -189,15 +202,20 @@ def _build_trials(table: SweepTable, stage: str, title: str, note: str) -> PageT
         parameters = searched_parameters(table, trial)
         state = str(trial.state or "running")
         row = [
-            Cell(trial.trial_id),
+            Cell(trial.trial_id, link=trial.link),
             *([_build_arm(table, trial.arm)] if compares else []),
             Cell(state.replace("_", " "), state=state),
-            *(Cell(_format_best(table, trial, metric)) for metric in metrics),
+            *(_build_best(table, trial, metric) for metric in metrics),
         ]
         if has_test:
-            row += [Cell(format_percent(trial.summary.get(TEST_ACCURACY))), Cell(str(trial.seed))]
-        row += [Cell(format_number(parameters[name]) if name in parameters else EMPTY) for name in varied]
-        row += [Cell(str(trial.num_epochs)), Cell(format_duration(trial.seconds)), Cell(trial.stop_reason)]
+            test = trial.summary.get(TEST_ACCURACY)
+            row += [Cell(format_percent(test), value=test), Cell(str(trial.seed), value=trial.seed)]
+        row += [_build_setting(parameters[name]) if name in parameters else Cell(EMPTY) for name in varied]
+        row += [
+            Cell(str(trial.num_epochs), value=trial.num_epochs),
+            Cell(format_duration(trial.seconds), value=trial.seconds),
+            Cell(trial.stop_reason),
+        ]
         rows.append(row)
     return PageTable("trials", title, note, [*columns, Column("ended because", "reason")], rows)
 
@@ -234,11 +252,16 @@ def _sort_trials(table: SweepTable, stage: str) -> list[TrialRow]:
     return sorted(table.select(stage=stage), key=key)
 
 
-def _format_best(table: SweepTable, trial: TrialRow, metric: str) -> str:
+def _build_best(table: SweepTable, trial: TrialRow, metric: str) -> Cell:
     value = trial.best(metric, table.goal if metric == table.goal_metric else "maximize")
     if value is None:
-        return EMPTY
-    return format_percent(value) if metric.endswith("accuracy") else f"{value:.4f}"
+        return Cell(EMPTY)
+    return Cell(format_percent(value) if is_fraction(metric) else f"{value:.4f}", value=value)
+
+
+def _build_setting(value: Value) -> Cell:
+    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    return Cell(format_number(value), value=number)
 
 
 def _flatten(value: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from tracking import names
 from tracking.names import TrialState
@@ -39,6 +40,7 @@ __all__ = [
     "SweepStatus",
     "SweepSummary",
     "ask",
+    "build_link",
     "find_parent",
     "hide_password",
     "list_sweeps",
@@ -233,7 +235,9 @@ def _summarize(run: Run, project: str) -> SweepSummary:
 def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> SweepTable:
     parent, children, deleted = _find_family(client, sweep_id)
     with ThreadPoolExecutor(NUM_READERS) as pool:
-        trials = tuple(pool.map(lambda run: _build_row(run, _load_history(client, run)), children))
+        trials = tuple(
+            pool.map(lambda run: _build_row(run, _load_history(client, run), str(client.tracking_uri)), children)
+        )
     artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT), folder)
     tags = join_tags(parent.data.tags)
     arms = tuple(_read_list(tags, names.SWEEP_ARMS))
@@ -300,7 +304,16 @@ def _order(row: TrialRow, arms: Sequence[str]) -> tuple[bool, int, int]:
     return (row.stage == names.STAGE_CONFIRM, arm, row.number)
 
 
-def _build_row(run: Run, history: dict[str, Points]) -> TrialRow:
+def build_link(tracking_uri: str, experiment_id: str, run_id: str) -> str:
+    """The address of a run in the UI of an MLflow server, without user and password; "" where there is no server."""
+    parts = urlsplit(tracking_uri)
+    if parts.scheme not in ("http", "https"):
+        return ""
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def _build_row(run: Run, history: dict[str, Points], tracking_uri: str) -> TrialRow:
     tags = join_tags(run.data.tags)
     state = tags.get(names.TRIAL_STATE, names.STATE_RUNNING)
     return TrialRow(
@@ -316,6 +329,7 @@ def _build_row(run: Run, history: dict[str, Points]) -> TrialRow:
         summary=dict(run.data.metrics),
         start_time=run.info.start_time / 1000 if run.info.start_time else None,
         end_time=run.info.end_time / 1000 if run.info.end_time and state != names.STATE_RUNNING else None,
+        link=build_link(tracking_uri, run.info.experiment_id, run.info.run_id),
     )
 
 
