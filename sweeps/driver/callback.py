@@ -16,6 +16,8 @@ from ray.tune.experiment import Trial
 
 from sweeps.driver.cluster import count_slots_now
 from sweeps.driver.hanging import HangCheck
+from sweeps.driver.interrupts import end_tune
+from sweeps.driver.room import RoomWatch
 from sweeps.running.lifecycle import lose, start
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.trials.ledger import TrialEntry
@@ -31,6 +33,7 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
 
     def __init__(self, sweep: RunningSweep) -> None:
         self._sweep = sweep
+        self._room = RoomWatch(sweep)
         self._next_count_at = time.monotonic() + _COUNT_SECONDS
         self._hang_check = HangCheck(sweep)
 
@@ -38,6 +41,8 @@ class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
         """Counts how many trials can run at a time (nodes that joined get some), and ends trials that hang."""
         if time.monotonic() >= self._next_count_at:
             self._next_count_at = time.monotonic() + _COUNT_SECONDS
+            if not self._room.look():
+                end_tune(self._sweep)
             self._sweep.slots = max(1, count_slots_now(self._sweep.spec.resources))
             self._hang_check.look()
 

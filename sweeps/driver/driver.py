@@ -17,6 +17,7 @@ from sweeps.driver.preflight import Prepared, check_storage, prepare
 from sweeps.driver.prior import Prior, digest_prior, load_prior
 from sweeps.driver.record import build_record, write_manifest
 from sweeps.driver.removal import CheckpointRemover
+from sweeps.driver.room import interrupted_by_full_disk, without_snapshots
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.errors import BadUsage, Interrupted, Unreachable
@@ -228,7 +229,7 @@ def _run(
 def _drive(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared, home: Home) -> SweepOutcome:
     """Runs a sweep that has been opened, and closes it, whatever ends it."""
     try:
-        with remote_requests(sweep, home.tracking_uri), after_tune():
+        with remote_requests(sweep, home.tracking_uri), after_tune(), interrupted_by_full_disk(sweep):
             _tune(sweep, arms, prior, prepared)
         if not sweep.finished:  # whatever made Tune end: what is left can be resumed
             sweep.interrupt()
@@ -271,7 +272,8 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Pr
             verbose=0,
         ),
     )
-    tuner.fit()
+    with without_snapshots():
+        tuner.fit()
 
 
 def _name_trial(trial: Any) -> str:

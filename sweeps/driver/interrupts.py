@@ -51,6 +51,18 @@ def graceful_interrupts(sweep: RunningSweep) -> Iterator[None]:
         signal.signal(signal.SIGUSR1, before_tune)
 
 
+def end_tune(sweep: RunningSweep) -> None:
+    """Ends Tune, which runs in this thread, in order; the sweep is interrupted and can be resumed.
+
+    Raises:
+        KeyboardInterrupt: In a thread that gets no signals.
+    """
+    sweep.interrupt()
+    if not _is_main_thread():
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGUSR1)
+
+
 @contextmanager
 def after_tune() -> Iterator[None]:
     """At its end, takes Tune's handler of SIGUSR1 away: nobody listens to it any more."""

@@ -52,7 +52,8 @@ def finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
     state, note = _settle_state(sweep), ""
     files: tuple[Path, ...] = ()
     table, problem, unread = None, sweep.halted, ""
-    if sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS):
+    patience = HURRIED_SECONDS if sweep.recorder.disk_problem else DELIVERY_SECONDS  # what is not written is not sent
+    if sweep.recorder.flush(timeout_seconds=patience):
         try:
             table = load_sweep(sweep.sweep_id, home.tracking_uri, sweep.folder.path)
             table = replace(table, state=str(state), seconds=sweep.elapsed_seconds())  # closed after its report
@@ -63,7 +64,7 @@ def finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
             if not sweep.interrupted:
                 problem = problem or _register_winner(table, prepared.data, home, sweep.folder)
     sweep.recorder.end_sweep(state, note, files)
-    return _build_outcome(sweep, state, table, problem, unread, is_delivered=_deliver(sweep, DELIVERY_SECONDS))
+    return _build_outcome(sweep, state, table, problem, unread, is_delivered=_deliver(sweep, patience))
 
 
 def end_at_once(sweep: RunningSweep) -> SweepOutcome:
@@ -104,6 +105,9 @@ def _build_outcome(
     command = f"sweeps report {sweep.sweep_id}"
     if state is SweepState.INTERRUPTED:
         exit_code = ExitCode.INTERRUPTED  # and what MLflow has not got yet is sent when it is resumed
+        if recorder.disk_problem:
+            lost = f"{recorder.num_unwritten} events found no room and are lost; what they tell of is trained again"
+            problem = f"{problem}; {lost}" if problem else lost
     elif not is_delivered:
         exit_code = ExitCode.UNREACHABLE
         problem = (

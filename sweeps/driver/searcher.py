@@ -99,7 +99,8 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             self._sweep.interrupt()
         if self._sweep.interrupted:
             return str(Searcher.FINISHED)
-        if self._sweep.paused or self._sweep.stopping or num_under_way >= self._sweep.slots:
+        is_held = self._sweep.paused or self._sweep.stopping or bool(self._sweep.held)
+        if is_held or num_under_way >= self._sweep.slots:
             return None
         self._check_budgets()
         request = self._next_cut_off() or self._next_promoted() or self._next_search() or self._next_confirm()

@@ -68,7 +68,7 @@ def _find_job(home: Home, sweep_id: str) -> str:
 
 
 def _read_file(home: Home, sweep_id: str, path: Path, *, follow: bool) -> Iterator[str]:
-    with path.open() as file:
+    with path.open(encoding="utf-8", errors="backslashreplace") as file:
         while True:
             status = load_status(sweep_id, home.tracking_uri) if follow else None
             yield from iter(lambda: file.read(65536), "")

@@ -124,13 +124,17 @@ class LineView(View):
     _problem: str | None = None
     _is_disk_full: bool = False
     _has_told_of_end: bool = False
+    _is_held: bool = False
 
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Prints what is worth a line."""
         if entry is not None and event in (TrialEvent.ENDED, TrialEvent.RECOVERED):
             self.console.print(_event_line(sweep, entry, event), soft_wrap=True)
         problem = sweep.recorder.problem
-        if problem != self._problem:
+        if bool(sweep.held) != self._is_held:
+            self._is_held = bool(sweep.held)
+            self.console.print(sweep.held or "there is room on the disk again: the sweep goes on", soft_wrap=True)
+        if problem != self._problem and not sweep.held:
             self._problem = problem
             self.console.print(f"MLflow: {problem if problem else 'reached again'}", soft_wrap=True)
         if bool(sweep.full_disk) != self._is_disk_full:
@@ -190,7 +194,9 @@ class TableView(View):
             f"{sweep.sweep_id} · elapsed {format_duration(sweep.elapsed_seconds())} · ",
             "time left: after the first trials" if math.isnan(left) else f"time left about {format_duration(left)}",
         )
-        if sweep.recorder.problem:
+        if sweep.held:
+            text.append(f"\n{sweep.held}", style="red")
+        if sweep.recorder.problem and not sweep.held:
             text.append(f"\nMLflow: {sweep.recorder.problem} ({sweep.recorder.pending} events kept)", style="red")
         if sweep.interrupted:
             text.append(f"\n{ENDING}", style="red")

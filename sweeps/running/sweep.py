@@ -52,6 +52,7 @@ class RunningSweep:
     time: DriverTime = field(default_factory=DriverTime)  # which `budget.hours` limits
     slots: int = 1  # trials that can run at a time; follows the nodes that join and leave
     paused: bool = False  # no new trials until it is resumed
+    held: str = ""  # what keeps new trials from starting for the time being, as a full disk; "" while nothing does
     stopping: bool = False  # no new trials; ends, to be resumed later, when those that run have ended
     finished: bool = False  # the searcher has nothing left to propose
     interrupted: bool = False  # ended before it was done; can be resumed

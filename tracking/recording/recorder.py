@@ -210,6 +210,11 @@ class Recorder:
         return refusals[0] + (f" (and {len(refusals) - 1} more)" if len(refusals) > 1 else "")
 
     @property
+    def num_unwritten(self) -> int:
+        """Events that are in memory alone, since the disk takes none."""
+        return self._num_unwritten
+
+    @property
     def disk_problem(self) -> str:
         """One sentence on why events cannot be written to the journal; "" while they can."""
         return (self._journal_problem or "") if self._num_unwritten else ""

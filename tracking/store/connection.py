@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from tracking.store.failures import advise_on, find_failure, shorten
+from tracking.store.failures import advise_on, find_failure, first_line, shorten
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -277,7 +277,7 @@ def is_new_store(uri: str) -> bool:
 def find_remedy(uri: str, failure: str) -> str:
     """What to do where MLflow at `uri` has failed in this way, as a sentence without its full stop."""
     if uri.startswith("sqlite"):
-        return _find_remedy_of_file(failure.partition("\n")[0])
+        return _find_remedy_of_file(first_line(failure))
     remedy = advise_on(failure)
     return remedy[:1].upper() + remedy[1:]
 

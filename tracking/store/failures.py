@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 _MOST_CHARACTERS = 240
+_NO_REASON = "(raised as a result of"  # SQLAlchemy's remark on how it came to an error, above the error
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,13 @@ def shorten(text: str, fallback: str) -> str:
         found = failure.pattern.search(text)
         status = next((group for group in found.groups() if group), "") if found else ""
         return failure.what.format(status=status)
-    lines = text.strip().splitlines() or [fallback]
-    line = lines[0] if len(lines[0]) <= _MOST_CHARACTERS else lines[0][: _MOST_CHARACTERS - 3] + "..."
-    return line.rstrip(". ")
+    line = first_line(text) or fallback
+    return (line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 3] + "...").rstrip(". ")
+
+
+def first_line(text: str) -> str:
+    """The first line of an error's message that says what went wrong."""
+    return next((line for line in text.strip().splitlines() if not line.startswith(_NO_REASON)), "")
 
 
 def advise_on(text: str) -> str:

@@ -302,6 +302,14 @@ def test_a_paused_sweep_proposes_nothing_and_goes_on(tmp_path: Path) -> None:
     assert isinstance(searcher.suggest("0"), dict)
 
 
+def test_a_sweep_that_is_held_proposes_nothing_and_goes_on(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path)
+    searcher._sweep.held = "the disk is full"
+    assert searcher.suggest("0") is None
+    searcher._sweep.held = ""
+    assert isinstance(searcher.suggest("0"), dict)
+
+
 def test_a_sweep_that_is_stopped_ends_when_its_trials_have_and_can_be_resumed(tmp_path: Path) -> None:
     searcher = build_searcher(tmp_path)
     assert isinstance(searcher.suggest("0"), dict)

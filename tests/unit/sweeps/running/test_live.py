@@ -24,7 +24,7 @@ from tracking.ranking import Goal
 
 
 class QuietRecorder:
-    """The two things that a view asks of a recorder."""
+    """What a view asks of a recorder."""
 
     problem: str | None = None
     pending = 0
@@ -95,6 +95,22 @@ def test_lines_say_how_each_trial_ended_and_when_mlflow_goes_and_comes(sweep: Ru
     assert "sgd-001" in lines[0]
     assert "why it ended" in lines[0]
     assert lines[1:] == ["MLflow: server away", "MLflow: reached again"]
+
+
+def test_a_sweep_that_is_held_says_so_once_and_again_when_it_goes_on(sweep: RunningSweep) -> None:
+    console = PlainConsole(io.StringIO(), width=160)
+    view, table = LineView(console), TableView(PlainConsole(Terminal(), width=160))
+    recorder = cast("QuietRecorder", sweep.recorder)
+    for sweep.held in ("", "the disk is full", "the disk is full; 3 events wait"):
+        recorder.problem = "no room for the journal" if sweep.held else None
+        view(sweep, None, TrialEvent.STEP)
+    table(sweep, None, TrialEvent.STEP)
+    assert "the disk is full; 3 events wait" in render(table._render())
+    assert "no room for the journal" not in render(table._render())
+    sweep.held, recorder.problem = "", None
+    view(sweep, None, TrialEvent.STEP)
+    lines = cast("io.StringIO", console.file).getvalue().splitlines()
+    assert lines == ["the disk is full", "there is room on the disk again: the sweep goes on"]
 
 
 class Terminal(io.StringIO):

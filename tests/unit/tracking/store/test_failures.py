@@ -1,5 +1,6 @@
 import pytest
 
+from tracking.store.connection import find_remedy
 from tracking.store.failures import advise_on, find_failure, shorten
 
 ENDPOINT = "API request to endpoint /api/2.0/mlflow/runs/create failed with error code"
@@ -45,3 +46,8 @@ def test_what_is_not_known_is_told_in_its_first_line() -> None:
     assert shorten("", "ValueError") == "ValueError"
     assert shorten("x" * 1000, "Error") == "x" * 237
     assert "MLFLOW_TRACKING_URI" in advise_on("disk on fire")
+    above = "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block)"
+    assert shorten(f"{above}\n(sqlite3.OperationalError) database or disk is full\n[SQL: INSERT", "Error") == (
+        "(sqlite3.OperationalError) database or disk is full"
+    )
+    assert "Make room" in find_remedy("sqlite:///mlflow.db", f"{above}\n(sqlite3.OperationalError) disk is full")
