@@ -21,7 +21,9 @@ from tracking.names import TrialState
 from tracking.recording.events import Event, TrialStarted
 from tracking.store.queries import load_sweep
 
-pytestmark = [pytest.mark.cluster]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+
+WAIT_SECONDS = 400.0
 
 # The command line, with amounts that suit a disk of 100 MB.
 PROGRAM = """
@@ -85,7 +87,7 @@ class Sweep:
             text=True,
         )
         self.output = ""
-        self._timer = threading.Timer(240, self.process.kill)
+        self._timer = threading.Timer(WAIT_SECONDS, self.process.kill)
         self._timer.start()
 
     def read_until(self, text: str) -> str:
@@ -145,6 +147,7 @@ def test_a_full_disk_holds_the_sweep_which_goes_on_by_itself(disk: Disk, disk_ho
     assert_whole(disk_home, sweep_id)
 
 
+@pytest.mark.thorough_fault
 def test_a_disk_that_stays_full_ends_the_sweep_which_is_resumed(disk: Disk, disk_home: Home, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path / "small.yaml", limit=6.0)
     sweep.read_until("(1 ended)")
