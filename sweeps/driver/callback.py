@@ -31,9 +31,9 @@ _COUNT_SECONDS = 2.0  # how often the cluster's nodes are counted, and trials th
 class SweepCallback(Callback):  # type: ignore[misc]  # Ray ships no types
     """Follows every trial's process from its start to its end, and the cluster as nodes join and leave it."""
 
-    def __init__(self, sweep: RunningSweep) -> None:
+    def __init__(self, sweep: RunningSweep, room: RoomWatch | None = None) -> None:
         self._sweep = sweep
-        self._room = RoomWatch(sweep)
+        self._room = room or RoomWatch(sweep)
         self._next_count_at = time.monotonic() + _COUNT_SECONDS
         self._hang_check = HangCheck(sweep)
 

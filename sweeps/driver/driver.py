@@ -17,7 +17,7 @@ from sweeps.driver.preflight import Prepared, check_storage, prepare
 from sweeps.driver.prior import Prior, digest_prior, load_prior
 from sweeps.driver.record import build_record, write_manifest
 from sweeps.driver.removal import CheckpointRemover
-from sweeps.driver.room import interrupted_by_full_disk, without_snapshots
+from sweeps.driver.room import RoomWatch, interrupted_by_full_disk, without_snapshots
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.errors import BadUsage, Interrupted, Unreachable
@@ -251,11 +251,12 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Pr
 
     resources = {"cpu": sweep.spec.resources.cpu, "gpu": sweep.spec.resources.gpu}
     trainable = tune.with_resources(tune.with_parameters(CifarTrainable, data=prepared.data), resources)
+    room = RoomWatch(sweep)
     num_drivers = len(list(sweep.folder.ray.glob("*")))  # before this one
     tuner = tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(
-            search_alg=ArmSearcher(sweep, arms, prior),
+            search_alg=ArmSearcher(sweep, arms, prior, room),
             scheduler=ArmScheduler(sweep),
             num_samples=-1,
             reuse_actors=True,
@@ -265,7 +266,7 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Pr
         run_config=tune.RunConfig(
             name=f"trials-{num_drivers:04d}",  # a folder of its own: Tune would write over the checkpoints of another
             storage_path=str(sweep.folder.ray),
-            callbacks=[SweepCallback(sweep)],
+            callbacks=[SweepCallback(sweep, room)],
             # Not at the end, as is the default: a trial that is over needs none, and a failed one has none.
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_LOST_PROCESSES),

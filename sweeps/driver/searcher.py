@@ -10,6 +10,7 @@ from ray.tune.search import Searcher
 
 from sweeps.driver.prior import Prior
 from sweeps.driver.results import classify_end
+from sweeps.driver.room import RoomWatch
 from sweeps.running.budgets import find_halt, is_plateau
 from sweeps.running.lifecycle import Ending, end, end_paused, end_told, let_go, propose, resume
 from sweeps.running.sweep import RunningSweep, TrialEvent
@@ -37,11 +38,14 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     last checkpoint.
     """
 
-    def __init__(self, sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior | None = None) -> None:
+    def __init__(
+        self, sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior | None = None, room: RoomWatch | None = None
+    ) -> None:
         super().__init__(metric=sweep.spec.metric.name, mode="max" if sweep.goal is Goal.MAXIMIZE else "min")
         self._sweep = sweep
         self._arms = arms
         self._prior = prior or {}
+        self._room = room or RoomWatch(sweep)
         rule = sweep.spec.early_terminate
         self._changes_settings = rule is not None and RULES[rule.type].changes_settings
         end_told(sweep)
@@ -98,6 +102,9 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         if self._sweep.stopping and not num_under_way:
             self._sweep.interrupt()
         if self._sweep.interrupted:
+            return str(Searcher.FINISHED)
+        if self._sweep.held and not self._room.look():  # Tune, with nothing that runs, asks here and nowhere else
+            self._sweep.interrupt()
             return str(Searcher.FINISHED)
         is_held = self._sweep.paused or self._sweep.stopping or bool(self._sweep.held)
         if is_held or num_under_way >= self._sweep.slots:

@@ -101,9 +101,10 @@ class Sweep:
 
     def end(self) -> int:
         assert self.process.stdout is not None
-        self.output += self.process.stdout.read()
+        with self.process:
+            self.output += self.process.stdout.read()
         self._timer.cancel()
-        return self.process.wait()
+        return self.process.returncode
 
     def resume(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*self._command, "resume"], capture_output=True, text=True, check=False)

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import optuna
@@ -305,9 +306,19 @@ def test_a_paused_sweep_proposes_nothing_and_goes_on(tmp_path: Path) -> None:
 def test_a_sweep_that_is_held_proposes_nothing_and_goes_on(tmp_path: Path) -> None:
     searcher = build_searcher(tmp_path)
     searcher._sweep.held = "the disk is full"
+    full = [True]
+    searcher._room = cast("Any", SimpleNamespace(look=lambda: full[0] or setattr(searcher._sweep, "held", "") or True))
     assert searcher.suggest("0") is None
-    searcher._sweep.held = ""
+    full[0] = False  # nothing runs, so nobody but the searcher is asked
     assert isinstance(searcher.suggest("0"), dict)
+
+
+def test_a_sweep_that_is_held_for_too_long_while_nothing_runs_is_interrupted(tmp_path: Path) -> None:
+    searcher = build_searcher(tmp_path)
+    searcher._sweep.held = "the disk is full"
+    searcher._room = cast("Any", SimpleNamespace(look=lambda: False))
+    assert searcher.suggest("0") == "FINISHED"
+    assert searcher._sweep.interrupted
 
 
 def test_a_sweep_that_is_stopped_ends_when_its_trials_have_and_can_be_resumed(tmp_path: Path) -> None:
