@@ -21,15 +21,24 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from sweeps.home import Home, SweepFolder
 from sweeps.running.replay import DeafRecorder, drop_retried, replay
 from sweeps.running.sweep import RunningSweep
-from sweeps.spec import SweepSpec, load_spec
-from sweeps.spec.arms import build_arms, constant_of, num_search_trials
+from sweeps.spec import SweepSpec, load_spec, load_spec_text
+from sweeps.spec.arms import build_arms, build_defaults, constant_of, num_search_trials
 from sweeps.stopping.rules import ArmRules
-from sweeps.trials.confirm import build_confirm_trials
+from sweeps.trials.confirm import Retraining, choose, list_candidates, list_retrainings, list_selection
 from sweeps.trials.ledger import Ledger, TrialEntry, TrialPhase
 from tracking import names
 from tracking.analysis.labels import format_number, format_percent
 from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_cells
-from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TEST_ACCURACY, SweepState, TrialState
+from tracking.analysis.race import find_dropped
+from tracking.names import (
+    STAGE_CONFIRM,
+    STAGE_SEARCH,
+    STAGE_SELECT,
+    TEST_ACCURACY,
+    TESTED_STAGES,
+    SweepState,
+    TrialState,
+)
 from tracking.ranking import Goal
 from tracking.recording.events import (
     EpochRecorded,
@@ -138,6 +147,12 @@ class _Remains:
             except ValueError:
                 continue
         return tuple(events)
+
+    @property
+    def was_confirmed_again(self) -> bool:
+        """Whether `sweeps confirm` added retrainings, after which another trial may have won."""
+        specs = [event.what.record.resolved for event in self.events if isinstance(event.what, SweepStarted)]
+        return len({load_spec_text(spec, "journal").confirm for spec in specs}) > 1
 
     @cached_property
     def told(self) -> Mapping[str, _Told]:
@@ -417,11 +432,11 @@ def _check_test_split(left: _Remains) -> Iterator[str]:
     for trial_id, run, told in left.pairs():
         for name in (TEST_ACCURACY, names.TEST_LOSS):
             number = len(left.points[run.info.run_id].get(name, ()))
-            if told.record.stage != STAGE_CONFIRM and number:
-                yield f"{trial_id} is a trial of the search and has a {name}"
+            if told.record.stage not in TESTED_STAGES and number:
+                yield f"{trial_id} is a trial of the {told.record.stage} and has a {name}"
             elif number > 1:
                 yield f"{trial_id} has {name} {number} times"
-            elif not number and told.record.stage == STAGE_CONFIRM and told.state is TrialState.COMPLETED:
+            elif not number and told.record.stage in TESTED_STAGES and told.state is TrialState.COMPLETED:
                 yield f"{trial_id} was retrained to its end and has no {name}"
 
 
@@ -561,24 +576,40 @@ def _list_facts(trial: TrialRow) -> dict[str, object]:
 
 def _check_retrainings(left: _Remains) -> Iterator[str]:
     """What is retrained is what ranks first by the values that are recorded, with the seeds that all arms share."""
-    spec, table = left.spec, left.table
+    spec, table, defaults, dropped = left.spec, left.table, build_defaults(left.spec), find_dropped(left.table)
     for arm in table.arms:
-        entries = [_to_entry(trial) for trial in table.ranking(arm)]
-        expected = build_confirm_trials(entries, top=spec.confirm.top, seeds=spec.confirm.seeds, sweep_seed=spec.seed)
-        wanted = [dict(each.parameters) for each in expected]
-        retrained = [dict(trial.parameters) for trial in table.confirmed(arm)]
-        for trial in table.confirmed(arm):
-            if dict(trial.parameters) not in wanted:
-                first = ", ".join(entry.trial_id for entry in entries[: spec.confirm.top]) or "none"
-                yield f"{trial.trial_id} has not the settings, or not the seed, of a retraining of the first ({first})"
-            elif retrained.count(dict(trial.parameters)) > 1:
-                yield f"{trial.trial_id} retrains what another retraining does, with the same seed"
-        if retrained and table.state == SweepState.COMPLETED and len(retrained) != len(wanted):
-            yield f"{arm} has {len(retrained)} retrainings, not {len(wanted)}"
+        candidates = list_candidates([_to_entry(table, trial) for trial in table.ranking(arm)])
+        selection = list_selection(candidates, spec.confirm.select, spec.seed)
+        selected = [_to_entry(table, trial) for trial in table.select(arm, STAGE_SELECT)]
+        yield from _compare_retrained(left, arm, (STAGE_SELECT,), selection, is_whole=True)
+        chosen = choose(candidates, selected, Goal(table.goal))
+        wanted = list_retrainings(chosen, defaults.get(arm), spec.confirm, spec.seed)
+        yield from _compare_retrained(left, arm, TESTED_STAGES, wanted, is_whole=arm not in dropped)
 
 
-def _to_entry(trial: TrialRow) -> TrialEntry:
-    return TrialEntry(trial.trial_id, trial.arm, trial.stage, trial.number, trial.seed, trial.parameters)
+def _compare_retrained(
+    left: _Remains, arm: str, stages: Sequence[str], wanted: Sequence[Retraining], *, is_whole: bool
+) -> Iterator[str]:
+    """Compares an arm's trials of some stages with those that there should be; all of them, where that is said."""
+    expected = [(each.stage, each.parameters) for each in wanted]
+    trials = [trial for stage in stages for trial in left.table.select(arm, stage)]
+    found = [(trial.stage, dict(trial.parameters)) for trial in trials]
+    for trial, each in zip(trials, found, strict=True):
+        if each not in expected:
+            first = next((best.trial_id for best in left.table.ranking(arm)), "none")
+            yield f"{trial.trial_id} has not the settings, or not the seed, of a retraining of the first ({first})"
+        elif found.count(each) > 1:
+            yield f"{trial.trial_id} retrains what another retraining does, with the same seed"
+    if found and is_whole and left.table.state == SweepState.COMPLETED and len(found) != len(expected):
+        yield f"{arm} has {len(found)} retrainings, not {len(expected)}, of the stages {' and '.join(stages)}"
+
+
+def _to_entry(table: SweepTable, trial: TrialRow) -> TrialEntry:
+    entry = TrialEntry(trial.trial_id, trial.arm, trial.stage, trial.number, trial.seed, trial.parameters)
+    entry.state = trial.state
+    value = table.value(trial)
+    entry.best_score = math.nan if value is None else value
+    return entry
 
 
 def _check_leaderboard(left: _Remains) -> Iterator[str]:
@@ -638,10 +669,11 @@ def _check_trial_tables(left: _Remains) -> Iterator[str]:
 def _check_model(left: _Remains) -> Iterator[str]:
     """The registered model, if there is one, is the winner's and says so."""
     (parent,) = left.parents
-    if len(left.versions) > 1:
+    trials = [version.tags.get(names.TRIAL_ID) for version in left.versions]
+    if len(trials) > len(set(trials)) or (len(trials) > 1 and not left.was_confirmed_again):
         yield f"the sweep has {len(left.versions)} registered models"
     winner = find_winner(left.table)
-    for version in left.versions:
+    for version in sorted(left.versions, key=lambda each: int(each.version))[-1:]:
         where = f"version {version.version} of the registered model"
         if winner is None:
             yield f"{where} is of a sweep that has no winner"

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from sweeps.driver.callback import SweepCallback, keep_error
+from sweeps.driver.history import describe_confirmation
 from sweeps.driver.outcome import SweepOutcome, finish
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
@@ -23,7 +24,7 @@ from sweeps.spec import load_spec
 from sweeps.spec.arms import build_arms
 from tracking import names
 from tracking.analysis.leaderboard import find_winner
-from tracking.names import EPOCH_METRICS
+from tracking.names import EPOCH_METRICS, STAGE_SEARCH
 from tracking.recording.events import SweepRecord
 from tracking.recording.recorder import Recorder
 from tracking.store.connection import open_client
@@ -49,7 +50,16 @@ parameters:
       adam: {lr: {distribution: log_uniform_values, min: 1e-5, max: 1e-1}}
 """
 CONFIRM = "confirm: {top: 1, seeds: 2}\n"
-RULES = {"asha": "asha, eta: 2", "asha_promotion": "asha_promotion, eta: 2", "pbt": "pbt, interval: 1"}
+CONFIRMS = {
+    "pbt": "confirm: {top: 0}\n",
+    "raced": "confirm: {top: 1, seeds: 6, select: {top: 2, seeds: 2}, defaults: true, race: true}\n",
+}
+RULES = {
+    "raced": "asha, eta: 2",
+    "asha": "asha, eta: 2",
+    "asha_promotion": "asha_promotion, eta: 2",
+    "pbt": "pbt, interval: 1",
+}
 
 
 def train(request: TrialRequest, epoch: int) -> dict[str, Any]:
@@ -59,6 +69,8 @@ def train(request: TrialRequest, epoch: int) -> dict[str, Any]:
         error = {"failure": "ValueError: no", "error": "Traceback\nValueError: no"}
         return {"epoch": epoch - 1, "stop_reason": "failed", "done": True, **error}
     score = luck.random() * epoch / NUM_EPOCHS
+    if "flip" in request.parameters and request.stage != STAGE_SEARCH:  # in the sweep with a race, one arm is better
+        score = (0.6 if request.arm == "adam" else 0.3) + score / 100
     metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": score, "best_val_accuracy": score}
     if request.trial_id == "adam-003":
         return metrics | {"epoch": epoch, "train_loss": math.nan, "stop_reason": "diverged", "done": True}
@@ -92,7 +104,9 @@ def record_sweep(home: Home, rule: str) -> str:
     folder = home.folder(SWEEP_ID)
     folder.path.mkdir(parents=True)
     folder.resolved_file.write_text(
-        SWEEP.replace("RULE", RULES[rule]) + ("confirm: {top: 0}\n" if rule == "pbt" else CONFIRM)
+        SWEEP.replace("RULE", RULES[rule])
+        + ("  flip: false\n" if rule == "raced" else "")
+        + CONFIRMS.get(rule, CONFIRM)
     )
     folder.manifest.write_text("{}")
     assert drive_sweep(home).state == "completed"
@@ -119,7 +133,7 @@ def drive_sweep(home: Home) -> SweepOutcome:
             sweep_file="",
             resolved="",
             manifest={},
-            tags={names.SWEEP_DATASET: "synthetic"},
+            tags={names.SWEEP_DATASET: "synthetic", names.SWEEP_CONFIRM: describe_confirmation(spec, None)},
             goal_metric=spec.metric.name,
             goal=spec.metric.goal,
             compare="optimizer",

@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from tracking.names import TrialState
 
+MARGIN = 0.005  # half a point of accuracy: a smaller difference does not matter
+
 RankKey = tuple[bool, int, float, int]
 
 

@@ -7,8 +7,16 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tracking.names import BEST_EPOCH, STAGE_CONFIRM, STAGE_SEARCH, TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
-from tracking.ranking import Goal, rank_key
+from tracking.names import (
+    BEST_EPOCH,
+    STAGE_CONFIRM,
+    STAGE_DEFAULT,
+    STAGE_SEARCH,
+    TRAIN_SECONDS,
+    VALIDATION_SECONDS,
+    TrialState,
+)
+from tracking.ranking import MARGIN, Goal, rank_key
 
 Value = float | int | str | bool | None
 Points = tuple[tuple[int, float], ...]
@@ -20,7 +28,7 @@ class TrialRow:
 
     Attributes:
         number: Counts within its arm and stage, from 0.
-        stage: "search" or "confirm".
+        stage: One of `names.STAGES`.
         state: None while it runs.
         parameters: Every setting, numbers as numbers.
         history: Metric -> (epoch, value) by rising epoch; finite values only.
@@ -77,6 +85,23 @@ class TrialRow:
 
 
 @dataclass(frozen=True)
+class Confirmation:
+    """How the best of a sweep are confirmed, as its file says.
+
+    Attributes:
+        seeds: With which each of them is retrained.
+        race: Whether arms that can no longer win are retrained no further.
+        margin: The difference in accuracy, 0..1, that does not matter.
+        extensions: How often seeds were added after a verdict could have been seen.
+    """
+
+    seeds: int = 1
+    race: bool = False
+    margin: float = MARGIN
+    extensions: int = 0
+
+
+@dataclass(frozen=True)
 class SweepTable:
     """One sweep with all its trials.
 
@@ -89,6 +114,7 @@ class SweepTable:
         notices: What a reader must know before any number, such as a fallback to synthetic images.
         metrics: Of a sweep that is judged by several: each metric with its goal, `goal_metric` first.
         seconds: How long it has run under its drivers; None where unknown, as of one that runs.
+        confirmation: How its best are confirmed.
     """
 
     sweep_id: str
@@ -106,6 +132,7 @@ class SweepTable:
     notices: tuple[str, ...] = ()
     metrics: tuple[tuple[str, str], ...] = ()
     seconds: float | None = None
+    confirmation: Confirmation = Confirmation()
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -138,8 +165,12 @@ class SweepTable:
         """The retrainings of a search trial's configuration: same arm, same parameters but for the seed."""
         return tuple(each for each in self.confirmed(trial.arm) if each.configuration == trial.configuration)
 
+    def defaults(self, arm: str | None = None) -> tuple[TrialRow, ...]:
+        """Retrainings of the untuned defaults, which read the test split as well."""
+        return self.select(arm, STAGE_DEFAULT)
+
     def confirmed(self, arm: str | None = None) -> tuple[TrialRow, ...]:
-        """Retrainings of the best configurations, which alone read the test split."""
+        """Retrainings of the best configurations, which read the test split."""
         return self.select(arm, STAGE_CONFIRM)
 
 

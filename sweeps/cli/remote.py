@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ from sweeps.cli.guard import interrupted_as
 from sweeps.cli.options import Address, Follow, Json, Storage, SweepId
 from sweeps.cli.printing import build_table, print_json, print_outcome
 from sweeps.library_output import terminal_error
+from sweeps.trials.confirm import MAX_RETRAINED
 
 if TYPE_CHECKING:
     from sweeps.remote.jobs import JobsClient
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file."""
-    for command in (submit, status, logs, pause, resume, stop, cancel):
+    for command in (submit, status, logs, pause, resume, confirm, stop, cancel):
         app.command()(command)
 
 
@@ -151,6 +153,58 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with a sweep that is paused, was stopped or interrupted, or crashed."""
+    arguments = [*(["--failed"] if failed else []), *(part for each in overrides or () for part in ("--set", each))]
+    go_on = _GoOn("resume", arguments, {"overrides": overrides or (), "retry_failed": failed})
+    _go_on(sweep_id, go_on, address, storage, follow=follow, as_json=as_json)
+
+
+def confirm(
+    sweep_id: SweepId = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            help="Seeds of each configuration in all; 10 when left out, or as many as there are.",
+            min=1,
+            max=MAX_RETRAINED,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(help="Configurations of each arm in all; 1 when left out, or as many.", min=1, max=MAX_RETRAINED),
+    ] = None,
+    address: Address = None,
+    storage: Storage = None,
+    follow: Follow = False,
+    as_json: Json = False,
+) -> None:
+    """Retrain the best of a sweep that has ended with more seeds: what is missing is added, nothing is repeated."""
+    from sweeps.driver.history import MoreRetrainings
+
+    given = [("--seeds", seeds), ("--top", top)]
+    arguments = [part for name, number in given if number is not None for part in (name, str(number))]
+    go_on = _GoOn("confirm", arguments, {"more": MoreRetrainings(seeds, top)})
+    _go_on(sweep_id, go_on, address, storage, follow=follow, as_json=as_json)
+
+
+@dataclass(frozen=True)
+class _GoOn:
+    """How a sweep is to go on.
+
+    Attributes:
+        command: The command that says so.
+        arguments: What that command was given, for one that runs elsewhere.
+        options: The same for `resume_sweep`.
+    """
+
+    command: str
+    arguments: Sequence[str]
+    options: Mapping[str, Any]
+
+
+def _go_on(
+    sweep_id: str | None, go_on: _GoOn, address: str | None, storage: str | None, *, follow: bool, as_json: bool
+) -> None:
+    """Lets a sweep go on where it runs, or ran: in this process, or on its cluster."""
     from sweeps.errors import BadUsage
     from sweeps.home import open_home
     from sweeps.remote.control import Ways, find_sweep, way_to_resume
@@ -161,14 +215,15 @@ def resume(
     home = open_home()
     found = find_sweep(home, sweep_id)
     way = way_to_resume(home, found)
-    if way is Ways.UNPAUSE and (overrides or failed):
-        raise BadUsage(f"{found}: its driver waits; stop it first (`sweeps stop {found}`) to use --set or --failed")
+    if way is Ways.UNPAUSE and (go_on.arguments or go_on.command != "resume"):
+        command = " ".join(("sweeps", go_on.command, found, *go_on.arguments))
+        raise BadUsage(f"{found}: its driver waits; stop it first (`sweeps stop {found}`), then: {command}")
     if way is Ways.UNPAUSE:
         _ask(found, Request.RESUME, "goes on")
     elif way is Ways.SUBMIT:
         cluster = _open_cluster(address)
-        arguments = [*(["--failed"] if failed else []), *(part for each in overrides or () for part in ("--set", each))]
-        submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage, arguments)
+        order = [go_on.command, *go_on.arguments]
+        submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage, order)
         _print_submission(submission, cluster, follow=follow, as_json=as_json)
     else:
         from sweeps.driver.driver import resume_sweep
@@ -178,7 +233,7 @@ def resume(
         console = open_console(stderr=as_json)
         left = f"go on with: sweeps resume {found}"
         with interrupted_as(lambda: left), redirect_stdout(sys.stderr), build_view(console) as view:
-            outcome = resume_sweep(found, home, overrides=overrides or (), retry_failed=failed, listeners=[view])
+            outcome = resume_sweep(found, home, listeners=[view], **go_on.options)
         print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
 

@@ -9,7 +9,14 @@ from typing import Any
 
 from sweeps.driver.callback import SweepCallback, keep_error
 from sweeps.driver.cluster import borrow_ray
-from sweeps.driver.history import History, read_history, read_spec, restore_files
+from sweeps.driver.history import (
+    History,
+    MoreRetrainings,
+    add_retrainings,
+    read_history,
+    read_spec,
+    restore_files,
+)
 from sweeps.driver.interrupts import after_tune, graceful_interrupts, remote_requests
 from sweeps.driver.measuring import check_room, plan_prepared
 from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, end_at_once, finish
@@ -101,6 +108,7 @@ def resume_sweep(
     *,
     overrides: Sequence[str] = (),
     retry_failed: bool = False,
+    more: MoreRetrainings | None = None,
     listeners: Sequence[Listener] = (),
 ) -> SweepOutcome:
     """Goes on with an interrupted or crashed sweep where its journal ends, unfinished trials from their checkpoints.
@@ -110,6 +118,7 @@ def resume_sweep(
         home: Where its results are.
         overrides: Each `budget.key=value`, greater than it was.
         retry_failed: Whether trials that failed run again.
+        more: Configurations or seeds to retrain beyond those that the sweep was begun with; None for none.
         listeners: As in `run_sweep`.
 
     Raises:
@@ -128,6 +137,8 @@ def resume_sweep(
         repair_journal(journal, folder, home.tracking_uri)
         history = read_history(sweep_id, journal.events, retry_failed=retry_failed)
         spec = read_spec(folder, history, overrides)
+        if more is not None:
+            spec = add_retrainings(spec, more, history)
         check_same_prior(history.begun, digest_prior(folder.prior))
         _check_store(home, sweep_id, journal)
         with borrow_ray():
@@ -214,7 +225,7 @@ def _run(
     try:
         replay(sweep, recorder.past, again=history.again if history else frozenset())
         remover.start()
-        record, now_ms = build_record(prepared, folder, arms, manifest), sweep.clock_ms()
+        record, now_ms = build_record(prepared, folder, arms, manifest, history), sweep.clock_ms()
         sweep.begin(now_ms)
         with graceful_interrupts(sweep):
             recorder.start_sweep(record, time_ms=now_ms)

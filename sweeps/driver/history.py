@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sweeps.errors import BadUsage, SpecError
@@ -10,8 +11,12 @@ from sweeps.home import SweepFolder
 from sweeps.running.replay import find_failed
 from sweeps.running.same_sweep import check_same_spec
 from sweeps.spec import SweepSpec, dump_spec, load_spec_text
-from tracking.names import STAGE_CONFIRM
-from tracking.recording.events import Event, SweepRecord, SweepStarted, TrialStarted
+from sweeps.trials.confirm import Confirm
+from tracking.names import STAGE_SEARCH, SweepState
+from tracking.recording.events import Event, SweepEnded, SweepRecord, SweepStarted, TrialStarted
+from tracking.statistics.levels import MIN_VERDICT_SEEDS
+
+DEFAULT_SEEDS = 10
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,29 @@ class History:
         last: What the one before did.
         has_retrained: Whether a configuration has been chosen and is, or was, trained again.
         again: Trials that failed and are to run again.
+        confirmed: How each of them was to confirm the best, in order.
+        is_completed: Whether the last one came to the end of the sweep.
     """
 
     begun: SweepRecord
     last: SweepRecord
     has_retrained: bool
     again: frozenset[str] = frozenset()
+    confirmed: tuple[Confirm, ...] = ()
+    is_completed: bool = False
+
+
+@dataclass(frozen=True)
+class MoreRetrainings:
+    """What `sweeps confirm` asks for.
+
+    Attributes:
+        seeds: Seeds of each configuration in all; None for as many as the sweep has, and 10 at least.
+        top: Configurations of each arm in all; None for as many as the sweep has, and 1 at least.
+    """
+
+    seeds: int | None = None
+    top: int | None = None
 
 
 def read_history(sweep_id: str, events: Sequence[Event], *, retry_failed: bool) -> History:
@@ -46,14 +68,20 @@ def read_history(sweep_id: str, events: Sequence[Event], *, retry_failed: bool) 
     records = [what.record for what in whats if isinstance(what, SweepStarted)]
     if not records:
         raise BadUsage(f"{sweep_id}: its journal does not say what it was begun with; start a new sweep")
-    retrained = any(isinstance(what, TrialStarted) and what.record.stage == STAGE_CONFIRM for what in whats)
+    retrained = any(isinstance(what, TrialStarted) and what.record.stage != STAGE_SEARCH for what in whats)
     again = find_failed(events) if retry_failed else frozenset()
     if retry_failed and not again:
         raise BadUsage(
             f"{sweep_id}: no trial can run again; none failed, or those that did are of arms whose best are chosen "
             "already. Leave --failed out to go on with the rest"
         )
-    return History(records[0], records[-1], retrained, again)
+    ends = [what for what in whats if isinstance(what, SweepStarted | SweepEnded)]
+    is_completed = isinstance(ends[-1], SweepEnded) and ends[-1].state is SweepState.COMPLETED
+    return History(records[0], records[-1], retrained, again, tuple(map(_read_confirm, records)), is_completed)
+
+
+def _read_confirm(record: SweepRecord) -> Confirm:
+    return load_spec_text(record.resolved, "the journal").confirm
 
 
 def read_spec(folder: SweepFolder, history: History, overrides: Sequence[str]) -> SweepSpec:
@@ -93,6 +121,62 @@ def read_spec(folder: SweepFolder, history: History, overrides: Sequence[str]) -
             f"start a new sweep that learns from it (`sweeps run FILE --set 'prior=[{sweep_id}]'`)"
         )
     return spec
+
+
+def add_retrainings(spec: SweepSpec, more: MoreRetrainings, history: History) -> SweepSpec:
+    """The spec with more configurations or seeds to retrain; those that there are stay, and are not repeated.
+
+    Without a number it is the one that the sweep has; one that confirms nothing, or with fewer seeds, gets 10 seeds of
+    the best (protocol, rule 8).
+
+    Args:
+        spec: What the sweep goes on with.
+        more: What is asked for.
+        history: What its journal says.
+
+    Raises:
+        BadUsage: There would be less than there is, or nothing to add to a sweep that has ended.
+        SpecError: A sweep file could not ask for that.
+    """
+    sweep_id, confirm = history.begun.sweep_id, spec.confirm
+    top = more.top or confirm.top or 1
+    seeds = more.seeds or (max(confirm.seeds, DEFAULT_SEEDS) if more.top is None else confirm.seeds)
+    for name, now, before in (("--top", top, confirm.top), ("--seeds", seeds, confirm.seeds if confirm.top else 0)):
+        if now < before:
+            raise BadUsage(
+                f"{sweep_id}: {name} {now} is less than it has ({before}); what is retrained stays. Give more"
+            )
+    if history.is_completed and (top, seeds) == (confirm.top, confirm.seeds):
+        raise BadUsage(
+            f"{sweep_id}: it has the best {top} of each arm with {seeds} seeds already; ask for more, "
+            f"for example `sweeps confirm {sweep_id} --seeds {2 * seeds}`"
+        )
+    return load_spec_text(dump_spec(spec), "sweeps confirm", (f"confirm.top={top}", f"confirm.seeds={seeds}"))
+
+
+def count_extensions(records: Iterable[Confirm]) -> int:
+    """How often seeds were added after a verdict could have been seen: each time costs a share of the error.
+
+    Args:
+        records: How each driver of the sweep was to confirm, in order.
+    """
+    count, before = 0, 0
+    for confirm in records:
+        num_seeds = confirm.seeds if confirm.top else 0
+        count += before >= MIN_VERDICT_SEEDS and num_seeds > before
+        before = max(before, num_seeds)
+    return count
+
+
+def describe_confirmation(spec: SweepSpec, history: History | None) -> str:
+    """How the best are confirmed, for those who read the result: JSON."""
+    earlier = history.confirmed if history else ()
+    return json.dumps(
+        {
+            **spec.confirm.model_dump(mode="json", exclude_none=True),
+            "extensions": count_extensions((*earlier, spec.confirm)),
+        }
+    )
 
 
 def restore_files(folder: SweepFolder, history: History, spec: SweepSpec) -> None:

@@ -19,7 +19,7 @@ from tracking.names import STAGE_CONFIRM, SweepState, TrialState
 from tracking.report.write import write_report, write_trials_csv
 from tracking.store.connection import describe
 from tracking.store.queries import load_sweep
-from tracking.store.registry import WinnerModel, register_winner
+from tracking.store.registry import WinnerModel, is_registered, register_winner
 from trainer.data.dataset import Dataset
 from trainer.failures import describe_error
 
@@ -134,8 +134,18 @@ def _register_winner(table: SweepTable, data: Dataset, home: Home, folder: Sweep
     Checkpoints of retrainings are removed after that, all but one that could not be registered.
     """
     winner = find_winner(table)
-    problem = _register(winner, table, data, home, folder) if winner and folder.checkpoints(winner.trial_id) else ""
+    has_network = winner is not None and bool(folder.checkpoints(winner.trial_id))
+    problem = _register(winner, table, data, home, folder) if winner and has_network else ""
     kept = winner.trial_id if winner and problem else ""
+    if (
+        winner
+        and not has_network
+        and not is_registered(home.tracking_uri, table.project, table.sweep_id, winner.trial_id)
+    ):
+        problem = (
+            f"the winner is {winner.trial_id}, of which no network is left, since another trial won before: it is not "
+            "registered as a model"
+        )
     retrained = [
         trial for trial in table.trials if trial.stage == STAGE_CONFIRM and trial.state is TrialState.COMPLETED
     ]

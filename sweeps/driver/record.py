@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from sweeps.driver.history import History
+from sweeps.driver.history import History, describe_confirmation
 from sweeps.driver.preflight import Prepared
 from sweeps.driver.prior import digest_prior
 from sweeps.environment import build_manifest, describe_driver, extend_manifest
@@ -45,7 +45,11 @@ def write_manifest(
 
 
 def build_record(
-    prepared: Prepared, folder: SweepFolder, arms: tuple[Arm, ...], manifest: Mapping[str, Any]
+    prepared: Prepared,
+    folder: SweepFolder,
+    arms: tuple[Arm, ...],
+    manifest: Mapping[str, Any],
+    history: History | None = None,
 ) -> SweepRecord:
     """What the journal and MLflow are told of a sweep when it starts, or starts again."""
     spec, data = prepared.spec, prepared.data
@@ -59,6 +63,7 @@ def build_record(
         manifest=manifest,
         tags={
             names.SWEEP_METHOD: spec.method,
+            names.SWEEP_CONFIRM: describe_confirmation(spec, history),
             names.SWEEP_DATASET: data.name,
             names.SWEEP_FALLBACK: data.name if prepared.fell_back else "none",
             **({names.SWEEP_METRICS: json.dumps(_list_metrics(spec))} if spec.metrics else {}),

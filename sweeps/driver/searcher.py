@@ -13,17 +13,17 @@ from sweeps.driver.results import classify_end
 from sweeps.driver.room import RoomWatch
 from sweeps.running.budgets import find_halt, is_plateau
 from sweeps.running.lifecycle import Ending, end, end_paused, end_told, let_go, propose, resume
+from sweeps.running.retraining import Retrainings
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.search.methods import METHODS
 from sweeps.search.proposer import ArmSearch, Proposer
 from sweeps.space.arms import Arm, contains
 from sweeps.space.constraints import parse_constraint
 from sweeps.stopping.rules import RULES
-from sweeps.trials.confirm import build_confirm_trials
 from sweeps.trials.ledger import TrialEntry, TrialPhase
-from sweeps.trials.naming import confirm_id, name_arms, search_id
+from sweeps.trials.naming import name_arms, search_id
 from sweeps.trials.seeds import derive_seed, trial_seed
-from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.names import STAGE_SEARCH, TESTED_STAGES, TrialState
 from tracking.ranking import Goal
 from trainer.config import Value
 from trainer.trainable import TrialRequest
@@ -52,9 +52,9 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         self._told: set[str] = set()  # trials of which their arm's proposer has been told, as they stand
         self._proposers = {arm.name: self._build_proposer(arm) for arm in arms}
         self._exhausted: set[str] = set()
-        self._confirm: dict[str, list[TrialRequest]] = {}  # arm -> its retrainings, once its search is over
         self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial
         self._slugs = name_arms((arm.name for arm in arms), sweep.ledger.entries.values())
+        self._retrainings = Retrainings(sweep, arms, self._slugs)
         self._cut_off = deque(entry for entry in sweep.ledger.running() if entry.active)
         sweep.listeners.append(self._hear)
 
@@ -110,7 +110,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         if is_held or num_under_way >= self._sweep.slots:
             return None
         self._check_budgets()
-        request = self._next_cut_off() or self._next_promoted() or self._next_search() or self._next_confirm()
+        request = self._next_cut_off() or self._next_promoted() or self._next_search() or self._next_retraining()
         if request is None and num_under_way:
             return None
         if request is None:
@@ -178,7 +178,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             arm=entry.arm,
             stage=entry.stage,
             number=entry.number,
-            read_test=entry.stage == STAGE_CONFIRM,
+            read_test=entry.stage in TESTED_STAGES,
             parameters=entry.parameters,
             checkpoints=self._list_checkpoints(entry.trial_id),
             checkpoint_epochs=self._sweep.rules[entry.arm].pause_epochs if entry.stage == STAGE_SEARCH else (),
@@ -215,18 +215,18 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             )
         return None
 
-    def _next_confirm(self) -> TrialRequest | None:
+    def _next_retraining(self) -> TrialRequest | None:
         if self._sweep.halted:
             return None
         for arm in self._arms:
-            if arm.name not in self._confirm and self._search_over(arm.name):
+            if not self._retrainings.is_open(arm.name) and self._search_over(arm.name):
                 end_paused(self._sweep, arm.name)
-                self._confirm[arm.name] = self._confirm_requests(arm.name)
-        for requests in self._confirm.values():
-            for request in requests:
-                if request.trial_id not in self._sweep.ledger.entries:
-                    return self._add(request)
-        return None
+                self._retrainings.open(arm.name)
+        entry = self._retrainings.next()
+        if entry is None:
+            return None
+        propose(self._sweep, entry)
+        return self._go_on(entry)
 
     def _add(self, request: TrialRequest) -> TrialRequest:
         """Takes a new trial into the ledger."""
@@ -247,16 +247,6 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             or bool(self._sweep.search_end(arm))
             or is_plateau(self._sweep.spec, self._sweep.ledger)
         )
-
-    def _confirm_requests(self, arm: str) -> list[TrialRequest]:
-        spec = self._sweep.spec
-        trials = build_confirm_trials(
-            self._sweep.ledger.ranking(arm), top=spec.confirm.top, seeds=spec.confirm.seeds, sweep_seed=spec.seed
-        )
-        return [
-            TrialRequest(confirm_id(self._slugs[arm], number), arm, STAGE_CONFIRM, number, True, trial.parameters)
-            for number, trial in enumerate(trials)
-        ]
 
     def save(self, checkpoint_path: str) -> None:
         """Writes nothing: Tune asks with every snapshot of its own, and a sweep is resumed from its journal."""

@@ -136,7 +136,7 @@ class SectionReader:
 
 
 def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[SpecFault]) -> M | None:
-    """The model of a mapping of single values, or None and faults."""
+    """The model of a mapping of single values, and of mappings with a model of their own, or None and faults."""
     node, keys = entry.node, ", ".join(model.model_fields)
     if isinstance(node, Scalar) and node.reported:
         return None
@@ -149,7 +149,11 @@ def parse_section(entry: Entry, model: type[M], path: KeyPath, faults: list[Spec
     reader = SectionReader(node, path, faults, model.model_fields)
     num_faults = len(faults)
     for key in list_known(node, model.model_fields):
-        reader.take_scalar(key, model.model_fields[key])
+        field, inner = model.model_fields[key], node.entries[key]
+        if (nested := find_models(field)) and not (is_null(inner.node) and is_optional(field)):
+            reader.keep(key, parse_section(inner, nested[0], (*path, key), faults))
+        else:
+            reader.take_scalar(key, field)
     made = reader.build(model)
     return made if len(faults) == num_faults and not reader.bad else None
 

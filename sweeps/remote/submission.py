@@ -94,7 +94,7 @@ def resume_submitted(
     status: SweepStatus,
     cluster: JobsClient,
     storage: str | None = None,
-    arguments: Sequence[str] = (),
+    order: Sequence[str] = ("resume",),
 ) -> Submission:
     """Starts a new job that goes on with a submitted sweep where its journal ends.
 
@@ -103,7 +103,7 @@ def resume_submitted(
         status: Of the sweep.
         cluster: Where to run it.
         storage: As in `submit_sweep`.
-        arguments: Further ones of `sweeps resume`.
+        order: The command that goes on with it, and its arguments but for the sweep.
 
     Raises:
         BadUsage: When its job still runs.
@@ -118,7 +118,7 @@ def resume_submitted(
     sweep_id = status.sweep_id
     with lend_credentials(os.environ, storage) as tracking:
         job = cluster.submit(
-            ["resume", sweep_id, *arguments], sweep_id, files={}, tracking=tracking, storage=storage, working_dir=None
+            [order[0], sweep_id, *order[1:]], sweep_id, files={}, tracking=tracking, storage=storage, working_dir=None
         )
         state = _wait_for_driver(home, sweep_id, job, cluster, tracking)
     return Submission(sweep_id, job, cluster.address, state.status, state.message)

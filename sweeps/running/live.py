@@ -25,7 +25,7 @@ from sweeps.stopping.rules import RULES
 from sweeps.terminal import PlainConsole
 from sweeps.trials.ledger import TrialEntry, TrialPhase
 from tracking.analysis.labels import format_duration
-from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.names import STAGE_SEARCH, STAGES, TrialState
 
 if TYPE_CHECKING:
     from sweeps.trials.ledger import Ledger
@@ -110,7 +110,7 @@ def estimate_seconds_left(ledger: Ledger, num_trials: Mapping[str, int | None], 
         spent = sum(entry.train_seconds for entry in search if not entry.ended)
         open_trials = limit - sum(entry.ended for entry in search)
         seconds += max(0.0, open_trials * mean_trial - spent)
-        confirms = list(ledger.select(arm, STAGE_CONFIRM))
+        confirms = [entry for entry in ledger.select(arm) if entry.stage != STAGE_SEARCH]
         done_epochs = sum(longest if entry.ended else entry.epoch for entry in confirms)
         seconds += max(0.0, num_confirm * longest - done_epochs) * mean_epoch
     return seconds / slots
@@ -236,9 +236,14 @@ def build_status_table(sweep: RunningSweep) -> Table:
             *([str(sum(entry.phase is TrialPhase.PAUSED for entry in search))] if pauses else []),
             *(str(ledger.count(arm, state)) for state in states),
             Text(score, style="bold green" if best is not None and best is leader else ""),
-            f"{ledger.count(arm, TrialState.COMPLETED, STAGE_CONFIRM)}/{num_confirm}",
+            f"{_count_retrained(ledger, arm)}/{num_confirm}",
         )
     return table
+
+
+def _count_retrained(ledger: Ledger, arm: str) -> int:
+    stages = (stage for stage in STAGES if stage != STAGE_SEARCH)
+    return sum(ledger.count(arm, TrialState.COMPLETED, stage) for stage in stages)
 
 
 def _event_line(sweep: RunningSweep, entry: TrialEntry, event: TrialEvent) -> Text:

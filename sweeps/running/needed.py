@@ -38,6 +38,8 @@ def _count_needed(sweep: RunningSweep, entry: TrialEntry) -> int | None:
         return None
     if entry.stage == STAGE_CONFIRM:
         return 1 if entry.state is TrialState.COMPLETED else 0
+    if entry.stage != STAGE_SEARCH:
+        return 0
     if _changes_settings(sweep) and not all(map(_is_over, sweep.ledger.select(entry.arm, STAGE_SEARCH))):
         return None
     return 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sweeps.running import lifecycle
 from sweeps.running.lifecycle import Ending, TrialResult
 from sweeps.trials.ledger import TrialEntry, TrialPhase
-from tracking.names import STAGE_CONFIRM, TrialState
+from tracking.names import STAGE_SEARCH, STAGE_SELECT, TESTED_STAGES, TrialState
 from tracking.recording.events import (
     EpochRecorded,
     TrialEnded,
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
     from tracking.recording.events import Event, TrialRecord
     from tracking.recording.recorder import Recorder
+
+
+# The stages for which trials of a stage are chosen from: once they have begun, another trial could change the choice.
+_CHOSEN_BY = {STAGE_SEARCH: (STAGE_SELECT, *TESTED_STAGES), STAGE_SELECT: TESTED_STAGES}
 
 
 class DeafRecorder:
@@ -48,11 +52,11 @@ def find_failed(events: Iterable[Event]) -> frozenset[str]:
                 failed[record.trial_id] = False
             case TrialEnded(trial_id, state):
                 failed[trial_id] = state is TrialState.FAILED
-    chosen = {record.arm for record in trials.values() if record.stage == STAGE_CONFIRM}
+    begun = {(record.arm, record.stage) for record in trials.values()}
     return frozenset(
         trial_id
         for trial_id, record in trials.items()
-        if failed[trial_id] and (record.stage == STAGE_CONFIRM or record.arm not in chosen)
+        if failed[trial_id] and not any((record.arm, later) in begun for later in _CHOSEN_BY.get(record.stage, ()))
     )
 
 

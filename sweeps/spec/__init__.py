@@ -4,8 +4,9 @@ Imports `search`, `stopping` and what lies below them. A new section is a model 
 """
 
 from sweeps.spec.file import dump_spec, load_spec, load_spec_text
-from sweeps.spec.models import Budget, Confirm, Floor, Metric, Resources, SweepSpec
+from sweeps.spec.models import Budget, Floor, Metric, Resources, SweepSpec
 from sweeps.spec.schema import build_json_schema, format_json_schema
+from sweeps.trials.confirm import Confirm, Select
 
 __all__ = [
     "Budget",
@@ -13,6 +14,7 @@ __all__ = [
     "Floor",
     "Metric",
     "Resources",
+    "Select",
     "SweepSpec",
     "build_json_schema",
     "dump_spec",

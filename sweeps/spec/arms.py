@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from sweeps.search.methods import METHODS
 from sweeps.space.arms import Arm, build_grid, size, split_arms
 from sweeps.space.constraints import parse_constraint
+from sweeps.space.defaults import build_default
 from sweeps.space.distributions import Constant
 from sweeps.space.parameters import Choices, walk
 from sweeps.spec import SweepSpec
-from trainer.config import SETTINGS, TABLES
+from trainer.config import SETTINGS, TABLES, Value
 from trainer.config.own_rows import is_own
 
 if TYPE_CHECKING:
@@ -43,8 +44,17 @@ def _count_grid(spec: SweepSpec, arm: Arm) -> int | None:
 
 
 def num_confirm_trials(spec: SweepSpec) -> int:
-    """How many retrainings each arm gets at most."""
-    return spec.confirm.top * spec.confirm.seeds
+    """How many retrainings each arm gets at most, those of the selection and of its defaults included."""
+    confirm = spec.confirm
+    if not confirm.top:
+        return 0
+    num_selected = confirm.select.top * confirm.select.seeds if confirm.select else 0
+    return num_selected + (confirm.top + confirm.defaults) * confirm.seeds
+
+
+def build_defaults(spec: SweepSpec) -> dict[str, dict[str, Value]]:
+    """Arm -> its untuned configuration, where the file asks for them; {} where it does not."""
+    return {arm.name: build_default(arm) for arm in build_arms(spec)} if spec.confirm.defaults else {}
 
 
 def list_own(spec: SweepSpec) -> tuple[str, ...]:

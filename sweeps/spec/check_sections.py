@@ -9,11 +9,12 @@ from sweeps.reader.tree import KeyPath, Section
 from sweeps.search.methods import METHODS
 from sweeps.space.arms import Arm, contains, count_arms, list_varying, num_dimensions, split_arms
 from sweeps.space.constraints import ConstraintError, parse_constraint
+from sweeps.space.defaults import build_default
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter, count_configurations, walk
 from sweeps.stopping.rules import RULES
 from sweeps.trials.objectives import Objective
-from trainer.config import SETTINGS, Value, known_names
+from trainer.config import SETTINGS, ConfigError, Value, known_names
 from trainer.tables.settings import did_you_mean
 
 MAX_GRID_TRIALS = 100_000
@@ -54,6 +55,7 @@ def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
     _check_epochs(draft, faults)
     _find_constraint_faults(draft.get("constraints", ()), faults)
     _find_unused(draft, faults)
+    _find_confirm_faults(draft, arms if set(parameters) == set(names) else (), faults)
     _find_metrics_faults(draft, faults)
     _find_pbt_faults(draft, faults)
     _find_floor_faults(draft, faults)
@@ -299,6 +301,24 @@ def _find_pbt_faults(draft: Mapping[str, Any], faults: Faults) -> None:
         path: KeyPath = ("confirm", "top") if faults.find(("confirm", "top")) else ("confirm",)
         message = f"found {confirm.top} with pbt, whose changes no retraining repeats; write confirm: {{top: 0}}"
         faults.at_key(path, message)
+
+
+def _find_confirm_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults: Faults) -> None:
+    """Faults of a race without a rival, and of defaults that cannot be trained."""
+    confirm = draft.get("confirm")
+    if confirm is None:
+        return
+    if confirm.race and not draft.get("compare", ()) and "compare" in draft:
+        faults.at_value(
+            ("confirm", "race"), "found without compare, so that there is one arm, and none to drop; remove it"
+        )
+    for arm in arms if confirm.defaults else ():
+        try:
+            build_default(arm)
+        except ConfigError as error:
+            why = "; ".join(f"{fault.parameter} {fault.message}" for fault in error.faults)
+            message = f"{arm.name} cannot be trained with its defaults ({why}); remove it, or fix these parameters"
+            faults.at_value(("confirm", "defaults"), message)
 
 
 def _find_floor_faults(draft: Mapping[str, Any], faults: Faults) -> None:

@@ -13,10 +13,9 @@ from sweeps.reader.model import Frozen, fault_at
 from sweeps.search.methods import MethodName
 from sweeps.space.parameters import Parameter
 from sweeps.stopping.rules import EarlyTerminate
+from sweeps.trials.confirm import Confirm
 from sweeps.trials.objectives import GOALS, Direction, Objective
 from trainer.config import Value
-
-MAX_RETRAINED = 1_000
 
 
 class Metric(Frozen):
@@ -93,22 +92,6 @@ class Floor(Frozen):
         if (self.min is None) == (self.max is None):
             message = "excludes max; keep one of the two" if self.max is not None else "missing, or max for val_loss"
             raise fault_at("min", message, "max")
-        return self
-
-
-class Confirm(Frozen):
-    """The stage that retrains the best configurations of each arm and reads the test split."""
-
-    top: int = Field(default=1, ge=0, le=MAX_RETRAINED, description="Configurations retrained per arm; 0 for none.")
-    seeds: int = Field(default=1, ge=1, le=MAX_RETRAINED, description="Fresh seeds per configuration.")
-
-    @model_validator(mode="after")
-    def _check_number(self) -> Confirm:
-        if self.top * self.seeds > MAX_RETRAINED:
-            message = (
-                f"found {self.seeds} for each of {self.top}; allowed: {MAX_RETRAINED} retrainings of an arm in all"
-            )
-            raise fault_at("seeds", message, "top")
         return self
 
 

@@ -40,7 +40,8 @@ def build_schema(model: type[BaseModel]) -> dict[str, Any]:
     generated = model.model_json_schema()
     definitions = generated["$defs"]
     sections = {row.section.__name__: definitions[row.section.__name__] for row in RULES.values()}
-    sections |= {name: definitions[name] for name in ("Budget", "Confirm", "Floor", "Metric", "Objective", "Resources")}
+    plain = ("Budget", "Confirm", "Floor", "Metric", "Objective", "Resources", "Select")
+    sections |= {name: definitions[name] for name in plain}
     ranges = {_name(model): _build_range(model) for model in RANGES}
     properties = {**generated["properties"], "parameters": _build_parameters()}
     settings = _build_definitions()

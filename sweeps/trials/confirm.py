@@ -1,47 +1,194 @@
-"""Which configurations are retrained in full after the search, and with which seeds: pure."""
+"""Which configurations are trained again after the search, with which seeds, and which of them go on: pure."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pydantic import Field, model_validator
+
+from sweeps.reader.model import Frozen, fault_at
 from sweeps.trials.seeds import derive_seed
+from tracking.names import STAGE_CONFIRM, STAGE_DEFAULT, STAGE_SELECT, TrialState
+from tracking.ranking import Goal
+from tracking.statistics.levels import MIN_RACE_SEEDS
 from trainer.config import Value
 
 if TYPE_CHECKING:
     from sweeps.trials.ledger import TrialEntry
 
+MAX_RETRAINED = 1_000
+Configuration = Mapping[str, Value]
+
+
+class Select(Frozen):
+    """A second look at the best of each arm, by validation, before the test split is read."""
+
+    top: int = Field(default=3, ge=2, le=MAX_RETRAINED, description="Configurations of each arm that are looked at.")
+    seeds: int = Field(default=3, ge=1, le=MAX_RETRAINED, description="Fresh seeds for each of them.")
+
+
+class Confirm(Frozen):
+    """The stage that retrains the best configurations of each arm and reads the test split."""
+
+    top: int = Field(default=1, ge=0, le=MAX_RETRAINED, description="Configurations retrained per arm; 0 for none.")
+    seeds: int = Field(default=1, ge=1, le=MAX_RETRAINED, description="Fresh seeds per configuration.")
+    select: Select | None = Field(
+        default=None,
+        description="Trains the best of each arm again before; those that are best by mean validation are retrained.",
+    )
+    defaults: bool = Field(default=False, description="Also retrains each arm's untuned defaults, with the same seeds.")
+    race: bool = Field(default=False, description="Retrains an arm no further once it can no longer win.")
+    margin: float = Field(
+        default=0.5, gt=0, le=100, description="Points of test accuracy that do not matter: what a tie is."
+    )
+
+    @model_validator(mode="after")
+    def _check_number(self) -> Confirm:
+        if self.top * self.seeds > MAX_RETRAINED:
+            message = (
+                f"found {self.seeds} for each of {self.top}; allowed: {MAX_RETRAINED} retrainings of an arm in all"
+            )
+            raise fault_at("seeds", message, "top")
+        return self
+
+    @model_validator(mode="after")
+    def _check_select(self) -> Confirm:
+        select = self.select
+        if select is not None and self.top and select.top <= self.top:
+            message = f"chooses {self.top} of {select.top}; give it a top above confirm.top, or remove it"
+            raise fault_at("select", message, "top")
+        if select is not None and select.top * select.seeds > MAX_RETRAINED:
+            message = f"trains {select.top} for {select.seeds} seeds each; allowed: {MAX_RETRAINED} trials in all"
+            raise fault_at("select", message)
+        return self
+
+    @model_validator(mode="after")
+    def _check_used(self) -> Confirm:
+        for key in ("select", "defaults", "race"):
+            if not self.top and getattr(self, key):
+                raise fault_at(key, "does nothing with top: 0, which retrains none; remove it, or give top: 1", "top")
+        return self
+
+    @model_validator(mode="after")
+    def _check_race(self) -> Confirm:
+        if self.race and self.seeds < MIN_RACE_SEEDS:
+            message = (
+                f"never drops an arm with {self.seeds} seeds: its first look is after {MIN_RACE_SEEDS - 1}; "
+                f"give seeds: {MIN_RACE_SEEDS} or more, or remove it"
+            )
+            raise fault_at("race", message, "seeds")
+        return self
+
 
 @dataclass(frozen=True)
-class ConfirmTrial:
-    """One retraining: `rank` of its configuration within the arm (0 = best), `repeat` counts the seeds."""
+class Retraining:
+    """A configuration that is to be trained again.
 
-    rank: int
+    Attributes:
+        stage: What for: "select", "confirm" or "default".
+        configuration: Every setting but the seed.
+        repeat: Which of the stage's seeds it has, from 0.
+    """
+
+    stage: str
+    configuration: Configuration
     repeat: int
     seed: int
-    parameters: Mapping[str, Value]
+
+    @property
+    def parameters(self) -> dict[str, Value]:
+        """Every setting."""
+        return {**self.configuration, "seed": self.seed}
 
 
-def build_confirm_trials(
-    ranking: Sequence[TrialEntry], *, top: int, seeds: int, sweep_seed: int
-) -> tuple[ConfirmTrial, ...]:
-    """Retrainings of the best `top` configurations with `seeds` fresh seeds, which are the same for all arms (paired).
+def list_candidates(ranking: Sequence[TrialEntry]) -> tuple[Configuration, ...]:
+    """The configurations of an arm, best first; two trials with the same settings count once.
 
     Args:
-        ranking: An arm's search trials, best first (`Ledger.ranking`); two with the same parameters count once.
-        top: How many configurations.
-        seeds: How often each of them is trained again.
+        ranking: An arm's search trials, best first (`Ledger.ranking`).
+    """
+    found: list[Configuration] = []
+    for entry in ranking:
+        configuration = get_configuration(entry.parameters)
+        if configuration not in found:
+            found.append(configuration)
+    return tuple(found)
+
+
+def get_configuration(parameters: Mapping[str, Value]) -> dict[str, Value]:
+    """Every setting but the seed."""
+    return {name: value for name, value in parameters.items() if name != "seed"}
+
+
+def list_selection(
+    candidates: Sequence[Configuration], select: Select | None, sweep_seed: int
+) -> tuple[Retraining, ...]:
+    """What is trained to choose between the best of an arm, seed by seed; none where there is nothing to choose.
+
+    Args:
+        candidates: The arm's configurations, best first.
+        select: The file's section.
+        sweep_seed: The seed of the sweep file. Arms share the seeds that follow from it.
+    """
+    if select is None or len(candidates) < 2:
+        return ()
+    return tuple(
+        Retraining(STAGE_SELECT, configuration, repeat, derive_seed(sweep_seed, STAGE_SELECT, repeat))
+        for repeat in range(select.seeds)
+        for configuration in candidates[: select.top]
+    )
+
+
+def choose(candidates: Sequence[Configuration], selected: Sequence[TrialEntry], goal: Goal) -> list[Configuration]:
+    """The configurations of an arm with the best mean over the seeds of the selection first, then the others.
+
+    What the search saw of them does not count: of many, the luckiest comes first there. A trial that diverged counts as
+    the worst. One that failed says nothing; a configuration of which all failed comes last of those looked at. Of equal
+    means the one that the search ranked higher comes first.
+
+    Args:
+        candidates: As the search ranks them, best first.
+        selected: The trials of the selection, which have ended.
+        goal: The direction of the metric.
+    """
+    looked_at = {
+        rank: [_score(each, goal) for each in selected if get_configuration(each.parameters) == configuration]
+        for rank, configuration in enumerate(candidates)
+    }
+
+    def key(rank: int) -> tuple[bool, bool, float, int]:
+        scores = [score for score in looked_at[rank] if score is not None]
+        mean = math.fsum(scores) / len(scores) if scores else math.inf
+        return not looked_at[rank], not scores, -goal.sign * mean if scores else 0.0, rank
+
+    return [candidates[rank] for rank in sorted(looked_at, key=key)]
+
+
+def _score(entry: TrialEntry, goal: Goal) -> float | None:
+    if entry.state is TrialState.DIVERGED:
+        return 0.0 if goal is Goal.MAXIMIZE else math.inf
+    return entry.best_score if entry.state is TrialState.COMPLETED and math.isfinite(entry.best_score) else None
+
+
+def list_retrainings(
+    chosen: Sequence[Configuration], default: Configuration | None, confirm: Confirm, sweep_seed: int
+) -> tuple[Retraining, ...]:
+    """What is retrained of an arm, seed by seed; the seeds are fresh, and the same for all arms (paired).
+
+    Args:
+        chosen: The arm's configurations in the order of the choice.
+        default: Its untuned defaults; None where they are not asked for.
+        confirm: The file's section.
         sweep_seed: The seed of the sweep file.
     """
-    distinct: list[dict[str, Value]] = []
-    for entry in ranking:
-        parameters = {name: value for name, value in entry.parameters.items() if name != "seed"}
-        if parameters not in distinct:
-            distinct.append(parameters)
     return tuple(
-        ConfirmTrial(rank, repeat, seed, {**parameters, "seed": seed})
-        for rank, parameters in enumerate(distinct[:top])
-        for repeat in range(seeds)
-        for seed in (derive_seed(sweep_seed, "confirm", repeat),)
+        Retraining(stage, configuration, repeat, derive_seed(sweep_seed, STAGE_CONFIRM, repeat))
+        for repeat in range(confirm.seeds)
+        for stage, configuration in (
+            *((STAGE_CONFIRM, each) for each in chosen[: confirm.top]),
+            *(((STAGE_DEFAULT, default),) if default is not None and chosen and confirm.top else ()),
+        )
     )

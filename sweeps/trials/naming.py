@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 from sweeps.trials.ledger import TrialEntry
-from tracking.names import STAGE_SEARCH
+from tracking.names import STAGE_SEARCH, STAGES
 
 MAX_SLUG_CHARACTERS = 180  # MLflow keeps 250 of a run's name, a file system 255 bytes of a file's
-_CONFIRM = "-confirm"
+_RETRAINED = tuple(f"-{stage}" for stage in STAGES if stage != STAGE_SEARCH)  # end the slug in ids of retrainings
 
 
 def name_arms(arms: Iterable[str], entries: Iterable[TrialEntry] = ()) -> dict[str, str]:
@@ -25,7 +25,7 @@ def name_arms(arms: Iterable[str], entries: Iterable[TrialEntry] = ()) -> dict[s
     plain = {arm: slug(arm) for arm in arms}
     counts = Counter(text.lower() for text in plain.values())
     named = {arm: text for arm, text in plain.items() if _is_free(text, counts)}
-    taken = set(counts) | {text.removesuffix(_CONFIRM) for text in counts}
+    taken = {text.removesuffix(end) for text in counts for end in ("", *_RETRAINED)}
     for arm in sorted(plain.keys() - named.keys()):
         named[arm] = _add_digest(arm, plain[arm], taken)
         taken.add(named[arm].lower())
@@ -47,14 +47,15 @@ def search_id(arm_slug: str, number: int) -> str:
     return f"{arm_slug}-{number:03d}"
 
 
-def confirm_id(arm_slug: str, number: int) -> str:
-    """The id of an arm's retraining; numbers count from 0."""
-    return f"{arm_slug}{_CONFIRM}-{number:02d}"
+def retraining_id(arm_slug: str, stage: str, number: int) -> str:
+    """The id of an arm's retraining; numbers count from 0 in each stage."""
+    return f"{arm_slug}-{stage}-{number:02d}"
 
 
 def _is_free(text: str, counts: Mapping[str, int]) -> bool:
     lower = text.lower()
-    could_retrain = lower.endswith(_CONFIRM) and lower.removesuffix(_CONFIRM) in counts  # another arm: its search ids
+    others = {lower.removesuffix(end) for end in _RETRAINED} - {lower}
+    could_retrain = any(other in counts for other in others)  # another arm: its search ids
     return len(text) <= MAX_SLUG_CHARACTERS and counts[lower] == 1 and not could_retrain
 
 

@@ -16,15 +16,17 @@ import psutil
 import pytest
 import ray
 import torch
+from checker import check_sweep
 
 from sweeps.driver.cluster import start_ray
-from sweeps.driver.driver import run_sweep
+from sweeps.driver.driver import resume_sweep, run_sweep
+from sweeps.driver.history import MoreRetrainings
 from sweeps.errors import BadUsage, ExitCode, Unreachable
 from sweeps.home import Home, SweepFolder
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.spec import SweepSpec
 from sweeps.trials.ledger import TrialEntry
-from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STAGES, TrialState
 from tracking.store.queries import load_sweep
 from tracking.table import SweepTable
 from trainer.data.load import load_dataset
@@ -66,6 +68,26 @@ class TestOnOneRay:
         yield
         assert ray.is_initialized()
         ray.shutdown()
+
+    def test_the_best_are_selected_and_confirmed_beside_their_defaults_and_later_with_more_seeds(
+        self, home: Home, build_spec: BuildSpec
+    ) -> None:
+        confirm = "confirm={top: 1, seeds: 1, select: {top: 2, seeds: 1}, defaults: true}"
+        changes = ("budget.trials_per_arm=2", "early_terminate=null", "parameters.epochs=2", confirm)
+        outcome = run_sweep(build_spec(*changes), home)
+        assert (outcome.state, outcome.problem) == ("completed", "")
+        check_sweep(home, outcome.sweep_id)
+        outcome = resume_sweep(outcome.sweep_id, home, more=MoreRetrainings(seeds=2))
+        assert (outcome.state, outcome.problem) == ("completed", "")
+        check_sweep(home, outcome.sweep_id)
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        for arm in ("sgd", "adam"):
+            counts = [len(table.select(arm, stage)) for stage in STAGES]
+            assert counts == [2, 2, 2, 2]
+        assert table.confirmation.seeds == 2
+        with pytest.raises(BadUsage, match="it has the best 1 of each arm with 2 seeds already"):
+            resume_sweep(outcome.sweep_id, home, more=MoreRetrainings(seeds=2))
+        assert_nothing_is_left(outcome.folder)
 
     def test_a_sweep_from_file_to_report(self, home: Home, build_spec: BuildSpec) -> None:
         outcome = run_sweep(build_spec("method=bayes"), home)

@@ -13,8 +13,12 @@ from played_sweep import record_sweep
 
 from sweeps.home import Home
 from tracking import names
+from tracking.analysis.leaderboard import build_leaderboard
+from tracking.analysis.race import count_saved, find_dropped
+from tracking.analysis.verdict import judge_retrainings
+from tracking.names import STAGES
 from tracking.store.connection import open_client
-from tracking.store.queries import find_parent
+from tracking.store.queries import find_parent, load_sweep
 
 PASSWORD = "s3cret-Pa55"
 
@@ -74,6 +78,12 @@ class Sweep:
 @pytest.fixture
 def sweep(recorded: Callable[[str], Path], tmp_path: Path) -> Sweep:
     return Sweep(Path(shutil.copytree(recorded("asha"), tmp_path / "home")))
+
+
+@pytest.fixture
+def raced(recorded: Callable[[str], Path], tmp_path: Path) -> Sweep:
+    """A sweep with a selection, untuned defaults and a race that one arm loses."""
+    return Sweep(Path(shutil.copytree(recorded("raced"), tmp_path / "home")))
 
 
 @pytest.fixture
@@ -472,3 +482,41 @@ def test_every_violation_is_told_at_once(sweep: Sweep) -> None:
         spoil(sweep)
     with pytest.raises(AssertionError, match=r"(?s)in 3 points:\n- sgd-003 failed .*\n- sgd-001 is RUNNING"):
         check_sweep(sweep.home, sweep.sweep_id)
+
+
+def test_a_race_with_a_selection_and_defaults_is_told_alike_by_all(raced: Sweep) -> None:
+    check_sweep(raced.home, raced.sweep_id)
+    table = load_sweep(raced.sweep_id, raced.home.tracking_uri)
+    assert {stage: len(table.select("sgd", stage)) for stage in STAGES[1:]} == {"select": 4, "confirm": 4, "default": 4}
+    assert {stage: len(table.select("adam", stage)) for stage in STAGES[1:]} == {
+        "select": 4,
+        "confirm": 6,
+        "default": 6,
+    }
+    assert list(find_dropped(table)) == ["sgd"]
+    assert count_saved(table) == 2
+    rows = build_leaderboard(table)
+    assert [row.arm for row in rows] == ["adam", "sgd"]
+    judgement = judge_retrainings(table, rows)
+    assert judgement is not None
+    assert judgement.winner == "adam"
+    text = raced.folder.report.read_text()
+    for said in ("The race dropped sgd after 4 seeds", "worse, by the race", "adam, untuned", "mean over fresh seeds"):
+        assert said in text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (edit_param("adam-select-00", "seed", "5"), "adam-select-00 has not the settings, or not the seed"),
+        (edit_param("adam-default-01", "seed", "5"), "adam-default-01 has not the settings, or not the seed"),
+        (edit_run("adam-select-03", "lifecycle_stage = 'deleted'"), "adam has 3 retrainings, not 4"),
+        (edit_run("adam-default-05", "lifecycle_stage = 'deleted'"), "adam has 11 retrainings, not 12"),
+    ],
+)
+def test_a_contradiction_of_the_confirm_stage_is_told(
+    spoil: Callable[[Sweep], None], message: str, raced: Sweep
+) -> None:
+    spoil(raced)
+    with pytest.raises(AssertionError, match=message):
+        check_sweep(raced.home, raced.sweep_id)

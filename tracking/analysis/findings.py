@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from tracking.analysis.labels import METRIC_TITLES, PARAMETER_TITLES, format_number, format_parameters, format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, ranked_by_test
+from tracking.analysis.race import count_saved
+from tracking.analysis.untuned import tell_untuned
 from tracking.analysis.verdict import judge_retrainings, tell_headline, tell_verdict
 from tracking.names import BEST_VAL_ACCURACY, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY, SweepState, TrialState
 from tracking.ranking import Goal
@@ -72,7 +74,7 @@ def build_verdict(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str:
         )
     return lead + (
         "One seed per arm: an observation, not a verdict. The same settings with another seed often differ by a "
-        "point or more. `confirm: {seeds: 10}` gives a verdict."
+        f"point or more. `sweeps confirm {table.sweep_id} --seeds 10` gives a verdict."
     )
 
 
@@ -94,7 +96,7 @@ def build_cautions(table: SweepTable, rows: Sequence[LeaderboardRow]) -> tuple[s
             f"Validation lies {100 * gap:.1f} points above test on average: a sign that validation images leak into "
             "training, or that the settings fit the validation images."
         )
-    return tuple(cautions)
+    return (*cautions, *tell_untuned(table))
 
 
 def validation_test_gap(table: SweepTable) -> float | None:
@@ -124,6 +126,8 @@ def build_facts(table: SweepTable) -> tuple[tuple[str, str], ...]:
     facts += [(str(state).replace("_", " "), str(states[state])) for state in TrialState if states[state]]
     if table.confirmed():
         facts.append(("retrained", str(len(table.confirmed()))))
+    if table.confirmation.race and table.confirmed():
+        facts.append(("retrainings saved by the race", str(count_saved(table))))
     facts.append(("epochs trained", format_number(sum(trial.num_epochs for trial in table.trials))))
     gap = validation_test_gap(table)
     if gap is not None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tracking.analysis.labels import format_duration, format_parameters, format_percent, format_states
+from tracking.analysis.race import find_dropped
 from tracking.names import BEST_VAL_ACCURACY, TEST_ACCURACY, VAL_ACCURACY, TrialState
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow, Value
@@ -51,16 +52,19 @@ def build_leaderboard(table: SweepTable) -> tuple[LeaderboardRow, ...]:
     """The arms, best first.
 
     Arms are ordered by test accuracy when every arm that has a best trial was retrained, else all of them by their
-    best validation value: the two are never mixed. Arms without any success come last.
+    best validation value: the two are never mixed. Arms that the race dropped come after those that it left, and arms
+    without any success last.
     """
     rows = [_build_row(table, arm) for arm in table.arms]
     by_test = ranked_by_test(rows)
-    sign = Goal(table.goal).sign
+    sign, dropped = Goal(table.goal).sign, find_dropped(table)
 
-    def key(row: LeaderboardRow) -> tuple[bool, float]:
+    def key(row: LeaderboardRow) -> tuple[bool, bool, float]:
         if row.best_value is None:
-            return (True, 0.0)
-        return (False, -row.test_accuracy if by_test and row.test_accuracy is not None else -sign * row.best_value)
+            return (True, False, 0.0)
+        is_tested = by_test and row.test_accuracy is not None
+        value = row.test_accuracy if is_tested and row.test_accuracy is not None else sign * row.best_value
+        return (False, is_tested and row.arm in dropped, -value)
 
     rows.sort(key=key)
     return tuple(LeaderboardRow(**{**vars(row), "rank": rank}) for rank, row in enumerate(rows, start=1))
@@ -90,15 +94,21 @@ def find_winner(table: SweepTable) -> TrialRow | None:
 def find_best(table: SweepTable, arm: str) -> TrialRow | None:
     """The search trial whose configuration stands for an arm; None when none succeeded.
 
-    It is the best one whose retraining has a test accuracy. Where no configuration has one, it is the best of all.
+    Of those that were retrained it is the one that was chosen first, by validation, of which a retraining has a test
+    accuracy. Where none has one, it is the first that was retrained; where none was, the best of the search.
     """
     ranking = table.ranking(arm)
-    tested = (trial for trial in ranking if any(TEST_ACCURACY in each.summary for each in table.retrainings(trial)))
-    return next(tested, ranking[0] if ranking else None)
+    retrained = sorted(table.confirmed(arm), key=lambda trial: trial.number)
+    tested = [trial for trial in retrained if TEST_ACCURACY in trial.summary]
+    for chosen in (*tested, *retrained):
+        origin = next((trial for trial in ranking if trial.configuration == chosen.configuration), None)
+        if origin is not None:
+            return origin
+    return ranking[0] if ranking else None
 
 
 def _build_row(table: SweepTable, arm: str) -> LeaderboardRow:
-    search, confirmed = table.select(arm), table.confirmed(arm)
+    search, every = table.select(arm), table.select(arm, None)
     states = Counter(str(trial.state) if trial.state else RUNNING for trial in search)
     best = find_best(table, arm)
     retrained = table.retrainings(best) if best else ()
@@ -113,8 +123,8 @@ def _build_row(table: SweepTable, arm: str) -> LeaderboardRow:
         arm=arm,
         num_trials=len(search),
         num_by_state={state: states[state] for state in STATE_ORDER if states[state]},
-        num_epochs=sum(trial.num_epochs for trial in (*search, *confirmed)),
-        train_seconds=math.fsum(trial.seconds for trial in (*search, *confirmed)),
+        num_epochs=sum(trial.num_epochs for trial in every),
+        train_seconds=math.fsum(trial.seconds for trial in every),
         goal_metric=table.goal_metric,
         best_trial_id=best.trial_id if best else None,
         best_value=table.value(best) if best else None,

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, find_best, ranked_by_test
-from tracking.names import TEST_ACCURACY, TrialState
-from tracking.statistics.levels import verdict_alpha
-from tracking.statistics.verdict import MARGIN, Verdict
+from tracking.analysis.outcomes import WORST, list_outcomes, show_interval
+from tracking.analysis.race import find_dropped
+from tracking.statistics.levels import spent_alpha, verdict_alpha
+from tracking.statistics.verdict import Verdict
 from tracking.table import SweepTable
 
 if TYPE_CHECKING:
     from tracking.statistics.arms import ArmSummary
     from tracking.statistics.comparison import Comparison
     from tracking.statistics.pairs import Pair
+    from tracking.statistics.race import DroppedArm
 
-WORST = 0.0  # accuracy of a retraining that diverged (protocol, rule 7)
 MIN_SEEDS = 2  # with one, nothing is known of the noise
 
 
@@ -30,14 +30,16 @@ class Judgement:
     Attributes:
         comparison: Of all pairs; the first one of `arms` is the best.
         arms: Mean, spread and interval of each, best first.
-        alpha: The chance that any arm is wrongly called better.
+        alpha: The chance that any arm is wrongly called better, now or at any look before.
         margin: The largest difference in accuracy that does not matter.
+        dropped: Arms that the race dropped.
     """
 
     comparison: Comparison
     arms: Mapping[str, ArmSummary]
     alpha: float
     margin: float
+    dropped: Mapping[str, DroppedArm]
 
     @property
     def winner(self) -> str | None:
@@ -64,29 +66,26 @@ def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judg
 
     if not ranked_by_test(rows):
         return None
-    outcomes = {row.arm: _list_outcomes(table, row.arm) for row in rows if row.best_value is not None}
+    best = {row.arm: find_best(table, row.arm) for row in rows if row.best_value is not None}
+    outcomes = {arm: list_outcomes(table.retrainings(trial)) for arm, trial in best.items() if trial is not None}
     if len(outcomes) < 2 or min(map(len, outcomes.values())) < MIN_SEEDS:
         return None
-    alpha = verdict_alpha(raced=False)
-    comparison = compare_arms(outcomes, WORST, alpha=alpha)
+    how, dropped = table.confirmation, find_dropped(table)
+    comparison = compare_arms(
+        outcomes,
+        WORST,
+        alpha=verdict_alpha(raced=how.race, num_extensions=how.extensions),
+        margin=how.margin,
+        dropped=dropped,
+        later_alpha=verdict_alpha(raced=how.race, num_extensions=how.extensions + 1),
+    )
     if comparison is None:
         return None
     summaries = {arm: summarize_arm(each, WORST, bounds=(0.0, 1.0)) for arm, each in outcomes.items()}
     known = {arm: summary for arm, summary in summaries.items() if summary is not None}
-    best_first = sorted(known, key=lambda arm: (arm != comparison.best, -known[arm].mean))
-    return Judgement(comparison, {arm: known[arm] for arm in best_first}, alpha, MARGIN)
-
-
-def _list_outcomes(table: SweepTable, arm: str) -> dict[int, float]:
-    """Seed -> test accuracy of the arm's best settings; NaN where the retraining diverged."""
-    best = find_best(table, arm)
-    found = {}
-    for trial in table.retrainings(best) if best else ():
-        if trial.state is TrialState.DIVERGED:
-            found[trial.seed] = math.nan
-        elif TEST_ACCURACY in trial.summary:
-            found[trial.seed] = trial.summary[TEST_ACCURACY]
-    return found
+    best_first = sorted(known, key=lambda arm: (arm != comparison.best, arm in dropped, -known[arm].mean))
+    alpha = spent_alpha(raced=how.race, num_extensions=how.extensions)
+    return Judgement(comparison, {arm: known[arm] for arm in best_first}, alpha, how.margin, dropped)
 
 
 def tell_headline(judgement: Judgement) -> str:
@@ -105,7 +104,9 @@ def tell_headline(judgement: Judgement) -> str:
 def tell_verdict(judgement: Judgement) -> str:
     """What may be concluded, with differences, intervals, what is missing, and how sure all of it is."""
     best = judgement.comparison.best
-    sentences = [_tell_better(best, judgement, arm) for arm in _list_by(judgement, Verdict.BETTER)]
+    better = [arm for arm in _list_by(judgement, Verdict.BETTER) if arm not in judgement.dropped]
+    sentences = [_tell_better(best, judgement, arm) for arm in better]
+    sentences += [_tell_dropped(each) for arm, each in judgement.dropped.items() if arm in judgement.arms]
     if tied := _list_by(judgement, Verdict.TIE):
         verb = "differs" if len(tied) == 1 else "differ"
         margin = f"{100 * judgement.margin:g} points"
@@ -123,8 +124,15 @@ def _tell_better(best: str, judgement: Judgement, arm: str) -> str:
     assert pair is not None
     text = f"{best} is better than {arm} by {100 * pair.difference:.2f} points"
     if pair.interval is not None:
-        text += f" (95 % interval {_show_interval(pair)}, {pair.num_seeds} seeds)"
+        text += f" (95 % interval {show_interval(pair.interval)}, {pair.num_seeds} seeds)"
     return f"{text}."
+
+
+def _tell_dropped(dropped: DroppedArm) -> str:
+    return (
+        f"The race dropped {dropped.arm} after {dropped.num_seeds} seeds: by then it was "
+        f"{100 * abs(dropped.difference):.2f} points of validation accuracy behind {dropped.beaten_by}."
+    )
 
 
 def _tell_unclear(best: str, judgement: Judgement, arms: Sequence[str]) -> str:
@@ -162,17 +170,12 @@ def _format_arm(judgement: Judgement, arm: str) -> tuple[str, ...]:
     return (
         *cells,
         f"{100 * pair.difference:.2f}",
-        "–" if pair.interval is None else _show_interval(pair),
+        "–" if pair.interval is None else show_interval(pair.interval),
         "–" if pair.p_adjusted is None else f"{pair.p_adjusted:.2g}",
         f"{pair.win_share:.0%}".replace("%", " %"),
-        str(pair.verdict.reversed),
+        "worse, by the race" if pair.by_race else str(pair.verdict.reversed),
         missing,
     )
-
-
-def _show_interval(pair: Pair) -> str:
-    assert pair.interval is not None
-    return f"{100 * pair.interval.low:.2f} to {100 * pair.interval.high:.2f}"
 
 
 def _list_by(judgement: Judgement, verdict: Verdict) -> list[str]:

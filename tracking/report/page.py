@@ -22,8 +22,18 @@ from tracking.analysis.labels import format_duration, format_number, format_perc
 from tracking.analysis.leaderboard import LeaderboardRow, build_leaderboard, format_cells, searched_parameters
 from tracking.analysis.pareto import format_front
 from tracking.analysis.plan_accuracy import build_forecast
+from tracking.analysis.selection import format_selection
+from tracking.analysis.untuned import format_untuned
 from tracking.analysis.verdict import format_comparison, judge_retrainings
-from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY
+from tracking.names import (
+    STAGE_CONFIRM,
+    STAGE_DEFAULT,
+    STAGE_SEARCH,
+    STAGE_SELECT,
+    STATE_RUNNING,
+    TEST_ACCURACY,
+    VAL_ACCURACY,
+)
 from tracking.plots.plots import build_confirmed_plots, build_plots
 from tracking.plots.style import Plot, arm_color
 from tracking.ranking import Goal
@@ -95,13 +105,21 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
         verdict=build_verdict(table, rows),
         cautions=build_cautions(table, rows),
         facts=build_facts(table),
-        first_tables=(_build_leaderboard(table, rows), _build_comparison(table, rows), _build_front(table)),
+        first_tables=(
+            _build_leaderboard(table, rows),
+            _build_comparison(table, rows),
+            _build_untuned(table),
+            _build_front(table),
+        ),
         question=build_question(table),
         confirmed_plots=[(plot, _draw(plot)) for plot in build_confirmed_plots(table)],
         plots=[(plot, _draw(plot)) for plot in build_plots(table)],
         script=_read("report.js"),
         trial_tables=(
+            _build_selection(table),
             _build_trials(table, STAGE_CONFIRM, "Retrained", "The best settings of each arm, trained in full again."),
+            _build_trials(table, STAGE_DEFAULT, "Untuned defaults", "Each arm without tuning, with the same seeds."),
+            _build_trials(table, STAGE_SELECT, "Looked at again", "The selection's trials, which read no test image."),
             _build_trials(table, STAGE_SEARCH, "All trials", "Best first."),
         ),
         failures=build_failures(table),
@@ -174,6 +192,28 @@ def _build_comparison(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Page
     )
     cells = [[_build_arm(table, line[0]), *map(Cell, line[1:])] for line in lines]
     return PageTable("comparison", "Verdict", note, columns, cells)
+
+
+def _build_untuned(table: SweepTable) -> PageTable | None:
+    header, lines = format_untuned(table)
+    if not lines:
+        return None
+    columns = [Column(name, "number" if index else "strong") for index, name in enumerate(header)]
+    note = (
+        "Each arm's defaults, as its library has them, beside its tuned settings: what tuning was worth, in points of "
+        "test accuracy. Each row is a question of its own, at 5 %."
+    )
+    return PageTable("untuned", "Untuned", note, columns, [list(map(Cell, line)) for line in lines])
+
+
+def _build_selection(table: SweepTable) -> PageTable | None:
+    header, lines = format_selection(table)
+    if not lines:
+        return None
+    columns = [Column(name, "number" if 2 <= index <= 4 else "") for index, name in enumerate(header)]
+    note = "The best of each arm, trained again on fresh seeds: the best mean by validation was chosen."
+    cells = [[_build_arm(table, line[0]), *map(Cell, line[1:])] for line in lines]
+    return PageTable("selection", "Selection", note, columns, cells)
 
 
 def _build_front(table: SweepTable) -> PageTable | None:

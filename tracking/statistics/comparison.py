@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tracking.ranking import Goal
+from tracking.ranking import MARGIN, Goal
 from tracking.statistics.arms import Outcomes, fill_diverged
 from tracking.statistics.pairs import Pair, measure_pair
 from tracking.statistics.power import num_more_seeds
 from tracking.statistics.sign_flips import adjusted_p_values, holm
-from tracking.statistics.verdict import MARGIN, Verdict
+from tracking.statistics.verdict import Verdict
 
 if TYPE_CHECKING:
     from tracking.statistics.intervals import Vector

@@ -13,6 +13,9 @@ from __future__ import annotations
 ALPHA = 0.05  # of a whole sweep
 RACE_ALPHA = 0.01
 FIRST_SHARE = 0.8
+MIN_LOOK_SEEDS = 4  # of the first look of the race
+MIN_RACE_SEEDS = MIN_LOOK_SEEDS + 1  # no look is taken at the planned number of seeds: that is the verdict's
+MIN_VERDICT_SEEDS = 5  # the least with which a first verdict can be more than "not enough seeds": a tie, by 1 / 2^5
 
 
 def verdict_alpha(*, raced: bool, num_extensions: int = 0) -> float:
@@ -31,6 +34,17 @@ def verdict_alpha(*, raced: bool, num_extensions: int = 0) -> float:
         raise ValueError(f"num_extensions must be at least 0, not {num_extensions}")
     budget = ALPHA - (RACE_ALPHA if raced else 0.0)
     return budget * (FIRST_SHARE if num_extensions == 0 else (1 - FIRST_SHARE) * 0.5**num_extensions)
+
+
+def spent_alpha(*, raced: bool, num_extensions: int = 0) -> float:
+    """The chance of any error up to a verdict: that of the race, and of all verdicts that could be seen before.
+
+    Args:
+        raced: As in `verdict_alpha`.
+        num_extensions: As in `verdict_alpha`.
+    """
+    verdicts = (verdict_alpha(raced=raced, num_extensions=number) for number in range(num_extensions + 1))
+    return (RACE_ALPHA if raced else 0.0) + sum(verdicts)
 
 
 def race_look_alpha(look: int) -> float:

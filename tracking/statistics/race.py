@@ -37,14 +37,12 @@ import numpy as np
 
 from tracking.ranking import Goal
 from tracking.statistics.arms import Outcomes, fill_diverged
-from tracking.statistics.levels import race_look_alpha
+from tracking.statistics.levels import MIN_LOOK_SEEDS, race_look_alpha
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tracking.statistics.sign_flips import Matrix
-
-MIN_SEEDS = 4
 
 
 @dataclass(frozen=True)
@@ -111,10 +109,10 @@ def run_race(
     }
     dropped: list[DroppedArm] = []
     looked: list[tuple[list[str], list[int]]] = []
-    for num_seeds in range(MIN_SEEDS, min(num_finished, num_planned - 1) + 1):
+    for num_seeds in range(MIN_LOOK_SEEDS, min(num_finished, num_planned - 1) + 1):
         gone = {each.arm for each in dropped}
         arms, seeds = _find_block({arm: each for arm, each in outcomes.items() if arm not in gone}, num_seeds)
-        if len(arms) < 2 or len(seeds) < MIN_SEEDS or (arms, seeds) in looked:
+        if len(arms) < 2 or len(seeds) < MIN_LOOK_SEEDS or (arms, seeds) in looked:
             continue
         looked.append((arms, seeds))
         values = goal.sign * np.array([[filled[arm][seed] for seed in seeds] for arm in arms])
@@ -126,9 +124,34 @@ def run_race(
     return RaceStanding(tuple(arm for arm in outcomes if arm not in gone), tuple(dropped))
 
 
+def follow_race(
+    ended: Mapping[str, Mapping[int, float | None]],
+    *,
+    num_planned: int,
+    worst: float,
+    goal: Goal = Goal.MAXIMIZE,
+) -> RaceStanding:
+    """How the race stands with what has ended: a look is taken once the seeds below it are over for all arms still in.
+
+    Args:
+        ended: Arm -> number of the seed, from 0 -> what the retraining came to, in the unit of the metric; NaN where it
+            diverged, None where it failed for a reason that says nothing about its settings.
+        num_planned: Seeds that an arm gets which is not dropped.
+        worst: What a diverged retraining counts as.
+        goal: The direction of the metric.
+    """
+    outcomes = {arm: {seed: value for seed, value in each.items() if value is not None} for arm, each in ended.items()}
+    standing = RaceStanding(tuple(ended), ())
+    for seed in range(num_planned - 1):
+        if not all(seed in ended[arm] for arm in standing.active):
+            break
+        standing = run_race(outcomes, num_finished=seed + 1, num_planned=num_planned, worst=worst, goal=goal)
+    return standing
+
+
 def _find_block(outcomes: Mapping[str, Outcomes], num_seeds: int) -> tuple[list[str], list[int]]:
     """The arms with enough of the first seeds, and which of these seeds all of them have."""
-    arms = [arm for arm, each in outcomes.items() if sum(seed < num_seeds for seed in each) >= MIN_SEEDS]
+    arms = [arm for arm, each in outcomes.items() if sum(seed < num_seeds for seed in each) >= MIN_LOOK_SEEDS]
     return arms, [seed for seed in range(num_seeds) if all(seed in outcomes[arm] for arm in arms)]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-MARGIN = 0.005  # half a point of accuracy: a smaller difference does not matter
-
 
 class Verdict(StrEnum):
     """What retrainings say about one arm beside another."""

@@ -28,7 +28,7 @@ from tracking.store.connection import (
 )
 from tracking.store.runs import SweepDeleted, check_not_deleted, find_family
 from tracking.store.tags import join_tags
-from tracking.table import Points, SweepTable, TrialRow, parse_value
+from tracking.table import Confirmation, Points, SweepTable, TrialRow, parse_value
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -257,7 +257,26 @@ def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> Swe
         notices=(*_read_list(tags, names.SWEEP_NOTICES), *missing, *_tell_of_deleted(deleted)),
         metrics=tuple((name, goal) for name, goal in _read_list(tags, names.SWEEP_METRICS)),
         seconds=_read_seconds(tags),
+        confirmation=_read_confirmation(tags),
     )
+
+
+def _read_confirmation(tags: Mapping[str, str]) -> Confirmation:
+    """How the best are confirmed; as a sweep of before November 27, 2026 did where no tag says it.
+
+    Raises:
+        SweepNotFound: Somebody has changed the tag.
+    """
+    if names.SWEEP_CONFIRM not in tags:
+        return Confirmation()
+    try:
+        found = json.loads(tags[names.SWEEP_CONFIRM])
+        return Confirmation(
+            int(found["seeds"]), bool(found["race"]), float(found["margin"]) / 100, int(found["extensions"])
+        )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        message = f"{tags.get(names.SWEEP_ID)}: the tag {names.SWEEP_CONFIRM} of its run was changed in MLflow"
+        raise SweepNotFound(f"{message}; put it back as it was") from error
 
 
 def _read_seconds(tags: Mapping[str, str]) -> float | None:
@@ -299,9 +318,10 @@ def _tell_of_deleted(runs: Sequence[Run]) -> list[str]:
     return [f"Left out, since their runs were deleted in MLflow: {trials}. Restore them there, or with `{example}`."]
 
 
-def _order(row: TrialRow, arms: Sequence[str]) -> tuple[bool, int, int]:
+def _order(row: TrialRow, arms: Sequence[str]) -> tuple[int, int, int]:
     arm = arms.index(row.arm) if row.arm in arms else len(arms)
-    return (row.stage == names.STAGE_CONFIRM, arm, row.number)
+    stage = names.STAGES.index(row.stage) if row.stage in names.STAGES else len(names.STAGES)
+    return (stage, arm, row.number)
 
 
 def build_link(tracking_uri: str, experiment_id: str, run_id: str) -> str:

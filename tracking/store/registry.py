@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from numpy.typing import NDArray
 
-MODEL_FOLDER = "model"  # among the artifacts of the sweep's run
+MODEL_FOLDER = "model"  # among the artifacts of the sweep's run; in it a folder for each trial that has won
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,17 @@ def register_winner(tracking_uri: str, project: str, sweep_id: str, winner: Winn
     return ""
 
 
+def is_registered(tracking_uri: str, project: str, sweep_id: str, trial_id: str) -> bool:
+    """Whether the network of a trial is a version of its project's model; False as well where MLflow does not say."""
+    try:
+        with short_retries():
+            client = open_client(tracking_uri)
+            run_id = find_parent(client, sweep_id).info.run_id
+            return bool(_list_versions(client, model_name(project), run_id, trial_id))
+    except Exception:  # noqa: BLE001  # the border, as above
+        return False
+
+
 def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerModel) -> None:
     from mlflow.exceptions import MlflowException
 
@@ -71,10 +82,10 @@ def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerMode
     if _list_versions(client, name, run_id, trial_id):
         return  # a sweep that was resumed after it had ended
     with TemporaryDirectory() as folder:
-        path = Path(folder) / MODEL_FOLDER
+        path = Path(folder) / "model"
         _save(winner, path)
-        client.log_artifacts(run_id, str(path), MODEL_FOLDER)
-    source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}"
+        client.log_artifacts(run_id, str(path), f"{MODEL_FOLDER}/{trial_id}")
+    source = f"{client.get_run(run_id).info.artifact_uri}/{MODEL_FOLDER}/{trial_id}"
     try:
         client.create_registered_model(name, description="Winners of sweeps, one version per sweep.")
     except MlflowException as error:

@@ -1,14 +1,15 @@
 import pytest
 
 from sweeps.trials.ledger import TrialEntry
-from sweeps.trials.naming import MAX_SLUG_CHARACTERS, confirm_id, name_arms, search_id, slug
-from tracking.names import STAGE_CONFIRM, STAGE_SEARCH
+from sweeps.trials.naming import MAX_SLUG_CHARACTERS, name_arms, retraining_id, search_id, slug
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STAGES
 
 COLLIDING = [
     ("my:opt_A", "my_opt:A"),
     ("SGD", "sgd", "Sgd"),
     ("sgd", "sgd-confirm"),
     ("SGD", "sgd-confirm"),
+    ("sgd", "sgd-select", "sgd-default", "sgd-select-confirm"),
     ("../x", ".._x", "..:x", "..\0x", "..\nx"),
     ("実験", "試験", "\u202e", ""),
     ("x" * 300 + "a", "x" * 300 + "b", "x" * 300),
@@ -19,7 +20,10 @@ COLLIDING = [
 
 def list_ids(slugs: dict[str, str]) -> list[str]:
     return [
-        build(each, number) for each in slugs.values() for build in (search_id, confirm_id) for number in range(300)
+        search_id(each, number) if stage == STAGE_SEARCH else retraining_id(each, stage, number)
+        for each in slugs.values()
+        for stage in STAGES
+        for number in range(300)
     ]
 
 
@@ -41,7 +45,7 @@ def test_an_arm_that_nobody_is_mistaken_for_is_called_by_its_name() -> None:
     arms = ("sgd", "adam", "my.module:Opt", "adam, 0.1", "x-confirm")
     expected = ["sgd", "adam", "my.module_Opt", "adam_0.1", "x-confirm"]
     assert list(name_arms(arms).values()) == expected
-    assert (search_id("sgd", 7), confirm_id("sgd", 7)) == ("sgd-007", "sgd-confirm-07")
+    assert (search_id("sgd", 7), retraining_id("sgd", STAGE_CONFIRM, 7)) == ("sgd-007", "sgd-confirm-07")
 
 
 def test_a_digest_is_no_way_to_take_the_id_of_another() -> None:
