@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from recorded import record_table
 
-from tracking.analysis.leaderboard import build_leaderboard, format_markdown
-from tracking.recording.events import SweepRecord, TrialRecord
 from tracking.recording.recorder import Recorder
 from tracking.report.write import write_report
 from tracking.store.ui import build_ui_command, build_ui_environment
@@ -116,34 +115,3 @@ def mlflow_ui(build_table: Callable[..., SweepTable], tmp_path_factory: pytest.T
         yield f"http://127.0.0.1:{port}"
         os.killpg(server.pid, signal.SIGKILL)
         drain.join()
-
-
-def record_table(table: SweepTable, recorder: Recorder) -> None:
-    recorder.start_sweep(
-        SweepRecord(
-            sweep_id=table.sweep_id,
-            name=table.name,
-            project=table.project,
-            description="",
-            sweep_file=table.sweep_file,
-            resolved=table.sweep_file,
-            manifest=table.manifest,
-            tags={},
-            goal_metric=table.goal_metric,
-            goal=table.goal,
-            compare=table.compare,
-            arms=table.arms,
-            searched=table.searched,
-        )
-    )
-    for trial in table.trials:
-        recorder.start_trial(
-            TrialRecord(trial.trial_id, trial.number, trial.arm, trial.stage, trial.seed, trial.parameters)
-        )
-        for epoch in range(1, trial.num_epochs + 1):
-            values = {name: points[epoch - 1][1] for name, points in trial.history.items()}
-            recorder.record_epoch(trial.trial_id, epoch, values)
-        assert trial.state is not None
-        recorder.end_trial(trial.trial_id, trial.state, trial.stop_reason, trial.summary)
-    recorder.end_sweep("completed", format_markdown(build_leaderboard(table)))
-    assert recorder.close(120.0), recorder.problem

@@ -46,6 +46,7 @@ __all__ = [
     "list_sweeps",
     "load_status",
     "load_sweep",
+    "load_text",
 ]
 
 NUM_READERS = 8  # a server answers one metric of one run per request
@@ -134,6 +135,25 @@ def load_status(sweep_id: str, tracking_uri: str) -> SweepStatus:
         TrackingUnavailable: When MLflow cannot be read.
     """
     return ask(tracking_uri, lambda client: _load_status(client, sweep_id))
+
+
+def load_text(sweep_id: str, tracking_uri: str, name: str, folder: Path | None = None) -> tuple[str, str]:
+    """A file of a sweep, and "", or "" and one sentence on why it cannot be had.
+
+    Args:
+        sweep_id: The sweep.
+        tracking_uri: MLflow.
+        name: Of the file, such as `names.RESOLVED_ARTIFACT`.
+        folder: The sweep's results folder, whose file takes the place of MLflow's artifact; None for no folder.
+
+    Raises:
+        SweepNotFound: When there is no sweep of that id.
+        TrackingUnavailable: When MLflow cannot be read.
+    """
+    texts, missing = ask(
+        tracking_uri, lambda client: _load_texts(client, find_parent(client, sweep_id), (name,), folder)
+    )
+    return texts[name], " ".join(missing)
 
 
 def ask(tracking_uri: str, question: Callable[[MlflowClient], Result]) -> Result:

@@ -1,0 +1,94 @@
+"""The commands that hand on what a sweep has found."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweeps.cli.guard import interrupted_as
+from sweeps.cli.options import SweepId
+from sweeps.cli.printing import print_json
+
+if TYPE_CHECKING:
+    from tracking.analysis.winner import Winner
+    from tracking.table import SweepTable
+
+
+class BestFormat(StrEnum):
+    """How the best settings are printed."""
+
+    YAML = "yaml"
+    PYTHON = "python"
+    JSON = "json"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Adds the commands of this file."""
+    app.command()(best)
+
+
+def best(
+    sweep_id: SweepId = None,
+    format_: Annotated[
+        BestFormat,
+        typer.Option("--format", help="yaml: a sweep file; python: a call of train_model; json: all that is known."),
+    ] = BestFormat.YAML,
+) -> None:
+    """Print a sweep's best settings, as a sweep file that trains them again."""
+    from sweeps.cli.loading import load_recorded, load_resolved_spec
+    from sweeps.errors import NothingSucceeded
+    from sweeps.spec.winner import build_single_spec, format_sweep_file, format_training_call
+    from sweeps.terminal import write_plain
+    from tracking.analysis.winner import choose_winner
+
+    with interrupted_as(lambda: "nothing was changed"):
+        recorded = load_recorded(sweep_id)
+        winner = choose_winner(recorded.table)
+        if winner is None:
+            raise NothingSucceeded(f"{recorded.sweep_id}: no trial of it has succeeded, so there are no best settings")
+        if format_ is BestFormat.JSON:
+            print_json(_describe_winner(recorded.table, winner))
+            return
+        spec = load_resolved_spec(recorded)
+    remarks = (_say_origin(recorded.sweep_id, winner), *winner.remarks)
+    if format_ is BestFormat.YAML:
+        write_plain(format_sweep_file(build_single_spec(spec, winner.trial.parameters), remarks))
+    else:
+        write_plain(format_training_call(winner.trial.parameters, remarks, spec.resources))
+
+
+def _say_origin(sweep_id: str, winner: Winner) -> str:
+    """Where settings and seed come from."""
+    origin = f"The best settings of {sweep_id}: those of trial {winner.found_by.trial_id}"
+    if winner.trial is winner.found_by:
+        return f"{origin}."
+    times = "once" if len(winner.retrained) == 1 else f"{len(winner.retrained)} times"
+    return f"{origin}, trained again {times}; {winner.trial.trial_id} is the retraining that stands for them."
+
+
+def _describe_winner(table: SweepTable, winner: Winner) -> dict[str, Any]:
+    from tracking.names import TEST_ACCURACY
+
+    return {
+        "sweep_id": table.sweep_id,
+        "trial": winner.trial.trial_id,
+        "found_by": winner.found_by.trial_id,
+        "arm": winner.trial.arm,
+        "seed": winner.trial.seed,
+        "parameters": dict(winner.trial.configuration),
+        "goal_metric": table.goal_metric,
+        "goal_value": table.value(winner.trial),
+        "test_accuracy": winner.test_accuracy,
+        "retrained": [
+            {
+                "trial": each.trial_id,
+                "seed": each.seed,
+                "state": each.state,
+                "test_accuracy": each.summary.get(TEST_ACCURACY),
+            }
+            for each in winner.retrained
+        ],
+        "remarks": list(winner.remarks),
+    }

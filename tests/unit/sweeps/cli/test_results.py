@@ -1,0 +1,102 @@
+"""What a sweep has found, as its commands hand it on; the sweep is a recorded one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from recorded import *  # noqa: F403  # the fixtures
+from recorded import RESOLVED, build_small_table, record_in
+from stores import *  # noqa: F403  # the fixtures
+
+from sweeps.home import Home
+from sweeps.spec import load_spec, load_spec_text
+from sweeps.spec.winner import build_single_spec, format_comments
+from tracking.names import TEST_ACCURACY, TrialState
+from trainer.config import build_trial_config
+
+
+def sweeps(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sweeps.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.environ["SWEEPS_HOME"])
+
+
+class TestBest:
+    def test_it_is_a_sweep_file_of_the_configuration_that_leads(self, recorded: Home, tmp_path: Path) -> None:
+        done = sweeps("best")
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "best.yaml").write_text(done.stdout)
+        spec = load_spec(tmp_path / "best.yaml")
+        winner = next(each for each in build_small_table().trials if each.trial_id == "adam-confirm-000")
+        assert {name: parameter.value for name, parameter in spec.parameters.items()} == winner.configuration
+        assert (spec.method, spec.budget.trials, spec.seed, spec.confirm.seeds) == ("grid", 1, 7, 1)
+        assert done.stdout.startswith("# The best settings of optimizers-20261124-031500-9f3a: those of trial adam-003")
+        checked = sweeps("validate", str(tmp_path / "best.yaml"))
+        assert "1 trials + 1 retrained; tunes nothing (1 configurations)" in checked.stdout
+
+    def test_it_is_a_call_that_trains(self, recorded: Home, capsys: pytest.CaptureFixture[str]) -> None:
+        done = sweeps("best", "--format", "python")
+        assert done.returncode == 0, done.stderr
+        short = done.stdout.replace("epochs=9", "epochs=1, progress=False")
+        assert short != done.stdout
+        names: dict[str, object] = {}
+        exec(compile(short, "best.py", "exec"), names)
+        winner = next(each for each in build_small_table().trials if each.trial_id == "adam-confirm-000")
+        trained = names["trained"]
+        assert trained.config == build_trial_config({**winner.parameters, "epochs": 1})  # type: ignore[attr-defined]
+        assert capsys.readouterr().out.strip() == str(trained.test_accuracy)  # type: ignore[attr-defined]
+
+    def test_as_json_it_has_the_recorded_numbers(self, recorded: Home) -> None:
+        done = sweeps("best", "optimizers", "--format", "json")
+        found = json.loads(done.stdout)
+        winner = next(each for each in build_small_table().trials if each.trial_id == "adam-confirm-000")
+        assert (found["trial"], found["found_by"], found["arm"]) == ("adam-confirm-000", "adam-003", "adam")
+        assert found["parameters"] == winner.configuration
+        assert found["test_accuracy"] == pytest.approx(winner.summary[TEST_ACCURACY])
+        assert [each["seed"] for each in found["retrained"]] == [winner.seed]
+        assert "One seed per arm" in found["remarks"][0]
+
+    def test_of_a_sweep_without_success_it_is_an_error(self, recorded: Home) -> None:
+        table = build_small_table(sweep_id="bad-20261124-031500-0000")
+        failed = [each for each in table.trials if each.state is TrialState.FAILED]
+        record_in(recorded, build_small_table(sweep_id=table.sweep_id, trials=tuple(failed)))
+        done = sweeps("best", "bad")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"{table.sweep_id}: no trial of it has succeeded, so there are no best settings\n"
+
+    def test_where_none_was_retrained_it_says_so(self, recorded: Home) -> None:
+        table = build_small_table(sweep_id="short-20261124-031500-0000")
+        record_in(recorded, build_small_table(sweep_id=table.sweep_id, trials=table.select()))
+        done = sweeps("best", "short")
+        assert done.returncode == 0, done.stderr
+        assert "nothing is known of their test accuracy" in done.stdout
+
+    def test_what_the_sweep_ran_as_has_to_be_there(self, recorded: Home) -> None:
+        table = build_small_table(sweep_id="lost-20261124-031500-0000", project="lost")  # whose artifacts lie here
+        record_in(recorded, build_small_table(sweep_id=table.sweep_id, project="lost", trials=table.ranking("sgd")[:1]))
+        for file in recorded.path.glob("artifacts/**/resolved.yaml"):
+            file.unlink()
+        done = sweeps("best", "lost")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "resolved.yaml could not be read from MLflow's artifacts" in done.stderr
+
+
+HOSTILE = "first\nlr: 3\n\x1b[31m: the second line\r\nimport os  # and \x00 more"
+
+
+def test_nothing_in_a_remark_ends_its_comment() -> None:
+    text = format_comments([HOSTILE, "x" * 300])
+    assert all(line.startswith("# ") for line in text.splitlines())
+    assert text.isprintable() or set(filter(lambda letter: not letter.isprintable(), text)) == {"\n"}
+
+
+@pytest.mark.parametrize("top", [0, 1, 3])
+def test_a_sweep_of_one_configuration_keeps_seeds_and_leaves_the_search_out(top: int) -> None:
+    changes = (f"confirm={{top: {top}, seeds: 4}}", "budget.hours=1", "floor={after: 1, min: 0.1}")
+    spec = load_spec_text(RESOLVED, "a test", changes)
+    single = build_single_spec(spec, {"epochs": 30, "lr": 0.125, "seed": 99})
+    assert (single.early_terminate, single.floor, single.budget.hours) == (None, None, None)
+    assert (single.confirm.top, single.confirm.seeds, single.seed) == (min(top, 1), 4, 7)
+    assert "seed" not in single.parameters
