@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +12,7 @@ import typer
 from sweeps.cli.guard import interrupted_as
 from sweeps.cli.options import SweepId
 from sweeps.cli.printing import print_json
+from tracking.report.export import ExportFormat
 
 if TYPE_CHECKING:
     from tracking.analysis.winner import Winner
@@ -27,6 +30,7 @@ class BestFormat(StrEnum):
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file."""
     app.command()(best)
+    app.command()(export)
 
 
 def best(
@@ -92,3 +96,52 @@ def _describe_winner(table: SweepTable, winner: Winner) -> dict[str, Any]:
         ],
         "remarks": list(winner.remarks),
     }
+
+
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Where to; standard output when left out.", show_default=False),
+]
+
+
+def export(
+    sweep_id: SweepId = None,
+    format_: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="csv when left out, or what the end of FILE's name says.", show_default=False),
+    ] = None,
+    output: Output = None,
+    epochs: Annotated[bool, typer.Option("--epochs", help="A row per epoch in the place of a row per trial.")] = False,
+) -> None:
+    """Write a sweep's trials, or their epochs, as a table for other programs; retrainings are marked as such."""
+    from sweeps.cli.loading import load_recorded
+    from sweeps.errors import BadUsage, NothingSucceeded
+    from tracking.analysis.rows import build_epoch_rows, build_trial_rows
+    from tracking.report.export import encode_rows
+
+    chosen = format_ or _guess_format(output)
+    if chosen is ExportFormat.PARQUET and output is None:
+        raise BadUsage("Parquet is not text: say where to, with --output FILE")
+    with interrupted_as(lambda: "nothing was written"):
+        table = load_recorded(sweep_id).table
+        rows = build_epoch_rows(table) if epochs else build_trial_rows(table)
+        if not rows:
+            raise NothingSucceeded(f"{table.sweep_id}: no {'epoch' if epochs else 'trial'} of it is recorded yet")
+        content = encode_rows(rows, chosen)
+        if output is None:
+            sys.stdout.write(content.decode())
+            return
+        try:
+            output.write_bytes(content)
+        except OSError as error:
+            raise BadUsage(f"{output}: cannot be written ({error.strerror}); name another file") from error
+    from sweeps.terminal import open_console
+
+    written = f"{len(rows)} {'epochs' if epochs else 'trials'} of {table.sweep_id} are in {output}"
+    open_console(stderr=True).print(written, soft_wrap=True)
+
+
+def _guess_format(output: Path | None) -> ExportFormat:
+    """The format that a file's name ends with, else CSV."""
+    ending = output.suffix.lower().removeprefix(".") if output else ""
+    return ExportFormat(ending) if ending in tuple(ExportFormat) else ExportFormat.CSV

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from recorded import *  # noqa: F403  # the fixtures
 from recorded import RESOLVED, build_small_table, record_in
@@ -15,6 +17,8 @@ from sweeps.home import Home
 from sweeps.spec import load_spec, load_spec_text
 from sweeps.spec.winner import build_single_spec, format_comments
 from tracking.names import TEST_ACCURACY, TrialState
+from tracking.store.queries import load_sweep
+from tracking.table import SweepTable
 from trainer.config import build_trial_config
 
 
@@ -100,3 +104,80 @@ def test_a_sweep_of_one_configuration_keeps_seeds_and_leaves_the_search_out(top:
     assert (single.early_terminate, single.floor, single.budget.hours) == (None, None, None)
     assert (single.confirm.top, single.confirm.seeds, single.seed) == (min(top, 1), 4, 7)
     assert "seed" not in single.parameters
+
+
+class TestExport:
+    """Files read back hold what `load_sweep` reads from MLflow."""
+
+    @pytest.fixture
+    def table(self, recorded: Home) -> SweepTable:
+        return load_sweep("optimizers-20261124-031500-9f3a", recorded.tracking_uri)
+
+    @pytest.mark.parametrize("format_", ["csv", "parquet", "json"])
+    def test_a_file_of_trials_has_what_the_table_has(self, table: SweepTable, tmp_path: Path, format_: str) -> None:
+        file = tmp_path / f"trials.{format_}"
+        done = sweeps("export", "optimizers", "--output", str(file))
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr == f"14 trials of {table.sweep_id} are in {file}\n"
+        rows = read_rows(file)
+        assert [row["trial"] for row in rows] == [trial.trial_id for trial in table.trials]
+        for row, trial in zip(rows, table.trials, strict=True):
+            for name, value in trial.parameters.items():
+                assert (row[f"param.{name}"] == value) or (value is None and is_missing(row[f"param.{name}"]))
+            assert {name: row[f"metric.{name}"] for name in trial.summary} == trial.summary
+            assert bool(row["is_retraining"]) is (trial.stage == "confirm")
+            assert (row["state"], row["seed"]) == (trial.state, trial.seed)
+        assert {row["retraining_of"] for row in rows if row["is_retraining"]} == {"sgd-003", "adam-003"}
+
+    @pytest.mark.parametrize("format_", ["csv", "parquet", "json"])
+    def test_a_file_of_epochs_has_what_the_table_has(self, table: SweepTable, tmp_path: Path, format_: str) -> None:
+        file = tmp_path / "epochs"
+        done = sweeps("export", "--epochs", "--format", format_, "-o", str(file))
+        assert done.returncode == 0, done.stderr
+        found: dict[object, dict[str, list[tuple[int, float]]]] = {}
+        for row in read_rows(file, format_):
+            for column, cell in row.items():
+                if column.startswith("metric."):
+                    points = found.setdefault(row["trial"], {}).setdefault(column.removeprefix("metric."), [])
+                    points.append((row["epoch"], cell))
+        expected = {
+            trial.trial_id: {
+                name: list(points) for name, points in trial.history.items() if not name.startswith(("best_", "test_"))
+            }
+            for trial in table.trials
+            if trial.num_epochs
+        }
+        assert found == expected
+
+    def test_without_a_file_it_is_csv_on_standard_output(self, table: SweepTable, tmp_path: Path) -> None:
+        done = sweeps("export")
+        assert (done.returncode, done.stderr) == (0, "")
+        (tmp_path / "trials.csv").write_text(done.stdout)
+        assert len(read_rows(tmp_path / "trials.csv")) == len(table.trials)
+
+    def test_what_cannot_be_written_is_said(self, recorded: Home, tmp_path: Path) -> None:
+        done = sweeps("export", "--output", str(tmp_path / "absent" / "a.csv"))
+        assert done.returncode == 2
+        assert done.stderr.endswith("a.csv: cannot be written (No such file or directory); name another file\n")
+        done = sweeps("export", "--format", "parquet")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "Parquet is not text: say where to, with --output FILE\n"
+
+    def test_of_a_sweep_without_trials_it_is_an_error(self, recorded: Home) -> None:
+        record_in(recorded, build_small_table(sweep_id="young-20261124-031500-0000", trials=()))
+        done = sweeps("export", "young")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "young-20261124-031500-0000: no trial of it is recorded yet\n"
+
+
+def read_rows(file: Path, format_: str = "") -> list[dict[str, Any]]:
+    """The rows of an exported file, as pandas reads them."""
+    kind = format_ or file.suffix.removeprefix(".")
+    if kind == "json":
+        return list(json.loads(file.read_text()))
+    frame = pd.read_parquet(file) if kind == "parquet" else pd.read_csv(file)
+    return list(frame.to_dict("records"))
+
+
+def is_missing(cell: object) -> bool:
+    return cell is None or cell != cell
