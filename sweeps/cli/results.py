@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweeps.cli.guard import interrupted_as
-from sweeps.cli.options import SweepId
-from sweeps.cli.printing import print_json
+from sweeps.cli.options import Json, SweepId
+from sweeps.cli.printing import build_table, print_json
 from tracking.report.export import ExportFormat
 
 if TYPE_CHECKING:
+    from sweeps.terminal import PlainConsole
+    from tracking.analysis.compare import SweepComparison
     from tracking.analysis.winner import Winner
     from tracking.table import SweepTable
 
@@ -31,6 +34,7 @@ def add_commands(app: typer.Typer) -> None:
     """Adds the commands of this file."""
     app.command()(best)
     app.command()(export)
+    app.command()(compare)
 
 
 def best(
@@ -145,3 +149,57 @@ def _guess_format(output: Path | None) -> ExportFormat:
     """The format that a file's name ends with, else CSV."""
     ending = output.suffix.lower().removeprefix(".") if output else ""
     return ExportFormat(ending) if ending in tuple(ExportFormat) else ExportFormat.CSV
+
+
+def compare(
+    sweep_ids: Annotated[list[str], typer.Argument(metavar="ID ID...", help="Sweep ids, or their beginnings.")],
+    as_json: Json = False,
+) -> None:
+    """Lay sweeps beside each other: how they differ and what each found, or why they may not be compared."""
+    from sweeps.cli.loading import load_recorded, load_resolved_spec
+    from sweeps.errors import BadUsage
+    from sweeps.spec.flat import list_settings, list_task
+    from tracking.analysis.compare import compare_sweeps
+
+    with interrupted_as(lambda: "nothing was changed"):
+        loaded = {each.sweep_id: each for each in map(load_recorded, sweep_ids)}
+        if len(loaded) < 2 or len(loaded) < len(sweep_ids):
+            raise BadUsage(f"{', '.join(sweep_ids)}: name two or more different sweeps; `sweeps list` shows them")
+        settings = [list_settings(load_resolved_spec(each)) for each in loaded.values()]
+        tables = [each.table for each in loaded.values()]
+        tasks = [list_task(trial.parameters for trial in table.trials) for table in tables]
+        compared = compare_sweeps(tables, settings, tasks)
+    if as_json:
+        print_json({"comparable": not compared.obstacles, **asdict(compared)})
+        return
+    from sweeps.terminal import open_console
+
+    _print_comparison(open_console(), compared)
+
+
+def _print_comparison(console: PlainConsole, compared: SweepComparison) -> None:
+    from tracking.analysis.labels import format_percent, is_fraction
+
+    def show(value: float | None, metric: str) -> str:
+        return format_percent(value) if value is None or is_fraction(metric) else f"{value:.4f}"
+
+    found = compared.findings
+    rows = [
+        ("state", *(each.state for each in found)),
+        ("trials", *(str(each.num_trials) for each in found)),
+        ("epochs trained", *(str(each.num_epochs) for each in found)),
+        ("leader", *(each.leader or "none" for each in found)),
+        ("its best value", *(f"{show(each.best_value, each.goal_metric)} {each.goal_metric}" for each in found)),
+        ("its test accuracy", *(format_percent(each.test_accuracy) for each in found)),
+        ("seeds", *(str(each.num_seeds) for each in found)),
+    ]
+    columns = [each.sweep_id for each in found]
+    console.print(build_table(("", *columns), rows))
+    differences = ((each.name, *each.values) for each in compared.differences)
+    console.print(build_table(("differences", *columns), differences) if compared.differences else "no differences")
+    for each in found:
+        console.print(f"{each.sweep_id}: {each.headline}. {each.verdict}".rstrip(), soft_wrap=True)
+    if compared.obstacles:
+        console.print("These sweeps may not be compared:", style="bold red")
+    for sentence in (*compared.obstacles, *compared.pairs):
+        console.print(sentence, soft_wrap=True)

@@ -84,13 +84,7 @@ def dump_spec(spec: SweepSpec) -> str:
     from sweeps.reader.limits import MAX_FILE_BYTES, MAX_NODES
     from sweeps.reader.text import write_text
 
-    data = spec.model_dump(exclude={"parameters", *_LISTS}, exclude_none=True)
-    lists = {key: list(getattr(spec, key)) for key in _LISTS}
-    lists["metrics"] = [metric.model_dump(exclude_none=True) for metric in spec.metrics]
-    if spec.metrics:
-        del data["metric"]
-    data |= {key: items[0] if len(items) == 1 and key == "compare" else items for key, items in lists.items() if items}
-    data["parameters"] = _dump_parameters(spec.parameters)
+    data = build_file_data(spec)
     text = write_text(data)
     num_nodes, num_bytes = _count(data), len(text.encode("utf-8"))
     if num_nodes > MAX_NODES or num_bytes > MAX_FILE_BYTES:
@@ -100,6 +94,18 @@ def dump_spec(spec: SweepSpec) -> str:
         )
         raise SpecError([SpecFault(spec.name, None, None, "", message)])
     return text
+
+
+def build_file_data(spec: SweepSpec) -> dict[str, Any]:
+    """What `dump_spec` writes, as mappings, lists and plain values."""
+    data = spec.model_dump(exclude={"parameters", *_LISTS}, exclude_none=True)
+    lists = {key: list(getattr(spec, key)) for key in _LISTS}
+    lists["metrics"] = [metric.model_dump(exclude_none=True) for metric in spec.metrics]
+    if spec.metrics:
+        del data["metric"]
+    data |= {key: items[0] if len(items) == 1 and key == "compare" else items for key, items in lists.items() if items}
+    data["parameters"] = _dump_parameters(spec.parameters)
+    return data
 
 
 def _count(data: Any) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,38 @@ def read_rows(file: Path, format_: str = "") -> list[dict[str, Any]]:
 
 def is_missing(cell: object) -> bool:
     return cell is None or cell != cell
+
+
+class TestCompare:
+    @pytest.fixture
+    def two(self, recorded: Home) -> tuple[str, str]:
+        """A sweep, and one of another length and seed."""
+        table = build_small_table()
+        other = RESOLVED.replace("epochs: 9", "epochs: 3").replace("seed: 7", "seed: 8")
+        trials = [replace(each, parameters={**each.parameters, "epochs": 3}) for each in table.select()]
+        shorter = build_small_table(sweep_id="short-20261124-031500-0000", sweep_file=other, trials=tuple(trials))
+        record_in(recorded, shorter)
+        return table.sweep_id, shorter.sweep_id
+
+    def test_it_shows_differences_findings_and_why_not_to_compare(self, two: tuple[str, str]) -> None:
+        done = sweeps("compare", "optimizers", "short")
+        assert done.returncode == 0, done.stderr
+        lines = [line.split() for line in done.stdout.splitlines()]
+        assert ["differences", *two] in lines
+        assert ["parameters.epochs", "9", "3"] in lines
+        assert ["seed", "7", "8"] in lines
+        assert ["leader", "adam", "adam"] in lines
+        assert "These sweeps may not be compared:" in done.stdout
+        assert f"They differ in length of training (epochs): 9 in {two[0]}; 3 in {two[1]}." in done.stdout
+
+    def test_as_json_it_has_the_same(self, two: tuple[str, str]) -> None:
+        found = json.loads(sweeps("compare", *two, "--json").stdout)
+        assert found["comparable"] is False
+        assert {"name": "seed", "values": ["7", "8"]} in found["differences"]
+        assert [each["sweep_id"] for each in found["findings"]] == list(two)
+
+    @pytest.mark.parametrize("names", [["optimizers"], ["optimizers", "optimizers-2026"]])
+    def test_fewer_than_two_sweeps_are_an_error(self, recorded: Home, names: list[str]) -> None:
+        done = sweeps("compare", *names)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith("name two or more different sweeps; `sweeps list` shows them\n")
