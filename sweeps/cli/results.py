@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import asdict
 from enum import StrEnum
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from sweeps.terminal import PlainConsole
     from tracking.analysis.compare import SweepComparison
     from tracking.analysis.winner import Winner
+    from tracking.store.registry import Promotion, RegisteredVersion
     from tracking.table import SweepTable
 
 
@@ -35,6 +37,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(best)
     app.command()(export)
     app.command()(compare)
+    app.command()(promote)
 
 
 def best(
@@ -194,12 +197,63 @@ def _print_comparison(console: PlainConsole, compared: SweepComparison) -> None:
         ("seeds", *(str(each.num_seeds) for each in found)),
     ]
     columns = [each.sweep_id for each in found]
-    console.print(build_table(("", *columns), rows))
+    console.print(build_table(("", *columns), rows), "")
     differences = ((each.name, *each.values) for each in compared.differences)
-    console.print(build_table(("differences", *columns), differences) if compared.differences else "no differences")
+    console.print(build_table(("differences", *columns), differences) if compared.differences else "no differences", "")
     for each in found:
         console.print(f"{each.sweep_id}: {each.headline}. {each.verdict}".rstrip(), soft_wrap=True)
     if compared.obstacles:
         console.print("These sweeps may not be compared:", style="bold red")
     for sentence in (*compared.obstacles, *compared.pairs):
         console.print(sentence, soft_wrap=True)
+
+
+def promote(
+    sweep_id: SweepId = None,
+    trial: Annotated[
+        str | None,
+        typer.Option(metavar="TRIAL", help="Another registered trial than the sweep's winner.", show_default=False),
+    ] = None,
+    alias: Annotated[str, typer.Option(metavar="ALIAS", help="As in models:/NAME@ALIAS.")] = "champion",
+    as_json: Json = False,
+) -> None:
+    """Have an alias of the registered model stand for a sweep's winner, as those who serve it name it."""
+    from sweeps.cli.loading import load_recorded
+    from sweeps.errors import BadUsage
+    from tracking.analysis.leaderboard import find_winner
+    from tracking.store.connection import hide_password
+    from tracking.store.registry import CannotPromote
+    from tracking.store.registry import promote as set_alias
+
+    with interrupted_as(lambda: f"`sweeps promote {sweep_id or ''}` says what the alias stands for"):
+        recorded = load_recorded(sweep_id)
+        winner = find_winner(recorded.table)
+        chosen = trial or (winner.trial_id if winner else None)
+        try:
+            done = set_alias(recorded.home.tracking_uri, recorded.table.project, recorded.sweep_id, chosen, alias)
+        except CannotPromote as error:
+            raise BadUsage(str(error)) from error
+    if as_json:
+        print_json(asdict(done))
+        return
+    from sweeps.terminal import open_console
+
+    console = open_console()
+    console.print(_say_promotion(done), soft_wrap=True)
+    uri = shlex.quote(f"models:/{done.model}@{done.alias}")
+    where = shlex.quote(hide_password(recorded.home.tracking_uri))
+    command = f"mlflow models serve -m {uri} --env-manager local"
+    console.print(f"serve it with: MLFLOW_TRACKING_URI={where} {command}", soft_wrap=True)
+
+
+def _say_promotion(done: Promotion) -> str:
+    def show(version: RegisteredVersion) -> str:
+        return (
+            f"version {version.version} ({version.trial_id or 'a trial unknown'} of {version.sweep_id or 'no sweep'})"
+        )
+
+    if done.before is None:
+        return f"{done.model}@{done.alias} is {show(done.now)}; before, nothing had this alias"
+    if done.before == done.now:
+        return f"{done.model}@{done.alias} is {show(done.now)}, as it was before"
+    return f"{done.model}@{done.alias} is {show(done.now)}; before it was {show(done.before)}"
