@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     BAD_USAGE = 2
     SOME_TRIALS_FAILED = 3
     UNREACHABLE = 4
+    DIFFERS = 5  # a replay, from what was recorded
     INTERRUPTED = 130
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sweeps.cli import remote, results
+from sweeps.cli import remote, replay, results
 from sweeps.cli.guard import GuardedCommand, interrupted_as, open_standard_streams, run_guarded, take_signals
 from sweeps.cli.options import File, Json, Measure, Overrides, SweepId
 from sweeps.cli.printing import print_json, print_leaderboard, print_outcome, print_sweeps, table_facts
@@ -200,6 +200,7 @@ def schema() -> None:
 
 remote.add_commands(app)
 results.add_commands(app)
+replay.add_commands(app)
 
 
 def main() -> None:

@@ -32,7 +32,7 @@ def test_each_error_has_the_exit_code_of_the_design(error: type[SweepError], cod
 
 
 def test_exit_codes_are_those_of_the_design() -> None:
-    assert sorted(ExitCode) == [0, 1, 2, 3, 4, 130]
+    assert sorted(ExitCode) == [0, 1, 2, 3, 4, 5, 130]
 
 
 def test_fault_reads_place_key_and_message() -> None:
