@@ -12,6 +12,7 @@ from sweeps.space.constraints import ConstraintError, parse_constraint
 from sweeps.space.defaults import build_default
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter, count_configurations, walk
+from sweeps.spec.check_limits import check_limits
 from sweeps.stopping.rules import RULES
 from sweeps.trials.objectives import Objective
 from trainer.config import SETTINGS, ConfigError, Value, known_names
@@ -58,7 +59,7 @@ def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
     _find_confirm_faults(draft, arms if set(parameters) == set(names) else (), faults)
     _find_metrics_faults(draft, faults)
     _find_pbt_faults(draft, faults)
-    _find_floor_faults(draft, faults)
+    check_limits(draft, faults)
     if parameters.get("evaluate_on") == Constant(value="test"):
         _find_choosing(draft, faults)
     for path, parameter in walk(parameters, path=("parameters",)):
@@ -319,22 +320,6 @@ def _find_confirm_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults
             why = "; ".join(f"{fault.parameter} {fault.message}" for fault in error.faults)
             message = f"{arm.name} cannot be trained with its defaults ({why}); remove it, or fix these parameters"
             faults.at_value(("confirm", "defaults"), message)
-
-
-def _find_floor_faults(draft: Mapping[str, Any], faults: Faults) -> None:
-    """Faults of a floor on the wrong side, or that no epoch would look at."""
-    floor, metric = draft.get("floor"), draft.get("metric")
-    if floor is None or metric is None:
-        return
-    wanted = "min" if metric.goal == "maximize" else "max"
-    if getattr(floor, wanted) is None:
-        other = "max" if wanted == "min" else "min"
-        message = f"found for {metric.name}, which is to be {metric.goal}d; write {wanted}"
-        faults.at_key(("floor", other), message)
-    epochs = draft["parameters"].get("epochs", Constant(value=SETTINGS["epochs"].default))
-    if isinstance(epochs, Constant) and isinstance(epochs.value, int) and floor.after >= epochs.value:
-        message = f"found {floor.after}; allowed: below parameters.epochs, {epochs.value}"
-        faults.at_value(("floor", "after"), message)
 
 
 def _find_choosing(draft: Mapping[str, Any], faults: Faults) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -13,12 +14,76 @@ from tracking.ranking import Goal
 
 Direction = Literal["maximize", "minimize"]
 
-GOALS: Mapping[str, Direction] = {
-    "val_accuracy": "maximize",
-    "val_loss": "minimize",
-    "train_seconds": "minimize",
-    "num_gradient_evaluations": "minimize",
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One thing that trials can be judged by: a row of the table.
+
+    Attributes:
+        name: As in a sweep file, and in MLflow.
+        description: One line.
+        source: Where it is measured.
+        goal: Whether more or less of it is better.
+        high: The greatest value there is; None where there is no end. The least one is 0.
+        unit: None for a pure number.
+    """
+
+    name: str
+    description: str
+    source: str
+    goal: Direction
+    high: float | None = None
+    unit: str | None = None
+
+    @property
+    def allowed(self) -> str:
+        """The values that it can have, in words."""
+        return "is never below 0" if self.high is None else f"lies between 0 and {self.high:g}"
+
+    def check_limit(self, limit: float) -> str | None:
+        """What is wrong with a value that it is compared with, as a sentence; None where it can tell trials apart.
+
+        A limit of 0 tells none apart: every accuracy reaches it, and no loss does.
+        """
+        if limit > 0 and (self.high is None or limit <= self.high):
+            return None
+        if self.high is not None and 2 <= limit <= 100 * self.high:
+            return f"found {limit:g}; {self.name} {self.allowed}; did you mean {limit / 100:g}?"
+        if limit == 0:
+            return f"found 0; {self.name} {self.allowed}, so that this says nothing; write a number above 0"
+        ends = "above 0" if self.high is None else f"above 0 and up to {self.high:g}"
+        return f"found {limit:g}; {self.name} {self.allowed}; write a number {ends}"
+
+
+METRICS: Mapping[str, MetricRow] = {
+    row.name: row
+    for row in (
+        MetricRow(
+            "val_accuracy",
+            "Share of the validation images that are classified as they should be, after an epoch",
+            "trainer.loop.training_run",
+            "maximize",
+            high=1.0,
+        ),
+        MetricRow(
+            "val_loss", "Mean loss over the validation images, after an epoch", "trainer.loop.training_run", "minimize"
+        ),
+        MetricRow(
+            "train_seconds",
+            "Time that a trial has trained, over all of its epochs",
+            "trainer.loop.training_run",
+            "minimize",
+            unit="seconds",
+        ),
+        MetricRow(
+            "num_gradient_evaluations",
+            "Backward passes of a trial, over all of its epochs",
+            "trainer.loop.step",
+            "minimize",
+        ),
+    )
 }
+GOALS: Mapping[str, Direction] = {row.name: row.goal for row in METRICS.values()}
 _SUMMED = ("train_seconds", "num_gradient_evaluations")  # over the epochs of a trial; of the others the best counts
 
 
