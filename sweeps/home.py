@@ -105,6 +105,11 @@ class SweepFolder:
         return self.path / "report.html"
 
     @property
+    def markdown_report(self) -> Path:
+        """The report as Markdown, where it was asked for; its figures are in `figures` beside it."""
+        return self.path / "report.md"
+
+    @property
     def trials(self) -> Path:
         """One line per trial."""
         return self.path / "trials.csv"

@@ -11,7 +11,7 @@ import typer
 
 from sweeps.cli import remote, replay, results
 from sweeps.cli.guard import GuardedCommand, interrupted_as, open_standard_streams, run_guarded, take_signals
-from sweeps.cli.options import File, Json, Measure, Overrides, SweepId
+from sweeps.cli.options import File, Json, Measure, Overrides, ReportFormat, SweepId
 from sweeps.cli.printing import print_json, print_leaderboard, print_outcome, print_sweeps, table_facts
 from trainer.working_directory import ignore_working_directory
 
@@ -151,12 +151,19 @@ def list_command(
 
 
 @app.command()
-def report(sweep_id: SweepId = None, as_json: Json = False) -> None:
+def report(
+    sweep_id: SweepId = None,
+    as_json: Json = False,
+    format_: Annotated[
+        ReportFormat,
+        typer.Option("--format", help="html: the page; md: Markdown with still pictures, for a paper or pull request."),
+    ] = ReportFormat.HTML,
+) -> None:
     """Write a sweep's report anew from MLflow, and print its leaderboard."""
     from sweeps.home import open_home
     from sweeps.remote.control import find_sweep
     from tracking.recording.recorder import deliver_journal
-    from tracking.report.write import write_report, write_trials_csv
+    from tracking.report.write import write_markdown, write_report, write_trials_csv
     from tracking.store.queries import load_sweep
 
     home = open_home()
@@ -166,10 +173,15 @@ def report(sweep_id: SweepId = None, as_json: Json = False) -> None:
     with interrupted_as(lambda: f"write it with: sweeps report {found}"):
         delivered = deliver_journal(home.tracking_uri, folder.journal)
         table = load_sweep(found, home.tracking_uri, folder.path)
-        write_report(table, folder.report)
-        write_trials_csv(table, folder.trials)
+        if format_ is ReportFormat.MD:
+            written = folder.markdown_report
+            write_markdown(table, written)
+        else:
+            written = folder.report
+            write_report(table, written)
+            write_trials_csv(table, folder.trials)
     if as_json:
-        print_json({**table_facts(table), "report": str(folder.report), "delivered_events": delivered})
+        print_json({**table_facts(table), "report": str(written), "delivered_events": delivered})
         return
     from sweeps.terminal import open_console
 
@@ -177,7 +189,7 @@ def report(sweep_id: SweepId = None, as_json: Json = False) -> None:
     if delivered:
         console.print(f"{delivered} events that MLflow had not got were delivered now")
     print_leaderboard(console, table)
-    console.print(f"report: {folder.report}", soft_wrap=True)
+    console.print(f"report: {written}", soft_wrap=True)
 
 
 @app.command()

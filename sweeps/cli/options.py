@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -47,3 +48,10 @@ Storage = Annotated[
 
 
 Follow = Annotated[bool, typer.Option("--follow", "-f", help="Go on until the sweep ends.")]
+
+
+class ReportFormat(StrEnum):
+    """What a report is written as."""
+
+    HTML = "html"
+    MD = "md"

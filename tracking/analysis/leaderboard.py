@@ -177,11 +177,16 @@ def format_cells(rows: Sequence[LeaderboardRow]) -> tuple[tuple[str, ...], tuple
 
 def format_markdown(rows: Sequence[LeaderboardRow]) -> str:
     """The leaderboard as a Markdown table, in which nothing but its lines is Markdown."""
-    header, cells = format_cells(rows)
+    return format_markdown_table(*format_cells(rows))
+
+
+def format_markdown_table(header: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """Header and cells as a Markdown table, numbers on the right of all columns but the first."""
     marks = tuple("---" if index == 0 else "---:" for index in range(len(header)))
-    first, *others = ("| " + " | ".join(map(_escape_markdown, line)) + " |" for line in (header, *cells))
+    first, *others = ("| " + " | ".join(map(escape_markdown, line)) + " |" for line in (header, *cells))
     return "\n".join((first, f"| {' | '.join(marks)} |", *others)) + "\n"
 
 
-def _escape_markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
+    """Text in one line, none of which is read as Markdown or HTML where a line does not begin with it."""
     return re.sub(r"([\\`*_\[\]<>|~&$])", r"\\\1", " ".join(text.split()))

@@ -154,16 +154,39 @@ def format_comparison(judgement: Judgement) -> tuple[tuple[str, ...], tuple[tupl
     return header, tuple(_format_arm(judgement, arm) for arm in judgement.arms)
 
 
-def _format_arm(judgement: Judgement, arm: str) -> tuple[str, ...]:
-    summary, pair = judgement.arms[arm], judgement.pair(arm)
+def format_confirmed(
+    table: SweepTable, rows: Sequence[LeaderboardRow]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Header and cells of what the best settings of each arm reached when they were trained again, best first.
+
+    Beside the best arm where the arms can be judged, else each by itself; no cells where none was trained again.
+    """
+    if judgement := judge_retrainings(table, rows):
+        return format_comparison(judgement)
+    from tracking.statistics.arms import summarize_arm
+
+    header, cells = ("arm", "mean test accuracy", "SD", "95 % interval", "seeds"), []
+    for row in rows:
+        best = find_best(table, row.arm)
+        summary = summarize_arm(list_outcomes(table.retrainings(best)), WORST, bounds=(0.0, 1.0)) if best else None
+        if summary is not None:
+            cells.append((row.arm, *_format_summary(summary)))
+    return header, tuple(cells)
+
+
+def _format_summary(summary: ArmSummary) -> tuple[str, ...]:
     interval = summary.interval
-    cells = (
-        arm,
+    return (
         format_percent(summary.mean),
         "–" if summary.sd is None else f"{100 * summary.sd:.2f}",
         "–" if interval is None else f"{100 * interval.low:.2f} to {100 * interval.high:.2f}",
         str(summary.num_seeds) + (f" ({summary.num_diverged} diverged)" if summary.num_diverged else ""),
     )
+
+
+def _format_arm(judgement: Judgement, arm: str) -> tuple[str, ...]:
+    pair = judgement.pair(arm)
+    cells = (arm, *_format_summary(judgement.arms[arm]))
     if pair is None:
         return (*cells, *("–" for _ in range(4)), "best" if judgement.winner == arm else "leads", "")
     missing = "none would do" if pair.num_more_seeds is None else str(pair.num_more_seeds or "–")

@@ -217,3 +217,15 @@ class TestCompare:
         done = sweeps("compare", *names)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.endswith("name two or more different sweeps; `sweeps list` shows them\n")
+
+
+def test_a_report_as_markdown_lies_with_its_pictures_in_the_sweeps_folder(recorded: Home) -> None:
+    folder = recorded.folder("optimizers-20261124-031500-9f3a")
+    done = sweeps("report", "--format", "md")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"report: {folder.markdown_report}"
+    text = folder.markdown_report.read_text()
+    assert "**adam leads with 72.13 % test accuracy.**" in text
+    assert (folder.path / "figures" / "confirmed.png").is_file()
+    assert "(figures/confirmed.png)" in text
+    assert not folder.report.exists()
