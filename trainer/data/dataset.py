@@ -22,7 +22,14 @@ VALIDATION_FRACTION = 0.1
 
 
 class DataUnavailable(RuntimeError):  # says what is the matter, as the field's NotFound does
-    """A dataset cannot be had: says what, where it was looked for, and what to do."""
+    """A dataset cannot be had: says what, where it was looked for, and what to do.
+
+    Args:
+        message: Bytes of file names that are not UTF-8 become escapes, so that every terminal and database takes it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,24 +8,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-import struct
 import tempfile
-import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from trainer.data.dataset import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
+from trainer.data.dataset import Dataset, DataUnavailable, build_dataset
 from trainer.data.lock import hold_lock
+from trainer.data.pictures import decode_pictures, is_plain
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-_FORMAT = 2  # rises when images are decoded in another way, so that older caches are not taken
+_FORMAT = 3  # rises when images are decoded in another way, so that older caches are not taken
 _NUM_SHOWN = 5  # faulty files that an error names; the rest is a count
+_UNREADABLE_NAME = re.compile("[\ud800-\udfff]")  # how Python has bytes of a file name that are not UTF-8
 _ARRAYS = ("train_images_NHWC", "train_labels_N", "test_images_NHWC", "test_labels_N")
 
 
@@ -64,7 +63,7 @@ def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
         listing = _list_folder(folder)
     except OSError as error:
         raise DataUnavailable(f"{folder} cannot be read: {error}; make what it names readable or remove it") from error
-    place = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    place = hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]
     cached = cache_dir / f"imagefolder-{place}-{_FORMAT}-{listing.key[:16]}"
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -112,7 +111,7 @@ def _list_folder(folder: Path) -> _Listing:
         tuple((entry.path, label) for label, name in enumerate(classes) for entry in parts[part][name])
         for part in ("train", "test")
     )
-    return _Listing(classes, train, test, hashlib.sha256("\n".join(lines).encode()).hexdigest())
+    return _Listing(classes, train, test, hashlib.sha256(os.fsencode("\n".join(lines))).hexdigest())
 
 
 def _list_part(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
@@ -123,6 +122,8 @@ def _list_part(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
             continue
         if not class_folder.is_dir():
             raise DataUnavailable(f"{class_folder} is a file; only class folders belong there, move it elsewhere")
+        if _UNREADABLE_NAME.search(class_folder.name):
+            raise DataUnavailable(f"the class folder {class_folder} has a name that is not UTF-8; rename it")
         entries = sorted((e for e in os.scandir(class_folder) if not e.name.startswith(".")), key=lambda e: e.name)
         if not entries:
             raise DataUnavailable(f"{class_folder} has no images; put some into it or remove the folder")
@@ -137,7 +138,7 @@ def _list_part(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
 
 
 def _decode_folder(folder: Path, listing: _Listing) -> Dataset:
-    images_NHWC, faults = _decode([path for path, _ in (*listing.train, *listing.test)])
+    images_NHWC, faults = decode_pictures([path for path, _ in (*listing.train, *listing.test)])
     if faults:
         names = [f"{Path(path).relative_to(folder)} ({reason})" for path, reason in faults]
         raise DataUnavailable(
@@ -147,43 +148,34 @@ def _decode_folder(folder: Path, listing: _Listing) -> Dataset:
         np.array([label for _, label in part], dtype=np.int64) for part in (listing.train, listing.test)
     )
     num_train = len(train_labels_N)
-    return build_dataset(
+    dataset = build_dataset(
         "imagefolder", listing.classes, images_NHWC[:num_train], train_labels_N, images_NHWC[num_train:], test_labels_N
     )
+    _refuse_plain(folder, dataset)
+    return dataset
 
 
-def _decode(paths: Sequence[str]) -> tuple[NDArray[np.uint8], list[tuple[str, str]]]:
-    """The images in order, and (path, reason) of those that cannot be read."""
-    from PIL import Image
-
-    # Pillow raises SyntaxError for some broken PNG files and struct.error for some broken EXIF tags.
-    unreadable = (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError)
-    images_NHWC = np.empty((len(paths), SIDE_PIXELS, SIDE_PIXELS, 3), dtype=np.uint8)
-
-    def decode_one(index: int) -> tuple[str, str] | None:
-        try:
-            images_NHWC[index] = _decode_file(paths[index])
-        except unreadable as error:
-            return paths[index], str(error).split(" '/")[0] or type(error).__name__
-        return None
-
-    # Pillow lets go of the interpreter's lock while it decodes and resizes, so threads use all cores.
-    with warnings.catch_warnings(), ThreadPoolExecutor() as threads:
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd EXIF tags and palettes, of no use to the reader
-        return images_NHWC, [fault for fault in threads.map(decode_one, range(len(paths)), chunksize=256) if fault]
-
-
-def _decode_file(path: str) -> NDArray[np.uint8]:
-    from PIL import Image, ImageOps
-
-    size = (SIDE_PIXELS, SIDE_PIXELS)
-    with Image.open(path) as file:
-        file.draft("RGB", size)  # lets JPEG skip detail far below the size that is wanted
-        ImageOps.exif_transpose(file, in_place=True)
-        # Pillow's own conversion of 16 bits to 8 makes everything above 255 white.
-        deep = file.mode.startswith("I;16")
-        image = Image.fromarray((np.asarray(file) >> 8).astype(np.uint8)) if deep else file
-        return np.asarray(image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
+def _refuse_plain(folder: Path, dataset: Dataset) -> None:
+    """Raises where all images of a class, or of a part, are of one colour: they were read wrongly, or say nothing."""
+    parts = {
+        "train": (dataset.train_images_NHWC, dataset.train_labels_N),
+        "test": (dataset.test_images_NHWC, dataset.test_labels_N),
+    }
+    plain: list[tuple[str, list[int]]] = []
+    for part, (images_NHWC, labels_N) in parts.items():
+        if is_plain(images_NHWC):
+            plain.append((part, images_NHWC[0, 0, 0].tolist()))
+            continue
+        for label, name in enumerate(dataset.classes):
+            of_class = images_NHWC[labels_N == label]
+            if is_plain(of_class):
+                plain.append((f"{part}/{name}", of_class[0, 0, 0].tolist()))
+    if plain:
+        names = [f"{name} (red {red}, green {green}, blue {blue})" for name, (red, green, blue) in plain]
+        raise DataUnavailable(
+            f"all images are of one and the same colour in these folders of {folder}: "
+            f"{_shorten(names)}; look at them, and put others in their place"
+        )
 
 
 def _write_cache(dataset: Dataset, target: Path) -> None:

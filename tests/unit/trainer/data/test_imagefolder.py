@@ -472,3 +472,35 @@ def test_load_dataset_keeps_decoded_images_where_the_environment_says(tmp_path, 
     monkeypatch.setenv("SWEEPS_DATA", str(tmp_path / "environment"))
     assert load_dataset("imagefolder", str(folder)).digest == load().digest
     assert any((tmp_path / "environment").iterdir())
+
+
+def test_file_names_that_are_not_utf8_are_taken(folder, load):
+    (folder / "train" / "cat" / "1.bmp").rename(folder / "train" / "cat" / os.fsdecode(b"caf\xe9.bmp"))
+    assert load().train_images_NHWC.shape[0] == 4
+    assert load().digest == load().digest  # from the cache too
+
+
+def test_a_faulty_file_whose_name_is_not_utf8_is_named_with_escapes(folder, load):
+    (folder / "train" / "cat" / os.fsdecode(b"caf\xe9.png")).write_text("not an image")
+    with pytest.raises(DataUnavailable, match=r"train/cat/caf\\xe9\.png \(cannot identify") as caught:
+        load()
+    str(caught.value).encode()
+
+
+def test_a_class_whose_name_is_not_utf8_is_refused(folder, load):
+    for part in ("train", "test"):
+        (folder / part / "cat").rename(folder / part / os.fsdecode(b"c\xe4t"))
+    with pytest.raises(DataUnavailable, match=r"class folder .*/train/c\\xe4t has a name that is not UTF-8; rename it"):
+        load()
+
+
+def test_a_class_or_a_part_of_one_colour_is_named(folder, load):
+    save_plain(folder / "test" / "dog" / "2.bmp", BLUE)
+    with pytest.raises(DataUnavailable, match=r"images: test/dog \(red 0, green 0, blue 255\); look at them"):
+        load()
+    save_plain(folder / "test" / "dog" / "2.bmp", BLACK)
+    load()
+    for path in (folder / "test").rglob("*.bmp"):
+        save_plain(path, BLACK)
+    with pytest.raises(DataUnavailable, match=r"images: test \(red 0, green 0, blue 0\); look at them"):
+        load()
