@@ -39,6 +39,9 @@ TRIAL_CURVATURE = "trial.curvature"  # saddle | sharp | flat, where it was asked
 TRIAL_SEED = "trial.seed"
 NONFINITE_PREFIX = "nonfinite."  # nonfinite.train_loss = "nan at epoch 3": MLflow's charts cannot show such a value
 
+# Tags of a model version; TRIAL_ID, TRIAL_ARM and SWEEP_ID are on it as well
+MODEL_ANSWERS = "model.answers"  # what it answers where it is served; absent on those that answer with logits
+
 # Tags with a meaning in MLflow itself
 PARENT_RUN_ID = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"

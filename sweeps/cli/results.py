@@ -244,6 +244,7 @@ def promote(
     where = shlex.quote(hide_password(recorded.home.tracking_uri))
     command = f"mlflow models serve -m {uri} --env-manager local"
     console.print(f"serve it with: MLFLOW_TRACKING_URI={where} {command}", soft_wrap=True)
+    console.print(f"it answers an image with its {done.now.answers}", soft_wrap=True)
 
 
 def _say_promotion(done: Promotion) -> str:

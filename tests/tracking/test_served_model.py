@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import torch
+from mlflow import MlflowClient
 from numpy.typing import NDArray
 from recorded import *  # noqa: F403  # the fixtures
 from stores import *  # noqa: F403  # the fixtures
@@ -154,6 +155,8 @@ def test_an_alias_moves_and_what_had_it_is_said(recorded: Home, network: torch.n
         f"cifar10@champion is {winner}, as it was before",
         f"cifar10@champion is {other}; before it was {winner}",
     ]
+    assert sweeps("promote").stdout.splitlines()[-1] == "it answers an image with its class and probability"
+    assert sweeps("promote", "--trial", "sgd-confirm-000").returncode == 0
     told = json.loads(sweeps("promote", "--alias", "champion", "--json").stdout)
     assert (told["now"]["version"], told["before"]["version"]) == (1, 2)
 
@@ -175,3 +178,10 @@ def test_without_a_registered_model_there_is_nothing_to_promote(recorded: Home) 
     done = sweeps("promote")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (f"{SWEEP}: adam-confirm-000 is not registered as a model; no trial of it is registered\n")
+
+
+def test_an_old_version_is_promoted_and_said_to_answer_with_logits(recorded: Home, network: torch.nn.Module) -> None:
+    client = MlflowClient(recorded.tracking_uri)
+    client.delete_model_version_tag("cifar10", "1", "model.answers")  # as earlier versions registered their winners
+    done = sweeps("promote")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "it answers an image with its logits")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MODEL_FOLDER = "model"  # among the artifacts of the sweep's run; in it a folder for each trial that has won
 LOADER = Path(__file__).with_name("served_classifier.py")  # travels with each model, and is not imported here
 NETWORK = "network"  # folder in a model: the network as a model of its own, which answers with logits
+_ANSWERS = {names.MODEL_ANSWERS: "class and probability"}
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,13 @@ class RegisteredVersion:
     Attributes:
         version: Counts from 1 within the model.
         sweep_id: The sweep that it comes from, and the trial of it; "" where its tags do not say.
+        answers: What it answers where it is served: versions of before November 27, 2026 know no names of classes.
     """
 
     version: int
     sweep_id: str
     trial_id: str
+    answers: str
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,8 @@ def _promote(client: MlflowClient, name: str, sweep_id: str, trial_id: str | Non
 
 def _describe(version: ModelVersion) -> RegisteredVersion:
     tags = version.tags
-    return RegisteredVersion(int(version.version), tags.get(names.SWEEP_ID, ""), tags.get(names.TRIAL_ID, ""))
+    answers = tags.get(names.MODEL_ANSWERS, "logits")
+    return RegisteredVersion(int(version.version), tags.get(names.SWEEP_ID, ""), tags.get(names.TRIAL_ID, ""), answers)
 
 
 def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerModel) -> None:
@@ -167,7 +171,7 @@ def _register(client: MlflowClient, name: str, sweep_id: str, winner: WinnerMode
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    client.create_model_version(name, source, run_id, tags={names.SWEEP_ID: sweep_id, **winner.tags})
+    client.create_model_version(name, source, run_id, tags={names.SWEEP_ID: sweep_id, **_ANSWERS, **winner.tags})
     for double in _list_versions(client, name, run_id, trial_id)[1:]:  # the answer was lost, and the request sent again
         client.delete_model_version(name, double.version)
 
