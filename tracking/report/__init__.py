@@ -1,4 +1,4 @@
-"""The report: the page and its files on disk.
+"""The report: the page, Markdown with still pictures, tables for other programs, and their files on disk.
 
 Imports `plots` and `analysis`.
 """
