@@ -49,8 +49,9 @@ def compare_untuned(table: SweepTable) -> Mapping[str, Untuned]:
 def tell_untuned(table: SweepTable) -> tuple[str, ...]:
     """A sentence for each arm whose tuned settings do not beat its defaults: what its search found is worth nothing."""
     return tuple(
-        f"{arm}: its tuned settings do not beat its untuned defaults ({_signed(each.pair.difference)} points over "
-        f"{each.pair.num_seeds} seeds). Its ranges or its budget are at fault."
+        f"{arm}: its tuned settings do not beat its untuned defaults, which reach {format_percent(each.summary.mean)} "
+        f"({_signed(each.pair.difference)} points over {each.pair.num_seeds} seeds). Its ranges or its budget are at "
+        "fault, and the verdict is about its tuned settings alone."
         for arm, each in compare_untuned(table).items()
         if each.pair is not None and (each.pair.difference <= 0 or each.pair.verdict is Verdict.TIE)
     )
