@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -82,7 +83,8 @@ def address(recorded: Home, network: torch.nn.Module, tmp_path: Path) -> Iterato
     environment = {
         name: text for name, text in os.environ.items() if name != "PYTHONPATH"
     }  # none of our code is needed
-    environment |= {"MLFLOW_TRACKING_URI": recorded.tracking_uri}
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # as where .venv is activated
+    environment |= {"MLFLOW_TRACKING_URI": recorded.tracking_uri, "PATH": programs}
     log = tmp_path / "serve.log"
     with log.open("w") as output:
         server = subprocess.Popen(
@@ -92,7 +94,8 @@ def address(recorded: Home, network: torch.nn.Module, tmp_path: Path) -> Iterato
             wait_for(f"http://127.0.0.1:{port}/ping", server, log)
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
-            os.killpg(server.pid, signal.SIGKILL)  # its own session: it and its children
+            with suppress(ProcessLookupError):  # it could not be started, which the test has said
+                os.killpg(server.pid, signal.SIGKILL)  # its own session: it and its children
             server.wait()
 
 
@@ -129,14 +132,16 @@ def test_a_served_champion_answers_pictures_with_class_names_and_probabilities(
     assert (refused.value.code, b"does not match expected shape" in refused.value.read()) == (400, True)
 
 
-def test_a_champion_loads_in_python_as_before_and_as_a_classifier(recorded: Home, network: torch.nn.Module) -> None:
+def test_a_champion_loads_in_python_as_before_and_as_a_classifier(
+    recorded: Home, network: torch.nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert sweeps("promote").returncode == 0
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", recorded.tracking_uri)  # set_tracking_uri would leave it set
     images_NHWC, classes, probabilities = answer(network)
     with warnings.catch_warnings(action="ignore"):  # what MLflow remarks on its own code as it is imported
         import mlflow.pyfunc
         import mlflow.pytorch
 
-        mlflow.set_tracking_uri(recorded.tracking_uri)
         plain = mlflow.pytorch.load_model("models:/cifar10@champion")
         served = mlflow.pyfunc.load_model("models:/cifar10@champion")
     images_NCHW = torch.from_numpy(images_NHWC.transpose(0, 3, 1, 2).astype("float32"))
