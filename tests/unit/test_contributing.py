@@ -1,9 +1,13 @@
-"""CONTRIBUTING.md names files that are there, and the way of a learning rate is short."""
+"""CONTRIBUTING.md names files that are there, the way of a learning rate is short, and so is every function."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("sweeps", "trainer", "tracking")
+MAX_LINES = 50  # of a function, its docstring aside
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 
 
@@ -20,6 +24,21 @@ def test_a_learning_rate_passes_twenty_files_at_most() -> None:
 
 
 def test_every_folder_of_code_says_what_it_is_for() -> None:
-    folders = [path for package in ("sweeps", "trainer", "tracking") for path in (ROOT / package).glob("*/__init__.py")]
+    folders = [path for package in PACKAGES for path in (ROOT / package).glob("*/__init__.py")]
     assert len(folders) == 22
     assert [path for path in folders if not path.read_text().startswith('"""')] == []
+
+
+def list_functions() -> Iterator[tuple[str, int]]:
+    """Each function of the packages, and its lines without the docstring."""
+    for path in (path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+                start = node.body[1].lineno if ast.get_docstring(node) and len(node.body) > 1 else node.lineno
+                yield f"{path.relative_to(ROOT)}: {node.name}", node.end_lineno - start + 1
+
+
+def test_no_function_is_long() -> None:
+    lengths = dict(list_functions())
+    assert len(lengths) > 1000
+    assert [name for name, length in lengths.items() if length > MAX_LINES] == []
