@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # The lock is its own constraint: a machine-wide one, which pip would add to it, could contradict a pin.
 PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help setup sweep ui test quick test-thorough test-faults lint system lock up down test-containers clean
+.PHONY: help setup sweep ui test quick test-thorough test-faults lint docs system lock up down test-containers clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ lint: setup  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+docs: setup  ## write docs/reference/ anew from the code
+	$(BIN)/python tests/reference.py
 
 lock:  ## resolve pyproject.toml anew into requirements.lock
 	rm -rf $(VENV)

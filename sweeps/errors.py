@@ -14,8 +14,24 @@ class ExitCode(IntEnum):
     BAD_USAGE = 2
     SOME_TRIALS_FAILED = 3
     UNREACHABLE = 4
-    DIFFERS = 5  # a replay, from what was recorded
+    DIFFERS = 5
     INTERRUPTED = 130
+
+    @property
+    def meaning(self) -> str:
+        """What a command that ends so has to say, in words."""
+        return _MEANINGS[self]
+
+
+_MEANINGS = {
+    ExitCode.DONE: "done",
+    ExitCode.NOTHING_SUCCEEDED: "no trial succeeded, or the command failed",
+    ExitCode.BAD_USAGE: "the file, an argument or the request cannot be carried out as it is; nothing was changed",
+    ExitCode.SOME_TRIALS_FAILED: "done, but some trials failed",
+    ExitCode.UNREACHABLE: "Ray or MLflow cannot be reached; nothing is lost",
+    ExitCode.DIFFERS: "a replayed trial differs from its record",
+    ExitCode.INTERRUPTED: "interrupted; the command that resumes it is printed",
+}
 
 
 class SweepError(Exception):
