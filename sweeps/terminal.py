@@ -30,10 +30,22 @@ class PlainConsole(Console):
         file: Where to; standard output, or standard error, when left out.
         stderr: Whether to print to standard error.
         width: Characters to a line; that of the terminal when left out.
+        is_text: Whether it is no terminal, whatever the environment (`FORCE_COLOR`) says.
     """
 
-    def __init__(self, file: IO[str] | None = None, *, stderr: bool = False, width: int | None = None) -> None:
-        super().__init__(file=file, stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
+    def __init__(
+        self, file: IO[str] | None = None, *, stderr: bool = False, width: int | None = None, is_text: bool = False
+    ) -> None:
+        super().__init__(
+            file=file,
+            stderr=stderr,
+            width=width,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            force_jupyter=False,  # text in a notebook too
+            force_terminal=False if is_text else None,
+        )
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What is printed: control characters as pictures of them, question marks for what the encoding lacks."""

@@ -13,7 +13,7 @@ from sweeps.cli.options import Json
 from sweeps.cli.printing import print_json
 
 if TYPE_CHECKING:
-    from sweeps.cli.loading import Recorded
+    from sweeps.remote.loading import Recorded
     from sweeps.terminal import PlainConsole
     from tracking.analysis.replayed import ReplayedEpoch
     from tracking.table import SweepTable, TrialRow
@@ -55,9 +55,9 @@ def replay(
     Ends with "identical to the bit", "equal within x" (both exit code 0), or "differs from epoch e on" (exit code 5).
     A trial that was stopped early is trained to its last epoch.
     """
-    from sweeps.cli.loading import load_recorded
     from sweeps.environment import describe_driver
     from sweeps.errors import ExitCode
+    from sweeps.remote.loading import load_recorded
     from sweeps.terminal import open_console
     from tracking.analysis.replayed import Sameness, judge_replay, list_reasons, tell_replay
 
@@ -104,8 +104,8 @@ def _prepare(recorded: Recorded, trial: TrialRow) -> _Replay:
     Raises:
         BadUsage: It cannot be trained here as it was.
     """
-    from sweeps.cli.loading import load_resolved_spec
     from sweeps.errors import BadUsage
+    from sweeps.remote.loading import load_resolved_spec
     from sweeps.stopping.rules import RULES
     from tracking.names import STAGE_SEARCH
     from trainer.config import ConfigError, build_trial_config

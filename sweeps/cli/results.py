@@ -48,8 +48,8 @@ def best(
     ] = BestFormat.YAML,
 ) -> None:
     """Print a sweep's best settings, as a sweep file that trains them again."""
-    from sweeps.cli.loading import load_recorded, load_resolved_spec
     from sweeps.errors import NothingSucceeded
+    from sweeps.remote.loading import load_recorded, load_resolved_spec
     from sweeps.spec.winner import build_single_spec, format_sweep_file, format_training_call
     from sweeps.terminal import write_plain
     from tracking.analysis.winner import choose_winner
@@ -121,8 +121,8 @@ def export(
     epochs: Annotated[bool, typer.Option("--epochs", help="A row per epoch in the place of a row per trial.")] = False,
 ) -> None:
     """Write a sweep's trials, or their epochs, as a table for other programs; retrainings are marked as such."""
-    from sweeps.cli.loading import load_recorded
     from sweeps.errors import BadUsage, NothingSucceeded
+    from sweeps.remote.loading import load_recorded
     from tracking.analysis.rows import build_epoch_rows, build_trial_rows
     from tracking.report.export import encode_rows
 
@@ -159,8 +159,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Lay sweeps beside each other: how they differ and what each found, or why they may not be compared."""
-    from sweeps.cli.loading import load_recorded, load_resolved_spec
     from sweeps.errors import BadUsage
+    from sweeps.remote.loading import load_recorded, load_resolved_spec
     from sweeps.spec.flat import list_settings, list_task
     from tracking.analysis.compare import compare_sweeps
 
@@ -218,8 +218,8 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Have an alias of the registered model stand for a sweep's winner, as those who serve it name it."""
-    from sweeps.cli.loading import load_recorded
     from sweeps.errors import BadUsage
+    from sweeps.remote.loading import load_recorded
     from tracking.analysis.leaderboard import find_winner
     from tracking.store.connection import hide_password
     from tracking.store.registry import CannotPromote

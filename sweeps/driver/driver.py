@@ -281,11 +281,23 @@ def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Pr
             # Not at the end, as is the default: a trial that is over needs none, and a failed one has none.
             checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=MAX_LOST_PROCESSES),
+            progress_reporter=_build_silent_reporter(),
             verbose=0,
         ),
     )
     with without_snapshots():
         tuner.fit()
+
+
+def _build_silent_reporter() -> Any:
+    """In a notebook Tune's own reporter would clear the cell's output, at every verbosity."""
+    from ray.tune import ProgressReporter
+
+    class SilentReporter(ProgressReporter):  # type: ignore[misc]
+        def should_report(self, trials: Any, done: bool = False) -> bool:  # noqa: ARG002
+            return False
+
+    return SilentReporter()
 
 
 def _name_trial(trial: Any) -> str:

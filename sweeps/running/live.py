@@ -65,7 +65,7 @@ def build_view(console: PlainConsole) -> View:
 def log_to(path: Path) -> Listener:
     """A listener that adds lines to a file; a disk that is full or gone is no reason to end a sweep."""
     buffer = io.StringIO()
-    view = LineView(PlainConsole(buffer, width=200))
+    view = LineView(PlainConsole(buffer, width=200, is_text=True))
 
     def listen(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         view(sweep, entry, event)

@@ -1,4 +1,4 @@
-"""What the commands that read an ended sweep begin with."""
+"""A sweep as it was recorded: what everything that reads an ended one begins with."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ class Recorded:
     num_delivered: int
 
 
-def load_recorded(sweep_id: str | None) -> Recorded:
+def load_recorded(sweep_id: str | None, home: Home | None = None) -> Recorded:
     """Everything recorded of a sweep, after what waits in its journal was delivered.
 
     Args:
         sweep_id: Its id or the beginning of it; None for the latest.
+        home: Where its results are; the results folder of this process when left out.
 
     Raises:
         BadUsage: When there is no such sweep.
@@ -43,7 +44,7 @@ def load_recorded(sweep_id: str | None) -> Recorded:
     from tracking.recording.recorder import deliver_journal
     from tracking.store.queries import load_sweep
 
-    home = open_home()
+    home = home or open_home()
     found = find_sweep(home, sweep_id)
     folder = home.folder(found)
     num_delivered = deliver_journal(home.tracking_uri, folder.journal)
