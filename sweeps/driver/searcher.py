@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -52,7 +52,8 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         self._told: set[str] = set()  # trials of which their arm's proposer has been told, as they stand
         self._proposers = {arm.name: self._build_proposer(arm) for arm in arms}
         self._exhausted: set[str] = set()
-        self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial
+        self._of_ray: dict[str, TrialEntry] = {}  # Ray's id -> trial whose process has not let go of it
+        self._given_out: set[str] = set()  # trials that Tune was given
         self._slugs = name_arms((arm.name for arm in arms), sweep.ledger.entries.values())
         self._retrainings = Retrainings(sweep, arms, self._slugs)
         self._cut_off = deque(entry for entry in sweep.ledger.running() if entry.active)
@@ -98,7 +99,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns the next trial's config; None to be asked again later; FINISHED when no more can come."""
-        num_under_way = len({entry.trial_id for entry in self._of_ray.values() if entry.active})
+        num_under_way = sum(entry.trial_id in self._given_out for entry in self._sweep.ledger.active)
         if self._sweep.stopping and not num_under_way:
             self._sweep.interrupt()
         if self._sweep.interrupted:
@@ -117,11 +118,14 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
             self._sweep.finished = True
             return str(Searcher.FINISHED)
         self._of_ray[trial_id] = self._sweep.ledger.entries[request.trial_id]
+        self._given_out.add(request.trial_id)
         return request.to_ray()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Notes that a trial's process has let go of it. Of one that was lost, the callback knows why."""
-        entry = self._of_ray[trial_id]
+        entry = self._of_ray.pop(trial_id, None)
+        if entry is None:  # it has let go before, and a process that was about to end was lost
+            return
         if result is not None:
             let_go(self._sweep, entry, classify_end(result))
         elif not error:
@@ -156,15 +160,15 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 
     def _find_promoted(self, arm: str) -> TrialEntry | None:
         """The paused trial of an arm that its rule lets go on, None while there is none, or it is still being saved."""
-        rule, entries = self._sweep.rules[arm], list(self._sweep.ledger.select(arm, STAGE_SEARCH))
+        rule, ledger = self._sweep.rules[arm], self._sweep.ledger
         if self._proposed_all(arm):
-            rule.close(len(entries))
-        if self._changes_settings and any(entry.phase is TrialPhase.PAUSING for entry in entries):
+            rule.close(ledger.num_proposed(arm))
+        if self._changes_settings and any(each.phase is TrialPhase.PAUSING for each in self._list_active(arm)):
             return None  # one that is still being saved may be the donor of another
         number = rule.next_promoted()
         if number is None and self._is_without_end(arm):
             number = rule.best_paused()
-        entry = next((each for each in entries if each.number == number), None)
+        entry = None if number is None else ledger.find(arm, number)
         return entry if entry is not None and entry.phase is TrialPhase.PAUSED else None
 
     def _is_without_end(self, arm: str) -> bool:
@@ -194,15 +198,11 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
     def _next_search(self) -> TrialRequest | None:
         if self._sweep.halted or is_plateau(self._sweep.spec, self._sweep.ledger):
             return None
-        taken = {
-            arm.name: {entry.number for entry in self._sweep.ledger.select(arm.name, STAGE_SEARCH)}
-            for arm in self._arms
-        }
-        for arm in sorted(self._arms, key=lambda arm: len(taken[arm.name])):
-            number, limit = _find_free(taken[arm.name]), self._sweep.num_trials[arm.name]
-            used_up = limit is not None and len(taken[arm.name]) >= limit
-            if arm.name in self._exhausted or used_up or self._sweep.search_end(arm.name):
+        ledger = self._sweep.ledger
+        for arm in sorted(self._arms, key=lambda arm: ledger.num_proposed(arm.name)):
+            if self._proposed_enough(arm.name) or self._sweep.search_end(arm.name):
                 continue
+            number = ledger.find_free_number(arm.name)
             parameters = self._proposers[arm.name].propose(number)
             if parameters is None:
                 self._exhausted.add(arm.name)
@@ -236,17 +236,24 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
         return request
 
     def _search_over(self, arm: str) -> bool:
-        entries = list(self._sweep.ledger.select(arm, STAGE_SEARCH))
-        return self._proposed_all(arm) and bool(entries) and not any(entry.active for entry in entries)
+        has_any = self._sweep.ledger.num_proposed(arm) > 0
+        return self._proposed_all(arm) and has_any and not any(self._list_active(arm))
+
+    def _list_active(self, arm: str) -> Iterator[TrialEntry]:
+        """The search trials of an arm that run, or wait for nothing but their process."""
+        return (each for each in self._sweep.ledger.active if each.arm == arm and each.stage == STAGE_SEARCH)
 
     def _proposed_all(self, arm: str) -> bool:
-        limit = self._sweep.num_trials[arm]
         return (
-            arm in self._exhausted
-            or (limit is not None and sum(1 for _ in self._sweep.ledger.select(arm, STAGE_SEARCH)) >= limit)
+            self._proposed_enough(arm)
             or bool(self._sweep.search_end(arm))
             or is_plateau(self._sweep.spec, self._sweep.ledger)
         )
+
+    def _proposed_enough(self, arm: str) -> bool:
+        """Whether an arm has had as many search trials as it may, or as its space has."""
+        limit = self._sweep.num_trials[arm]
+        return arm in self._exhausted or (limit is not None and self._sweep.ledger.num_proposed(arm) >= limit)
 
     def save(self, checkpoint_path: str) -> None:
         """Writes nothing: Tune asks with every snapshot of its own, and a sweep is resumed from its journal."""
@@ -255,8 +262,3 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
 def _as_int(value: Value) -> int:
     assert isinstance(value, int)
     return value
-
-
-def _find_free(taken: set[int]) -> int:
-    """The number of the next trial; one of a trial that a damaged journal has lost is given again."""
-    return next(number for number in itertools.count() if number not in taken)

@@ -50,7 +50,7 @@ def find_halt(spec: SweepSpec, ledger: Ledger) -> str:
     for arm, tally in ledger.tallies.items():
         if tally.consecutive_failures >= spec.budget.max_consecutive_failures:
             return f"budget: {tally.consecutive_failures} trials of {arm} failed in a row"
-    ended, failed = sum(entry.ended for entry in ledger.entries.values()), len(ledger.failed())
+    ended, failed = ledger.num_ended, ledger.num_failed
     limit = spec.budget.max_failures_fraction
     if limit is not None and ended >= _MIN_TRIALS and failed > limit * ended:
         return f"budget: {failed} of {ended} trials failed, more than max_failures_fraction {limit:g}"

@@ -180,7 +180,7 @@ def take_change(sweep: RunningSweep, entry: TrialEntry, change: Mapping[str, Any
     """
     sweep.recorder.go_on_trial(entry.trial_id, change)
     sweep.rules[entry.arm].promote(entry.number)
-    entry.move_to(TrialPhase.RUNNING)
+    sweep.ledger.go_on(entry)
     if not change:
         return
     entry.first_parameters = entry.first_parameters or entry.parameters
@@ -264,7 +264,8 @@ def find_change(sweep: RunningSweep, entry: TrialEntry) -> dict[str, Any]:
     mutate = None if section is None else RULES[section.type].mutate
     if number is None or mutate is None:
         return {}
-    donor = next(each for each in sweep.ledger.select(entry.arm, STAGE_SEARCH) if each.number == number)
+    donor = sweep.ledger.find(entry.arm, number)
+    assert donor is not None
     constraints = tuple(map(parse_constraint, sweep.spec.constraints))
 
     def is_legal(parameters: Mapping[str, Value]) -> bool:

@@ -7,7 +7,7 @@ import io
 import math
 import time
 from abc import ABC, abstractmethod
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +23,7 @@ from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
 from sweeps.spec.arms import num_confirm_trials
 from sweeps.stopping.rules import RULES
 from sweeps.terminal import PlainConsole
-from sweeps.trials.ledger import TrialEntry, TrialPhase
+from sweeps.trials.ledger import TrialEntry
 from tracking.analysis.labels import format_duration
 from tracking.names import STAGE_SEARCH, STAGES, TrialState
 
@@ -95,7 +95,7 @@ def estimate_seconds_left(ledger: Ledger, num_trials: Mapping[str, int | None], 
         slots: Trials that run at a time.
     """
     seconds = 0.0
-    ended = [entry for entry in ledger.entries.values() if entry.ended and entry.epoch]
+    ended = [entry for entry in ledger.select() if entry.ended and entry.epoch]
     per_trial = [entry.train_seconds for entry in ended if entry.stage == STAGE_SEARCH]
     per_epoch = [entry.train_seconds / entry.epoch for entry in ended]
     if not per_trial:
@@ -225,15 +225,16 @@ def build_status_table(sweep: RunningSweep) -> Table:
     num_confirm = num_confirm_trials(spec)
     leader = ledger.best()
     for arm in ledger.arms:
-        search = list(ledger.select(arm, STAGE_SEARCH))
+        num_trials, num_open = ledger.num_proposed(arm), ledger.count(arm, None)
+        num_active = Counter(entry.stage for entry in ledger.active if entry.arm == arm)
         states = (TrialState.COMPLETED, TrialState.EARLY_STOPPED, TrialState.DIVERGED, TrialState.FAILED)
         best = ledger.best(arm)
         score = "" if best is None else f"{best.best_score:.4f}  {best.trial_id} epoch {best.best_epoch}"
         table.add_row(
             arm,
-            f"{len(search)}/{sweep.num_trials[arm] or '?'}",
-            str(sum(entry.active for entry in ledger.select(arm))),
-            *([str(sum(entry.phase is TrialPhase.PAUSED for entry in search))] if pauses else []),
+            f"{num_trials}/{sweep.num_trials[arm] or '?'}",
+            str(num_active.total()),
+            *([str(num_open - num_active[STAGE_SEARCH])] if pauses else []),
             *(str(ledger.count(arm, state)) for state in states),
             Text(score, style="bold green" if best is not None and best is leader else ""),
             f"{_count_retrained(ledger, arm)}/{num_confirm}",
@@ -251,11 +252,10 @@ def _event_line(sweep: RunningSweep, entry: TrialEntry, event: TrialEvent) -> Te
         return Text(f"{entry.trial_id}: its process was lost; it goes on from its last checkpoint", style="red")
     assert entry.state is not None
     word, style = _WORDS[entry.state]
-    ended = sum(each.ended for each in sweep.ledger.entries.values())
     line = Text.assemble((f"{word:>13}", style), f"  {entry.trial_id:<16} epoch {entry.epoch:>3}")
     if math.isfinite(entry.best_score):
         line.append(f"  {sweep.spec.metric.name} {entry.best_score:.4f}")
     if "test_accuracy" in entry.summary:
         line.append(f"  test_accuracy {entry.summary['test_accuracy']:.4f}", style="bold")
-    line.append(f"  ({ended} ended)  {entry.stop_reason}", style="dim")
+    line.append(f"  ({sweep.ledger.num_ended} ended)  {entry.stop_reason}", style="dim")
     return line

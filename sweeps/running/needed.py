@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING
 
 from sweeps.stopping.rules import RULES
@@ -17,7 +17,8 @@ _RUNS_AGAIN = (TrialState.STOPPED, TrialState.FAILED)  # in a sweep that is resu
 
 def count_superfluous(sweep: RunningSweep, entries: Iterable[TrialEntry]) -> dict[str, int]:
     """Trials with checkpoints that nobody needs any more, by id: how many of the latest ones have to stay."""
-    needed = {entry.trial_id: _count_needed(sweep, entry) for entry in entries}
+    waiting = {entry.arm for entry in sweep.ledger.select() if _may_copy(entry)} if _changes_settings(sweep) else set()
+    needed = {entry.trial_id: _count_needed(sweep, entry, waiting) for entry in entries}
     return {trial_id: count for trial_id, count in needed.items() if count is not None}
 
 
@@ -26,11 +27,12 @@ def list_affected(sweep: RunningSweep, entry: TrialEntry) -> list[TrialEntry]:
     return list(sweep.ledger.select(entry.arm, entry.stage)) if _changes_settings(sweep) else [entry]
 
 
-def _count_needed(sweep: RunningSweep, entry: TrialEntry) -> int | None:
+def _count_needed(sweep: RunningSweep, entry: TrialEntry, waiting: Set[str]) -> int | None:
     """How many of a trial's checkpoints, the latest ones, are needed; None for all of them.
 
     A trial that waits goes on from its last one. A retraining that came to its end may be the one whose weights are
-    registered. Where trials go on with the weights of others, one that has ended may be the donor of any that has not.
+    registered. Where trials go on with the weights of others, one that has ended may be the donor of any that has not:
+    `waiting` has the arms with such trials.
     """
     if entry.phase is TrialPhase.PAUSED:
         return None if _changes_settings(sweep) else 1
@@ -40,13 +42,12 @@ def _count_needed(sweep: RunningSweep, entry: TrialEntry) -> int | None:
         return 1 if entry.state is TrialState.COMPLETED else 0
     if entry.stage != STAGE_SEARCH:
         return 0
-    if _changes_settings(sweep) and not all(map(_is_over, sweep.ledger.select(entry.arm, STAGE_SEARCH))):
-        return None
-    return 0
+    return None if entry.arm in waiting else 0
 
 
-def _is_over(entry: TrialEntry) -> bool:
-    return entry.ended and entry.state is not TrialState.STOPPED
+def _may_copy(entry: TrialEntry) -> bool:
+    """Whether a search trial may yet go on with the weights of another."""
+    return entry.stage == STAGE_SEARCH and not (entry.ended and entry.state is not TrialState.STOPPED)
 
 
 def _changes_settings(sweep: RunningSweep) -> bool:

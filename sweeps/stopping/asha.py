@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from sweeps.reader.model import fault_at
+from sweeps.stopping.ranked import RankedScores
 from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
 
 
@@ -65,7 +65,7 @@ class Rungs(Rule):
     eta: int
     name: str = "asha"
     strict: bool = False
-    scores: dict[int, dict[int, float]] = field(default_factory=dict)  # rung epoch -> trial -> score, by arrival
+    scores: dict[int, RankedScores] = field(default_factory=dict)  # rung epoch -> what has arrived there
     decisions: dict[int, dict[int, Decision]] = field(default_factory=dict)  # epoch -> trial -> what was said
 
     def judge(self, trial: int, epoch: int, score: float) -> Decision:
@@ -75,7 +75,7 @@ class Rungs(Rule):
         decisions = self.decisions.setdefault(epoch, {})
         if trial not in decisions:
             if epoch in self.epochs:
-                self.scores.setdefault(epoch, {})[trial] = to_finite(score)
+                self.scores.setdefault(epoch, RankedScores()).add(trial, to_finite(score))
             passed = [rung for rung in self.epochs if rung < epoch and trial in self.scores.get(rung, {})]
             judged = [*(passed if self.strict else ()), *(rung for rung in self.epochs if rung == epoch)]
             said = (self._rank(trial, rung) for rung in judged)
@@ -93,23 +93,9 @@ class Rungs(Rule):
         score, num_kept = scores[trial], max(1, len(scores) // self.eta)
         if score == -math.inf:
             return Decision("stop", f"{self.name}: no finite score at epoch {epoch}")
-        rank = find_rank(scores, trial)
+        rank = scores.find_rank(trial)
         if rank <= num_kept:
             return CONTINUE
         return Decision(
             "stop", f"{self.name}: rank {rank} of {len(scores)} at epoch {epoch}, the best {num_kept} go on"
         )
-
-
-def find_rank(scores: Mapping[int, float], trial: int) -> int:
-    """Rank of a trial's score among those that have arrived, from 1; an equal earlier one is ahead.
-
-    Args:
-        scores: Trial to score, in the order of arrival.
-        trial: One of them.
-    """
-    score, rank, arrived = scores[trial], 1, False
-    for other, value in scores.items():
-        arrived = arrived or other == trial
-        rank += value > score or (value == score and not arrived)
-    return rank

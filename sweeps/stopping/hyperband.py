@@ -70,12 +70,15 @@ class Brackets(Rule):
         names = ["hyperband"] if count == 1 else [f"hyperband bracket {index + 1}" for index in range(count)]
         self.brackets = tuple(Rungs(epochs[index:], eta, names[index], strict) for index in range(count))
         self._shares = [eta ** len(each.epochs) / (len(each.epochs) + 1) for each in self.brackets]
-        self._assigned: list[int] = []
+        self._assigned: list[int] = []  # bracket of each trial
+        self._num_assigned = [0] * count  # of each bracket
 
     def bracket(self, trial: int) -> int:
         """Index of the bracket of a trial."""
         while len(self._assigned) <= trial:
-            self._assigned.append(assign_next(self._shares, self._assigned))
+            index = assign_next(self._shares, self._num_assigned)
+            self._assigned.append(index)
+            self._num_assigned[index] += 1
         return self._assigned[trial]
 
     def judge(self, trial: int, epoch: int, score: float) -> Decision:
@@ -87,13 +90,13 @@ class Brackets(Rule):
         self.brackets[self.bracket(trial)].record_ended(trial, epoch, score)
 
 
-def assign_next(shares: Sequence[float], assigned: Sequence[int]) -> int:
+def assign_next(shares: Sequence[float], num_assigned: Sequence[int]) -> int:
     """Index of the share that lags most behind when one more is given out; the first of equal ones.
 
     Args:
         shares: Of any sum.
-        assigned: Indices given out so far.
+        num_assigned: How often each has been given out.
     """
-    total = sum(shares)
-    lags = [share / total * (len(assigned) + 1) - assigned.count(index) for index, share in enumerate(shares)]
+    total, num = sum(shares), sum(num_assigned) + 1
+    lags = [share / total * num - has for share, has in zip(shares, num_assigned, strict=True)]
     return lags.index(max(lags))

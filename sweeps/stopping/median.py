@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from sweeps.stopping.ranked import RankedScores
 from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
 
 
@@ -29,7 +30,7 @@ class MedianRule(Rule):
 
     min_iter: int
     min_trials: int
-    means: dict[int, dict[int, float]] = field(default_factory=dict)  # epoch -> trial -> mean so far, by arrival
+    means: dict[int, RankedScores] = field(default_factory=dict)  # epoch -> the means so far of those that reached it
     best: dict[int, float] = field(default_factory=dict)  # trial -> best score so far
     decisions: dict[tuple[int, int], Decision] = field(default_factory=dict)  # (trial, epoch) -> what was said
 
@@ -38,9 +39,9 @@ class MedianRule(Rule):
         key = (trial, epoch)
         if key not in self.decisions:
             self.best[trial] = max(to_finite(score), self.best.get(trial, -math.inf))
-            means = self.means.setdefault(epoch, {})
-            before = self.means.get(epoch - 1, {}).get(trial, 0.0) if epoch > 1 else 0.0
-            means[trial] = before + (to_finite(score) - before) / epoch if math.isfinite(before) else -math.inf
+            means = self.means.setdefault(epoch, RankedScores())
+            before = self.means[epoch - 1].get(trial, 0.0) if epoch - 1 in self.means else 0.0
+            means.add(trial, before + (to_finite(score) - before) / epoch if math.isfinite(before) else -math.inf)
             self.decisions[key] = self._compare(trial, epoch)
         return self.decisions[key]
 
@@ -49,13 +50,13 @@ class MedianRule(Rule):
         self.judge(trial, epoch, score)
 
     def _compare(self, trial: int, epoch: int) -> Decision:
-        best = self.best[trial]
-        others = [mean for other, mean in self.means[epoch].items() if other != trial]  # all of them came earlier
-        if epoch < self.min_iter or len(others) < self.min_trials:
+        best, means = self.best[trial], self.means[epoch]
+        num_others = len(means) - 1  # all of them came earlier
+        if epoch < self.min_iter or num_others < self.min_trials:
             return CONTINUE
         if best == -math.inf:
             return Decision("stop", f"median: no finite score by epoch {epoch}")
-        num_ahead = sum(mean >= best for mean in others)
-        if 2 * num_ahead <= len(others):
+        num_ahead = means.count_from(best) - (means[trial] >= best)
+        if 2 * num_ahead <= num_others:
             return CONTINUE
-        return Decision("stop", f"median: {num_ahead} of {len(others)} others are ahead at epoch {epoch}")
+        return Decision("stop", f"median: {num_ahead} of {num_others} others are ahead at epoch {epoch}")

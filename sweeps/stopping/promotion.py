@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sweeps.stopping.asha import check_rung_order, find_rank, rung_epochs
+from sweeps.stopping.asha import check_rung_order, rung_epochs
+from sweeps.stopping.ranked import RankedScores, RankKey
 from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
 
 
@@ -45,18 +47,22 @@ class PromotionRungs(Rule):
     epochs: tuple[int, ...]
     eta: int
     name: str = "asha"
-    scores: dict[int, dict[int, float]] = field(default_factory=dict)  # rung epoch -> trial -> score, by arrival
+    scores: dict[int, RankedScores] = field(default_factory=dict)  # rung epoch -> what has arrived there
     promoted: dict[int, set[int]] = field(default_factory=dict)  # rung epoch -> trials that have gone on
+    _waiting: dict[int, list[tuple[RankKey, int]]] = field(default_factory=dict)  # rung epoch -> others, best first
 
     def judge(self, trial: int, epoch: int, score: float) -> Decision:
         """Pauses a trial at a rung; a result beyond a rung says that the trial was promoted there."""
         for rung in self.epochs:
             if rung < epoch and trial in self.scores.get(rung, {}):
-                self.promoted.setdefault(rung, set()).add(trial)
+                self._note_promoted(rung, trial)
         if epoch not in self.epochs:
             return CONTINUE
-        scores = self.scores.setdefault(epoch, {})
-        scores.setdefault(trial, to_finite(score))
+        scores = self.scores.setdefault(epoch, RankedScores())
+        if trial not in scores:
+            scores.add(trial, to_finite(score))
+            if scores[trial] > -math.inf:
+                insort(self._waiting.setdefault(epoch, []), (scores.key(trial), trial))
         if scores[trial] == -math.inf:
             return Decision("stop", f"{self.name}: no finite score at epoch {epoch}")
         if trial in self.promoted.get(epoch, ()):
@@ -68,7 +74,7 @@ class PromotionRungs(Rule):
         rung = next((rung for rung in self.epochs if rung >= epoch), None)
         if rung is not None and (rung == epoch or not math.isfinite(score)):
             self.judge(trial, rung, score)
-            self.promoted.setdefault(rung, set()).add(trial)  # nothing is left of it to go on
+            self._note_promoted(rung, trial)  # nothing is left of it to go on
 
     def withdraw(self, trial: int) -> None:
         """Lets a trial hold its place where it waited, and go on no more."""
@@ -78,31 +84,38 @@ class PromotionRungs(Rule):
     def next_promoted(self) -> int | None:
         """The best trial that is among the best 1/eta of the highest rung where there is one."""
         for rung in reversed(self.epochs):
-            scores, promoted = self.scores.get(rung, {}), self.promoted.get(rung, set())
-            best_first = sorted(scores, key=lambda trial: -scores[trial])  # stable: an equal earlier one first
-            for trial in best_first[: len(scores) // self.eta]:
-                if trial not in promoted and scores[trial] > -math.inf:
-                    return trial
+            trial = self._find_best_waiting(rung)
+            if trial is not None and self.scores[rung].find_rank(trial) <= len(self.scores[rung]) // self.eta:
+                return trial
         return None
 
     def best_paused(self) -> int | None:
         """The best of those that wait at the highest rung where any do."""
-        for rung in reversed(self.epochs):
-            scores, promoted = self.scores.get(rung, {}), self.promoted.get(rung, set())
-            waiting = [trial for trial in scores if trial not in promoted and scores[trial] > -math.inf]
-            if waiting:
-                return max(waiting, key=lambda trial: scores[trial])  # the first of equal ones
-        return None
+        found = (self._find_best_waiting(rung) for rung in reversed(self.epochs))
+        return next((trial for trial in found if trial is not None), None)
+
+    def _find_best_waiting(self, rung: int) -> int | None:
+        waiting = self._waiting.get(rung)
+        return waiting[0][1] if waiting else None
 
     def promote(self, trial: int) -> None:
         """Takes in that a trial goes on from the last rung that it has reached."""
-        self.promoted.setdefault(self._last_rung(trial), set()).add(trial)
+        self._note_promoted(self._last_rung(trial), trial)
+
+    def _note_promoted(self, rung: int, trial: int) -> None:
+        promoted = self.promoted.setdefault(rung, set())
+        if trial in promoted:
+            return
+        promoted.add(trial)
+        if self.scores[rung][trial] > -math.inf:
+            waiting = self._waiting[rung]
+            del waiting[bisect_left(waiting, (self.scores[rung].key(trial), trial))]
 
     def explain_pause(self, trial: int) -> str:
         """Its rank at the rung where it waits."""
         rung = self._last_rung(trial)
         scores = self.scores[rung]
-        rank, num_kept = find_rank(scores, trial), len(scores) // self.eta
+        rank, num_kept = scores.find_rank(trial), len(scores) // self.eta
         return f"{self.name}: rank {rank} of {len(scores)} at epoch {rung}, the best {num_kept} went on"
 
     @property

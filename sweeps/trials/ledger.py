@@ -6,7 +6,8 @@ Searcher, scheduler, recorder and terminal view all read this one record, so tha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -104,23 +105,57 @@ class Tally:
 
 
 @dataclass
+class _Group:
+    """The trials of one arm and one stage, so that nobody has to look through all trials for them."""
+
+    entries: dict[str, TrialEntry] = field(default_factory=dict)
+    by_number: dict[int, TrialEntry] = field(default_factory=dict)
+    num_by_state: Counter[TrialState] = field(default_factory=Counter)  # of those that have ended
+    free_number: int = 0  # the lowest that no trial has
+
+    def add(self, entry: TrialEntry) -> None:
+        self.entries[entry.trial_id] = self.by_number[entry.number] = entry
+        while self.free_number in self.by_number:
+            self.free_number += 1
+
+    @property
+    def num_ended(self) -> int:
+        return self.num_by_state.total()
+
+
+@dataclass
 class Ledger:
-    """All trials of a sweep, in the order in which they were proposed."""
+    """All trials of a sweep, in the order in which they were proposed.
+
+    What the driver asks at every proposal and at every end takes no longer the more trials there are.
+    """
 
     goal: Goal
     arms: tuple[str, ...]
-    entries: dict[str, TrialEntry] = field(default_factory=dict)
+    entries: dict[str, TrialEntry] = field(default_factory=dict, init=False)
     consecutive_failures: int = 0  # of all arms
     tallies: dict[str, Tally] = field(init=False)  # of each arm
     longest_epoch: float = 0.0  # seconds of training and validation
     _num_ends: int = 0
+    _groups: dict[tuple[str, str], _Group] = field(default_factory=dict, init=False)  # (arm, stage) -> its trials
+    _active: dict[str, TrialEntry] = field(default_factory=dict, init=False)
+    _leaders: dict[str, TrialEntry] = field(default_factory=dict, init=False)  # arm -> the trial with the best score
+    _places: dict[str, int] = field(default_factory=dict, init=False)  # trial -> how many were proposed before it
 
     def __post_init__(self) -> None:
         self.tallies = {arm: Tally() for arm in self.arms}
 
     def add(self, entry: TrialEntry) -> None:
-        """Takes a proposed trial in; the same trial proposed again after a resume replaces its old entry."""
-        self.entries[entry.trial_id] = entry
+        """Takes a proposed trial in.
+
+        Raises:
+            ValueError: There is one of that id.
+        """
+        if entry.trial_id in self.entries:
+            raise ValueError(f"{entry.trial_id}: this trial has been proposed before")
+        self._places[entry.trial_id] = len(self.entries)
+        self.entries[entry.trial_id] = self._active[entry.trial_id] = entry
+        self._groups.setdefault((entry.arm, entry.stage), _Group()).add(entry)
 
     def record_epoch(
         self, trial_id: str, epoch: int, score: float, train_seconds: float, metrics: Mapping[str, float] | None = None
@@ -138,13 +173,24 @@ class Ledger:
             self.tallies[entry.arm].num_epochs += 1
         if self.goal.beats(score, entry.best_score):
             entry.best_score, entry.best_epoch = score, epoch
+            leader = self._leaders.get(entry.arm)
+            if leader is None or self._leads(entry, leader):
+                self._leaders[entry.arm] = entry
         return True
+
+    def _leads(self, entry: TrialEntry, than: TrialEntry) -> bool:
+        """Whether a trial has a better score than another; of equal ones, whether it was proposed earlier."""
+        if entry.best_score == than.best_score:
+            return self._places[entry.trial_id] < self._places[than.trial_id]
+        return self.goal.beats(entry.best_score, than.best_score)
 
     def end(self, trial_id: str, state: TrialState, stop_reason: str, error: str = "") -> None:
         """Closes a trial and keeps count of its arm's."""
         entry = self.entries[trial_id]
         entry.move_to(TrialPhase.ENDED)
         entry.state, entry.stop_reason, entry.error = state, stop_reason, error
+        self._active.pop(trial_id, None)
+        self._groups[entry.arm, entry.stage].num_by_state[state] += 1
         self._num_ends += 1
         entry.ended_as = self._num_ends
         tally = self.tallies[entry.arm]
@@ -161,7 +207,13 @@ class Ledger:
     def pause(self, entry: TrialEntry) -> None:
         """Takes in that a trial waits; one that has got so far is no failure."""
         entry.move_to(TrialPhase.PAUSED)
+        self._active.pop(entry.trial_id, None)
         self.consecutive_failures = self.tallies[entry.arm].consecutive_failures = 0
+
+    def go_on(self, entry: TrialEntry) -> None:
+        """Takes in that a trial waits no longer."""
+        entry.move_to(TrialPhase.RUNNING)
+        self._active[entry.trial_id] = entry
 
     def reset_failures(self) -> None:
         """Counts failures in a row from 0 again."""
@@ -171,9 +223,45 @@ class Ledger:
 
     def select(self, arm: str | None = None, stage: str | None = None) -> Iterator[TrialEntry]:
         """Trials of one arm and one stage; None means any."""
-        for entry in self.entries.values():
+        if arm is not None and stage is not None:
+            yield from list(self._group(arm, stage).entries.values())
+            return
+        for entry in list(self.entries.values()):
             if (arm is None or entry.arm == arm) and (stage is None or entry.stage == stage):
                 yield entry
+
+    def _group(self, arm: str, stage: str) -> _Group:
+        return self._groups.get((arm, stage)) or _Group()
+
+    def find(self, arm: str, number: int, stage: str = STAGE_SEARCH) -> TrialEntry | None:
+        """The trial of an arm and a stage that has a number; None where there is none."""
+        return self._group(arm, stage).by_number.get(number)
+
+    def find_free_number(self, arm: str, stage: str = STAGE_SEARCH) -> int:
+        """The lowest number that no trial of an arm and a stage has.
+
+        One of a trial that a damaged journal has lost is given again.
+        """
+        return self._group(arm, stage).free_number
+
+    def num_proposed(self, arm: str, stage: str = STAGE_SEARCH) -> int:
+        """Number of an arm's trials, whatever has become of them."""
+        return len(self._group(arm, stage).entries)
+
+    @property
+    def active(self) -> Sequence[TrialEntry]:
+        """Trials that run, or wait for nothing but their process: those proposed that neither wait nor have ended."""
+        return list(self._active.values())
+
+    @property
+    def num_ended(self) -> int:
+        """Trials that have ended, of all arms and stages."""
+        return self._num_ends
+
+    @property
+    def num_failed(self) -> int:
+        """Trials that ended by an error."""
+        return sum(group.num_by_state[TrialState.FAILED] for group in self._groups.values())
 
     def running(self) -> tuple[TrialEntry, ...]:
         """Trials proposed and not ended."""
@@ -181,7 +269,8 @@ class Ledger:
 
     def count(self, arm: str, state: TrialState | None, stage: str = STAGE_SEARCH) -> int:
         """Number of an arm's trials in a state; None counts those that have not ended."""
-        return sum(entry.state is state for entry in self.select(arm, stage))
+        group = self._group(arm, stage)
+        return len(group.entries) - group.num_ended if state is None else group.num_by_state[state]
 
     def ranking(self, arm: str, stage: str = STAGE_SEARCH) -> list[TrialEntry]:
         """Trials of an arm, best first, as `rank_key` has it; those without a rank are left out."""
@@ -194,15 +283,17 @@ class Ledger:
 
     def best(self, arm: str | None = None) -> TrialEntry | None:
         """The trial with the best score so far over all stages, for display only; None before any score."""
+        if arm is not None:
+            return self._leaders.get(arm)
         best: TrialEntry | None = None
-        for entry in self.select(arm):
-            if best is None or self.goal.beats(entry.best_score, best.best_score):
+        for entry in self._leaders.values():
+            if best is None or self._leads(entry, best):
                 best = entry
-        return best if best is not None and math.isfinite(best.best_score) else None
+        return best
 
     def num_succeeded(self) -> int:
         """Trials that ended as they should: completed or stopped early."""
-        return sum(entry.state in _RANKED for entry in self.entries.values())
+        return sum(group.num_by_state[state] for group in self._groups.values() for state in _RANKED)
 
     def failed(self) -> tuple[TrialEntry, ...]:
         """Trials that ended by an error."""

@@ -1,6 +1,6 @@
 """Do the statistics hold what they promise? Simulated retrainings, by the project's own functions.
 
-    .venv/bin/python tests/benchmarks/statistics.py    # writes statistics.md; some minutes on one core
+    .venv/bin/python tests/benchmarks/simulated_verdicts.py    # writes statistics.md; some minutes on one core
 
 A sweep is drawn as arms x seeds of noise with mean 0 and standard deviation 1, and judged as a real one is.
 """
@@ -21,7 +21,7 @@ from tracking.statistics.pairs import equivalence_test
 from tracking.statistics.race import RaceStanding, run_race
 from tracking.statistics.sign_flips import adjusted_p_values, holm, sign_flip_test
 
-PAGE = Path(__file__).with_suffix(".md")
+PAGE = Path(__file__).with_name("statistics.md")  # this file is not statistics.py, which would hide the library
 NUM_SAMPLES = 2000  # of intervals
 NUM_SWEEPS = 1000
 NUM_POWER = 500
@@ -268,7 +268,7 @@ def write_table(title: str, text: str, header: Sequence[str], rows: Iterator[Seq
 
 def main() -> None:
     parts = [
-        "# What the statistics hold\n\n`python tests/benchmarks/statistics.py` writes this page. The standard "
+        "# What the statistics hold\n\n`python tests/benchmarks/simulated_verdicts.py` writes this page. The standard "
         "deviation of all noise is 1 unless said. Two values, 1:4: one retraining of five ends at the lower value. "
         "SD 3: the first and the last quarter of the arms are three times as noisy. A diverged retraining counts as "
         f"{WORST:g}.\n",
