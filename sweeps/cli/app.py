@@ -9,10 +9,18 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sweeps.cli import remote, replay, results
+from sweeps.cli import remote, replay, results, sync
 from sweeps.cli.guard import GuardedCommand, interrupted_as, open_standard_streams, run_guarded, take_signals
 from sweeps.cli.options import File, Json, Measure, Overrides, ReportFormat, SweepId
-from sweeps.cli.printing import print_json, print_leaderboard, print_outcome, print_sweeps, table_facts
+from sweeps.cli.printing import (
+    print_json,
+    print_leaderboard,
+    print_outcome,
+    print_settled,
+    print_sweeps,
+    settled_facts,
+    table_facts,
+)
 from trainer.working_directory import ignore_working_directory
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -159,36 +167,32 @@ def report(
         typer.Option("--format", help="html: the page; md: Markdown with still pictures, for a paper or pull request."),
     ] = ReportFormat.HTML,
 ) -> None:
-    """Write a sweep's report anew from MLflow, and print its leaderboard."""
+    """Write a sweep's report anew from MLflow, and print its leaderboard.
+
+    What the end of the sweep has left undone, since MLflow was away, is done as well: what waits in its journal is
+    sent, report and note are stored with its run, and its winner is registered.
+    """
+    from sweeps.driver.settling import settle
     from sweeps.home import open_home
     from sweeps.remote.control import find_sweep
-    from tracking.recording.recorder import deliver_journal
-    from tracking.report.write import write_markdown, write_report, write_trials_csv
-    from tracking.store.queries import load_sweep
+    from tracking.report.write import write_markdown
 
     home = open_home()
     found = find_sweep(home, sweep_id)
     folder = home.folder(found)
-    folder.path.mkdir(parents=True, exist_ok=True)  # not there for a sweep that ran elsewhere
     with interrupted_as(lambda: f"write it with: sweeps report {found}"):
-        delivered = deliver_journal(home.tracking_uri, folder.journal)
-        table = load_sweep(found, home.tracking_uri, folder.path)
+        settled = settle(found, home)
         if format_ is ReportFormat.MD:
-            written = folder.markdown_report
-            write_markdown(table, written)
-        else:
-            written = folder.report
-            write_report(table, written)
-            write_trials_csv(table, folder.trials)
+            write_markdown(settled.table, folder.markdown_report)
+    written = folder.markdown_report if format_ is ReportFormat.MD else folder.report
     if as_json:
-        print_json({**table_facts(table), "report": str(written), "delivered_events": delivered})
+        print_json({**table_facts(settled.table), "report": str(written), **settled_facts(settled)})
         return
     from sweeps.terminal import open_console
 
     console = open_console()
-    if delivered:
-        console.print(f"{delivered} events that MLflow had not got were delivered now")
-    print_leaderboard(console, table)
+    print_settled(console, "", settled)
+    print_leaderboard(console, settled.table)
     console.print(f"report: {written}", soft_wrap=True)
 
 
@@ -213,6 +217,7 @@ def schema() -> None:
 remote.add_commands(app)
 results.add_commands(app)
 replay.add_commands(app)
+sync.add_commands(app)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sweeps.driver.outcome import SweepOutcome
+    from sweeps.driver.settling import Settled
     from sweeps.plan.plan import ArmPlan, DiskPlan, MeasuredCost, Plan, Range
     from sweeps.terminal import PlainConsole
     from tracking.store.queries import SweepSummary
@@ -103,6 +104,23 @@ def _print_failures(console: PlainConsole, outcome: SweepOutcome) -> None:
         log = f"; see {trials[0][1]}" if trials[0][1] else ""
         line = Text.assemble((f"failed: {len(trials)} × {reason}", "red"), f" ({names}{log})")
         console.print(line, soft_wrap=True)
+
+
+def settled_facts(settled: Settled) -> dict[str, Any]:
+    """What was left of a sweep's end and is done now, as JSON has it."""
+    return {"delivered_events": settled.num_delivered, "done": list(settled.done), "problem": settled.problem}
+
+
+def print_settled(console: PlainConsole, head: str, settled: Settled) -> None:
+    """Prints a line for each thing that was left of a sweep's end and is done now, and for what could not be."""
+    if settled.num_delivered:
+        console.print(
+            f"{head}{settled.num_delivered} events that MLflow had not got were delivered now", soft_wrap=True
+        )
+    for sentence in settled.done:
+        console.print(f"{head}{sentence}", soft_wrap=True)
+    if settled.problem:
+        console.print(f"{head}{settled.problem}", style="red", soft_wrap=True)
 
 
 def print_leaderboard(console: PlainConsole, table: SweepTable) -> None:

@@ -34,7 +34,7 @@ from sweeps.plan.plan import Plan
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import log_to
 from sweeps.running.repair import repair_journal
-from sweeps.running.replay import replay
+from sweeps.running.replay import describe_found, replay
 from sweeps.running.same_sweep import check_same_prior
 from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
 from sweeps.space.arms import Arm
@@ -223,7 +223,9 @@ def _run(
     )
     remover = CheckpointRemover(sweep)
     try:
-        replay(sweep, recorder.past, again=history.again if history else frozenset())
+        again = history.again if history else frozenset()
+        replay(sweep, recorder.past, again=again)
+        sweep.found = describe_found(sweep, again, recorder.pending) if history else ""
         remover.start()
         record, now_ms = build_record(prepared, folder, arms, manifest, history), sweep.clock_ms()
         sweep.begin(now_ms)

@@ -125,9 +125,13 @@ class LineView(View):
     _is_disk_full: bool = False
     _has_told_of_end: bool = False
     _is_held: bool = False
+    _has_told_what_was_found: bool = False
 
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Prints what is worth a line."""
+        if sweep.found and not self._has_told_what_was_found:
+            self._has_told_what_was_found = True
+            self.console.print(sweep.found, soft_wrap=True)
         if entry is not None and event in (TrialEvent.ENDED, TrialEvent.RECOVERED):
             self.console.print(_event_line(sweep, entry, event), soft_wrap=True)
         problem = sweep.recorder.problem
@@ -177,6 +181,8 @@ class TableView(View):
 
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Takes note; the thread draws."""
+        if self._sweep is None and sweep.found:
+            self._events.append(Text(sweep.found))
         self._sweep = sweep
         if entry is not None and event in (TrialEvent.ENDED, TrialEvent.RECOVERED):
             self._events.append(_event_line(sweep, entry, event))

@@ -94,6 +94,35 @@ def replay(sweep: RunningSweep, events: Sequence[Event], again: Set[str] = froze
     sweep.ledger.reset_failures()
 
 
+def describe_found(sweep: RunningSweep, again: Set[str], num_pending: int) -> str:
+    """One sentence on what a driver found of those before it.
+
+    Args:
+        sweep: After `replay`.
+        again: Trials that failed and are to run again.
+        num_pending: Events that MLflow has not got yet.
+    """
+    entries = sweep.ledger.entries.values()
+    unfinished = {entry.trial_id for entry in entries if not entry.ended}
+    kept = {trial_id for trial_id in unfinished - again if sweep.folder.checkpoints(trial_id)}
+    num_ended = len(entries) - len(unfinished)
+    counts = [
+        f"{count} {words[count != 1]}"
+        for count, words in (
+            (num_ended, ("trial has ended", "trials have ended")),
+            (len(kept), ("goes on from its last checkpoint", "go on from their last checkpoints")),
+            (len(unfinished - kept - again), ("begins anew", "begin anew")),
+            (len(again), ("failed and runs again", "failed and run again")),
+        )
+        if count or words[0] == "trial has ended"
+    ]
+    num_events = len(sweep.recorder.past)
+    delivered = (
+        f"{num_pending} of {num_events} events are sent to MLflow now" if num_pending else "MLflow has all events"
+    )
+    return f"found: {', '.join(counts)}; {delivered}"
+
+
 def _replay_event(sweep: RunningSweep, event: Event) -> None:
     entries = sweep.ledger.entries
     sweep.time.take(event)

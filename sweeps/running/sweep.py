@@ -57,6 +57,7 @@ class RunningSweep:
     finished: bool = False  # the searcher has nothing left to propose
     interrupted: bool = False  # ended before it was done; can be resumed
     full_disk: str = ""  # which trial waits for room on what disk; "" while none does
+    found: str = ""  # one sentence on what earlier drivers have left; "" for a sweep's first driver
     halted: str = ""  # why no further trial is proposed; "" while the sweep goes on
     opened: set[str] = field(default_factory=set)  # trials whose run this driver has opened
     listeners: list[Listener] = field(default_factory=list)

@@ -78,11 +78,11 @@ thorough = pytest.mark.thorough_fault
 @pytest.mark.parametrize(
     ("number", "when", "place", "count"),
     [
-        ("SIGINT", "before", "sweeps.driver.outcome:write_report", 1),
+        ("SIGINT", "before", "sweeps.driver.settling:write_report", 1),
         pytest.param("SIGTERM", "before", "sweeps.driver.driver:_tune", 1, marks=thorough),
         pytest.param("SIGHUP", "after", "tracking.recording.recorder:Recorder.record_epoch", 5, marks=thorough),
         pytest.param("SIGTERM", "before", "tracking.recording.recorder:Recorder.flush", 1, marks=thorough),
-        pytest.param("SIGINT", "before", "sweeps.driver.outcome:register_winner", 1, marks=thorough),
+        pytest.param("SIGINT", "before", "tracking.store.registry:register_winner", 1, marks=thorough),
         pytest.param("SIGINT", "before", "sweeps.driver.driver:finish", 1, marks=thorough),
     ],
 )

@@ -134,10 +134,10 @@ def test_a_driver_killed_eight_times_at_random_moments(home: Home, sweep_file: P
 @pytest.mark.parametrize(
     ("when", "place", "number"),
     [
-        ("before", "sweeps.driver.outcome:write_report", 1),
-        ("before", "sweeps.driver.outcome:write_trials_csv", 1),
-        ("after", "sweeps.driver.outcome:register_winner", 1),
-        ("before", "sweeps.driver.outcome:remove_checkpoints", 1),
+        ("before", "sweeps.driver.settling:write_report", 1),
+        ("before", "sweeps.driver.settling:write_trials_csv", 1),
+        ("after", "tracking.store.registry:register_winner", 1),
+        ("before", "sweeps.driver.settling:remove_checkpoints", 1),
         ("before", "sweeps.home:SweepFolder.drop_checkpoints", 7),
         ("before", "tracking.recording.recorder:Recorder.end_sweep", 1),
         ("after", "tracking.recording.recorder:Recorder.end_sweep", 1),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from mlflow import MlflowClient
 from stores import MlflowServer
 
 from sweeps.driver import outcome
+from sweeps.driver.settling import settle
 from sweeps.errors import ExitCode
 from sweeps.home import Home
 from sweeps.running.lifecycle import Ending, end, start
@@ -22,6 +25,7 @@ from tracking.ranking import Goal
 from tracking.recording.events import SweepEnded, SweepRecord
 from tracking.recording.journal import Journal
 from tracking.recording.recorder import Recorder
+from tracking.store.queries import find_parent
 
 
 @pytest.fixture
@@ -70,7 +74,23 @@ def test_a_result_that_cannot_be_read_is_said_with_the_command_and_changes_no_st
     assert "its report could not be written now (" in found.problem
     assert f"`sweeps report {monitored.sweep_id}`" in found.problem
     monitored.recorder.close(30.0)
-    last = Journal(monitored.folder.journal).events[-1].what
+    with closing(Journal(monitored.folder.journal)) as journal:
+        last = journal.events[-1].what
     assert isinstance(last, SweepEnded)
     assert last.state is SweepState.COMPLETED
     assert load(monitored.sweep_id, mlflow_server.uri).state == "completed"
+    monkeypatch.undo()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", mlflow_server.uri)
+    check_what_is_left_is_done_later(monitored.sweep_id, home, mlflow_server)
+
+
+def check_what_is_left_is_done_later(sweep_id: str, home: Home, server: MlflowServer) -> None:
+    client = MlflowClient(server.uri)
+    run = find_parent(client, sweep_id)
+    assert "report.html" not in {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert settle(sweep_id, home).done == ("its report is stored with its run in MLflow",)
+    after = find_parent(client, sweep_id)
+    assert {"report.html", "trials.csv"} <= {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert "| sgd |" in after.data.tags["mlflow.note.content"]
+    assert after.info.end_time == run.info.end_time, "it ended when it ended"
+    assert settle(sweep_id, home).done == (), "once"

@@ -10,7 +10,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -172,16 +174,19 @@ class Recorder:
         """Says what the sweep's driver was asked to do: "" | paused | stopping | cancelling."""
         self._add(PhaseNoted(phase))
 
-    def end_sweep(self, state: str, note_markdown: str = "", artifacts: Sequence[Path] = ()) -> None:
+    def end_sweep(
+        self, state: str, note_markdown: str = "", artifacts: Sequence[Path] = (), *, time_ms: int | None = None
+    ) -> None:
         """Closes the parent run and any trial still open; stores the files.
 
         Args:
             state: completed | interrupted | failed.
             note_markdown: Shown on the run's page; "" leaves what is there.
             artifacts: Files for the parent run; those of the sweep's folder are found there even after it has moved.
+            time_ms: When it ended, in milliseconds since 1970; None for now.
         """
         paths = tuple(self._name(Path(path).absolute()) for path in artifacts)
-        self._add(SweepEnded(SweepState(state), note_markdown, paths))
+        self._add(SweepEnded(SweepState(state), note_markdown, paths), time_ms)
 
     def end_cut_off_sweep(self) -> None:
         """Closes a sweep whose process was killed, as interrupted at the time of its last event."""
@@ -230,6 +235,19 @@ class Recorder:
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._pending or self._num_denials > num_denials, timeout_seconds)
             return not self._pending
+
+    def flush_all(self) -> None:
+        """Sends what waits, for as long as that gets on.
+
+        Raises:
+            TrackingUnavailable: When MLflow does not take it; it stays in the journal.
+        """
+        num_left = self.pending + 1
+        while self.pending and self.pending < num_left:
+            num_left = self.pending
+            self.flush(CHECK_SECONDS)
+        if self.pending:
+            raise TrackingUnavailable(self.problem or f"MLflow at {hide_password(self._uri)} is too slow; try again")
 
     def close(self, timeout_seconds: float) -> bool:
         """Flushes and ends the thread; True when everything was delivered. What was not stays in the journal."""
@@ -358,22 +376,65 @@ def deliver_journal(tracking_uri: str, journal_path: Path) -> int:
     Raises:
         TrackingUnavailable: When MLflow does not take them; they stay in the journal.
     """
+    with open_ended(tracking_uri, journal_path) as ended:
+        return ended.num_delivered if ended else 0
+
+
+@dataclass(frozen=True)
+class EndedSweep:
+    """A sweep that no longer runs, all of whose events MLflow has.
+
+    Attributes:
+        recorder: Holds its journal.
+        num_delivered: Events that MLflow has got only now.
+    """
+
+    recorder: Recorder
+    num_delivered: int
+
+    @property
+    def lacks_result(self) -> bool:
+        """Whether it is over, and ended without its report and its note: MLflow was away then."""
+        end = self.recorder.past[-1].what
+        return isinstance(end, SweepEnded) and end.state is not SweepState.INTERRUPTED and not end.artifacts
+
+    def attach_result(self, note_markdown: str, artifacts: Sequence[Path]) -> None:
+        """Stores report and note with the sweep's run, as its end would have done, at the time of its end.
+
+        Raises:
+            TrackingUnavailable: When MLflow does not take them; they are sent next time.
+        """
+        end = self.recorder.past[-1]
+        assert isinstance(end.what, SweepEnded)
+        self.recorder.end_sweep(end.what.state, note_markdown, artifacts, time_ms=end.time_ms)
+        self.recorder.flush_all()
+
+
+@contextmanager
+def open_ended(tracking_uri: str, journal_path: Path) -> Iterator[EndedSweep | None]:
+    """Holds a sweep that no longer runs, after what it left behind was sent and its runs were closed.
+
+    None while the sweep runs, or when there is no journal.
+
+    Raises:
+        TrackingUnavailable: When MLflow does not take what was left; it stays in the journal.
+    """
     if not journal_path.exists():
-        return 0
+        yield None
+        return
     check_tracking(tracking_uri, CHECK_SECONDS)
     try:
         recorder = Recorder(tracking_uri, journal_path)
     except JournalBusy:
-        return 0
-    num_events = recorder.pending
-    recorder.end_cut_off_sweep()
-    num_left = recorder.pending + 1
-    while recorder.pending and recorder.pending < num_left:  # as long as it gets on
-        num_left = recorder.pending
-        recorder.flush(CHECK_SECONDS)
-    if not recorder.close(0.0):
-        raise TrackingUnavailable(recorder.problem or f"MLflow at {hide_password(tracking_uri)} is too slow; try again")
-    return num_events
+        yield None
+        return
+    try:
+        num_events = recorder.pending
+        recorder.end_cut_off_sweep()
+        recorder.flush_all()
+        yield EndedSweep(recorder, num_events)
+    finally:
+        recorder.close(0.0)
 
 
 def _was_cut_off(events: Iterable[Event]) -> bool:

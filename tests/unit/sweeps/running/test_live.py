@@ -171,3 +171,17 @@ def test_what_others_wrote_is_shown_as_it_is(sweep: RunningSweep) -> None:
     assert "ValueError: [/red] :smile: [bold]50%[/bold] ␛[2Jgone" in shown
     assert "MLflow: [/away]" in shown
     assert arm in shown.splitlines()[-1]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_a_resumed_sweep_found_is_said_once(sweep: RunningSweep, is_terminal: bool) -> None:
+    sweep.found = "found: 3 trials have ended; MLflow has all events"
+    shown = io.StringIO()
+    view = build_view(PlainConsole(shown, width=100, is_text=not is_terminal))
+    if is_terminal:
+        view = TableView(view.console)  # type: ignore[attr-defined]
+    for _ in range(3):
+        view(sweep, None, TrialEvent.STEP)
+    if isinstance(view, TableView):
+        view.console.print(view._render())
+    assert shown.getvalue().count(sweep.found) == 1

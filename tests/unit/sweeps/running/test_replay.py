@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from sweeps.home import SweepFolder
-from sweeps.running.replay import find_failed, replay
+from sweeps.running.replay import describe_found, find_failed, replay
 from sweeps.running.sweep import RunningSweep
 from sweeps.spec import load_spec_text
 from sweeps.stopping.rules import ArmRules
@@ -37,18 +37,22 @@ def number(*whats: Happening) -> list[Event]:
 
 
 def replay_all(tmp_path: Path, events: list[Event], again: frozenset[str] = frozenset()) -> Ledger:
+    return replay_sweep(tmp_path, events, again).ledger
+
+
+def replay_sweep(tmp_path: Path, events: list[Event], again: frozenset[str] = frozenset()) -> RunningSweep:
     arms = ("sgd", "adam")
     sweep = RunningSweep(
         sweep_id="s-1",
         spec=SPEC,
         ledger=Ledger(Goal.MAXIMIZE, arms),
         rules=ArmRules(arms, SPEC.early_terminate, 3),
-        recorder=cast("Any", SimpleNamespace()),
+        recorder=cast("Any", SimpleNamespace(past=tuple(events))),
         folder=SweepFolder(tmp_path),
         num_trials={},
     )
     replay(sweep, events, again)
-    return sweep.ledger
+    return sweep
 
 
 def test_failed_trials_may_run_again_until_their_arms_best_are_chosen() -> None:
@@ -77,3 +81,22 @@ def test_the_second_life_of_a_failed_trial_is_its_own(tmp_path: Path) -> None:
     failed_again = number(*first, *second[:2], TrialEnded("sgd-0", FAILED, "y"))
     entry = replay_all(tmp_path, failed_again).entries["sgd-0"]
     assert (entry.state, entry.stop_reason) == (FAILED, "y")
+
+
+def test_what_was_found_is_told_in_one_sentence(tmp_path: Path) -> None:
+    events = number(
+        start("sgd-0"), run_epoch("sgd-0", 1), TrialEnded("sgd-0", TrialState.COMPLETED, "epochs"),
+        start("sgd-1"), run_epoch("sgd-1", 1),
+        start("adam-0"), run_epoch("adam-0", 1),
+        start("adam-1"), TrialEnded("adam-1", FAILED, "x"),
+    )  # fmt: skip
+    checkpoint = tmp_path / "ray" / "trials-0000" / "sgd-1" / "checkpoint_000000"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "state.pt").write_text("")
+    again = frozenset({"adam-1"})
+    assert describe_found(replay_sweep(tmp_path, events, again), again, 2) == (
+        "found: 1 trial has ended, 1 goes on from its last checkpoint, 1 begins anew, 1 failed and runs again; "
+        "2 of 9 events are sent to MLflow now"
+    )
+    none = describe_found(replay_sweep(tmp_path, number(start("sgd-0"))), frozenset(), 0)
+    assert none == "found: 0 trials have ended, 1 begins anew; MLflow has all events"

@@ -1,4 +1,4 @@
-"""How a sweep ends."""
+"""What is made of a sweep that is over."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweeps.driver.outcome import _register
+from sweeps.driver.settling import _register
 from sweeps.home import Home
 from trainer.config import build_trial_config
 from trainer.data.synthetic import draw_synthetic
@@ -51,5 +51,5 @@ def test_own_code_that_leaves_while_the_winner_is_loaded_ends_no_sweep(
     write_checkpoint(run, folder.ray / "trials-0000" / "own-confirm-00" / "checkpoint_000000")
     winner: Any = SimpleNamespace(trial_id="own-confirm-00", parameters=parameters)
     table: Any = SimpleNamespace()
-    problem = _register(winner, table, data, home, folder)
+    problem = _register(winner, table, lambda: data, home, folder)
     assert problem == "the winner, own-confirm-00, is not registered as a model: SystemExit: not here"
