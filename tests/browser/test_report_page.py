@@ -31,8 +31,18 @@ PLOTS = (
     "Probability of being best at each budget",
     "Epochs to the target",
     "Seconds to the target",
+    "Survival of the trials",
+    "Does an early epoch foretell the end?",
+    "Cost ledger",
 )
 NUM_ARMS = 4
+
+
+def wait_until_drawn(page: Page) -> None:
+    """Until every figure of the page is drawn."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(".plotly-graph-div:not(.js-plotly-plot)")).to_have_count(0, timeout=20_000)
 
 
 def test_the_outcome_and_its_limits_come_first(open_page: OpenPage, report_file: Path) -> None:
@@ -68,7 +78,7 @@ def test_every_plot_is_drawn_and_nothing_is_wider_than_the_page(
         assert box["x"] + box["width"] <= width
         assert box["width"] > 0.4 * width
         # Panels number their axes: text.ytitle, text.x3title.
-        assert "".join(figure.locator("text[class^=y][class$=title]").all_text_contents())
+        assert "".join(figure.locator("text[class^=y][class$=title], g.ytick text").all_text_contents())
         assert "".join(figure.locator("text[class^=x][class$=title]").all_text_contents())
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow == 0
@@ -77,7 +87,7 @@ def test_every_plot_is_drawn_and_nothing_is_wider_than_the_page(
 @pytest.mark.parametrize("width", [1280, 390])
 def test_legends_do_not_lie_on_the_plots(width: int, open_page: OpenPage, report_file: Path) -> None:
     page = open_page(report_file.as_uri(), width)
-    page.locator("g.legend").nth(len(PLOTS) - 1).wait_for()
+    wait_until_drawn(page)
 
     overlaps = page.evaluate(
         """() => [...document.querySelectorAll('.plotly-graph-div')].filter(plot => {
@@ -92,15 +102,15 @@ def test_legends_do_not_lie_on_the_plots(width: int, open_page: OpenPage, report
 
 def test_an_arm_has_one_colour_in_all_plots_and_tables(open_page: OpenPage, report_file: Path) -> None:
     page = open_page(report_file.as_uri())
-    page.locator("g.legend").nth(len(PLOTS) - 1).wait_for()
+    wait_until_drawn(page)
 
     colors = page.evaluate(
-        """() => {
+        """(arms) => {
             const found = {};
             const add = (arm, color) => { (found[arm] ??= new Set()).add(color); };
             for (const plot of document.querySelectorAll('.plotly-graph-div'))
                 for (const trace of plot.data)
-                    if (trace.name && trace.legendgroup !== undefined || trace.line?.width === 2.5)
+                    if (arms.includes(trace.name) && trace.legendgroup !== undefined || trace.line?.width === 2.5)
                         add(trace.name, trace.line?.width === 2.5 ? trace.line.color : trace.marker.color);
             const canvas = document.createElement('canvas').getContext('2d');
             for (const swatch of document.querySelectorAll('.swatch')) {
@@ -108,7 +118,8 @@ def test_an_arm_has_one_colour_in_all_plots_and_tables(open_page: OpenPage, repo
                 add(swatch.parentElement.textContent, canvas.fillStyle.toUpperCase());
             }
             return Object.fromEntries(Object.entries(found).map(([arm, set]) => [arm, [...set]]));
-        }"""
+        }""",
+        ["adam", "momentum", "rmsprop", "sgd"],
     )
 
     assert sorted(colors) == ["adam", "momentum", "rmsprop", "sgd"]

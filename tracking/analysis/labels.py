@@ -68,6 +68,14 @@ def format_parameters(parameters: Mapping[str, Value]) -> str:
     return ", ".join(f"{name} {format_number(value)}" for name, value in parameters.items()) or "–"
 
 
+def format_count(count: float) -> str:
+    """`950`, `12.3 k`, `4.57 M`: three digits from a thousand on."""
+    factor, unit = next(
+        ((factor, unit) for factor, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if count >= factor), (1.0, "")
+    )
+    return f"{count / factor:.3g} {unit}" if unit else f"{count:.0f}"
+
+
 _UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import title_of
 from tracking.names import TrialState
-from tracking.plots.style import Plot, arm_color, arm_dash, fade, style_figure
+from tracking.plots.style import NoPlot, Plot, arm_color, arm_dash, build_buttons, fade, style_figure
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow
 
@@ -24,9 +24,10 @@ UNITS: Mapping[str, Callable[[TrialRow], float]] = {
     "seconds": lambda trial: trial.seconds,
 }
 MIN_TRIALS = 3  # of an arm; with fewer there is no curve
+_TOO_FEW = f"It needs {MIN_TRIALS} ended trials of an arm, one of them with a value."
 
 
-def build_expected_best_plot(table: SweepTable) -> Plot | None:
+def build_expected_best_plot(table: SweepTable) -> Plot | NoPlot:
     """The best value that a search of each size finds on average, for each arm, in trials, epochs and seconds."""
     from tracking.statistics.budget_curves import expected_best, list_budgets
 
@@ -36,36 +37,39 @@ def build_expected_best_plot(table: SweepTable) -> Plot | None:
         budgets = list_budgets(arms)
         if len(budgets) > 1:
             curves[unit] = {arm: expected_best(each, budgets, Goal(table.goal)) for arm, each in arms.items()}
+    title = "Expected best after a search of each size"
     if not curves:
-        return None
+        return NoPlot(title, _TOO_FEW)
     figure = _build_figure(table, curves, table.goal_metric)
     figure.update_yaxes(title_text=f"best {title_of(table.goal_metric)}")
     caption = (
         "What a search of that size finds on average, per arm, over 1,000 orders of its trials; band: 80 % of them. "
         "Lines that cross: the better arm depends on the budget."
     )
-    return Plot("expected-best", "Expected best after a search of each size", caption, figure)
+    return Plot("expected-best", title, caption, figure)
 
 
-def build_chance_plot(table: SweepTable) -> Plot | None:
+def build_chance_plot(table: SweepTable) -> Plot | NoPlot | None:
     """How likely each arm has the best trial, when all arms are given the same budget; None for one arm."""
     from tracking.statistics.budget_curves import chance_of_best, list_budgets
 
-    curves = {}
+    if len(table.arms) < 2:
+        return None
+    title, curves = "Probability of being best at each budget", {}
     for unit in UNITS:
         arms = collect_trials(table, unit)
         budgets = list_budgets(arms)
         if len(budgets) > 1 and len(arms) > 1 and any(map(_has_value, arms.values())):
             curves[unit] = chance_of_best(arms, budgets, Goal(table.goal))
     if not curves:
-        return None
+        return NoPlot(title, _TOO_FEW)
     figure = _build_figure(table, curves, "accuracy")
     figure.update_yaxes(title_text="probability of being best", range=[-0.02, 1.02], tickformat=".0%")
     caption = (
         "How often each arm has the best trial when all get the same budget. Band: 80 % of the values when the trials "
         "are drawn anew; the wider, the more hangs on single trials."
     )
-    return Plot("chance-of-best", "Probability of being best at each budget", caption, figure)
+    return Plot("chance-of-best", title, caption, figure)
 
 
 def collect_trials(table: SweepTable, unit: str) -> dict[str, ArmTrials]:
@@ -97,20 +101,22 @@ def _build_figure(table: SweepTable, curves: Mapping[str, Mapping[str, Curve]], 
     """The curves of the first unit, and buttons that change to the others."""
     import plotly.graph_objects as go
 
-    figure, units = go.Figure(), []
+    figure, groups = go.Figure(), []
     for index, (unit, by_arm) in enumerate(curves.items()):
         for arm, curve in by_arm.items():
             traces = _build_traces(table, arm, curve, unit)
             for trace in traces:
                 trace.visible = index == 0
             figure.add_traces(traces)
-            units += [unit] * len(traces)
+            groups += [index] * len(traces)
     style_figure(figure, metric)
     figure.update_xaxes(title_text=_axis_title(next(iter(curves))), rangemode="tozero")
     if len(table.arms) == 1:
         figure.update_layout(showlegend=False)
     if len(curves) > 1:
-        figure.update_layout(updatemenus=[_build_buttons(list(curves), units)], margin_b=92)
+        changes = [{"xaxis.title.text": _axis_title(unit)} for unit in curves]
+        buttons = build_buttons([f"in {unit}" for unit in curves], groups, changes)
+        figure.update_layout(updatemenus=[buttons], margin_b=92)
     return figure
 
 
@@ -139,29 +145,6 @@ def _build_traces(table: SweepTable, arm: str, curve: Curve, unit: str) -> list[
         hovertemplate=f"{escape(arm)}, %{{x:.4~g}} {unit}: %{{y}}<extra></extra>",
     )
     return [band, line]
-
-
-def _build_buttons(names: list[str], units: list[str]) -> dict[str, Any]:
-    """Below the axis, where neither legend nor curves lie."""
-    return {
-        "type": "buttons",
-        "direction": "right",
-        "x": 0,
-        "xanchor": "left",
-        "y": -0.2,
-        "yanchor": "top",
-        "pad": {"t": 4},
-        "showactive": True,
-        "font": {"size": 12},
-        "buttons": [
-            {
-                "label": f"in {name}",
-                "method": "update",
-                "args": [{"visible": [unit == name for unit in units]}, {"xaxis.title.text": _axis_title(name)}],
-            }
-            for name in names
-        ],
-    }
 
 
 def _axis_title(unit: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracking.analysis.leaderboard import build_leaderboard, find_best
 from tracking.names import BEST_VAL_ACCURACY, TEST_ACCURACY
-from tracking.plots.style import MUTED, Plot, arm_color, arm_symbol, fade, style_figure
+from tracking.plots.style import MUTED, Plot, add_rows, arm_color, arm_symbol, fade, style_figure
 from tracking.table import SweepTable, TrialRow
 
 if TYPE_CHECKING:
@@ -80,14 +80,7 @@ def _build_rows(table: SweepTable, values: Mapping[str, Sequence[float]]) -> tup
         figure.add_trace(_build_seeds(table, arm, each, spread))
         figure.add_trace(_build_mean(table, arm, sum(each) / len(each), interval, row, len(each)))
     style_figure(figure, "", height=96 + 44 * len(values))
-    figure.update_yaxes(
-        tickvals=list(range(len(values))),
-        ticktext=[escape(arm) for arm in values],
-        range=[len(values) - 0.4, -0.6],
-        showgrid=False,
-        ticks="",
-        tickformat=None,
-    )
+    add_rows(figure, list(values))
     figure.update_layout(showlegend=False, margin_b=56)
     return figure, has_interval
 

@@ -45,6 +45,19 @@ class Plot:
     wide: bool = False
 
 
+@dataclass(frozen=True)
+class NoPlot:
+    """A plot that a reader may look for and that this sweep has no values for.
+
+    Attributes:
+        title: Of the plot.
+        reason: What is missing, and where it helps, how to get it.
+    """
+
+    title: str
+    reason: str
+
+
 def arm_color(arms: Sequence[str], arm: str) -> str:
     """The arm's colour, the same in every plot and table."""
     return COLORS[arms.index(arm) % len(COLORS)]
@@ -125,6 +138,43 @@ def build_log_ticks(values: Sequence[float]) -> dict[str, Any]:
         "tickvals": ticks,
         "ticktext": [f"{tick:.4g}" if 1e-4 < tick < 1e4 else f"{tick:.0e}".replace("e-0", "e-") for tick in ticks],
     }
+
+
+def build_buttons(labels: Sequence[str], groups: Sequence[int], changes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Buttons below the axis, where neither legend nor curves lie, each of which shows one group of traces.
+
+    Args:
+        labels: What stands on each button.
+        groups: The group of each trace of the figure, counted from 0.
+        changes: What each button changes in the layout, such as the title of an axis.
+    """
+    return {
+        "type": "buttons",
+        "direction": "right",
+        "x": 0,
+        "xanchor": "left",
+        "y": -0.2,
+        "yanchor": "top",
+        "pad": {"t": 4},
+        "showactive": True,
+        "font": {"size": 12},
+        "buttons": [
+            {"label": label, "method": "update", "args": [{"visible": [group == each for each in groups]}, change]}
+            for group, (label, change) in enumerate(zip(labels, changes, strict=True))
+        ],
+    }
+
+
+def add_rows(figure: go.Figure, names: Sequence[str]) -> None:
+    """Gives the y axis a row for each name, the first on top, at 0, 1, 2 and so on."""
+    figure.update_yaxes(
+        tickvals=list(range(len(names))),
+        ticktext=[escape(name) for name in names],
+        range=[len(names) - 0.4, -0.6],
+        showgrid=False,
+        ticks="",
+        tickformat=None,
+    )
 
 
 def describe_trial(table: SweepTable, trial: TrialRow) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_number, format_percent, is_fraction, title_of
 from tracking.names import TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
-from tracking.plots.style import Plot, arm_color, arm_dash, style_figure
+from tracking.plots.style import NoPlot, Plot, arm_color, arm_dash, style_figure
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow
 
@@ -88,11 +88,11 @@ def _cost_until(trial: TrialRow, epoch: int, unit: str) -> float:
     return math.fsum(seconds for number, seconds in spent if number <= epoch)
 
 
-def build_target_plot(table: SweepTable, unit: str) -> Plot | None:
+def build_target_plot(table: SweepTable, unit: str) -> Plot | NoPlot:
     """The share of each arm's trials that had reached the target by each cost."""
-    race = measure_times(table, unit)
+    race, title = measure_times(table, unit), f"{unit.capitalize()} to the target"
     if race is None or not any(times.num_reached for times in race.arms.values()):
-        return None
+        return NoPlot(title, f"It needs {MIN_TRIALS} ended trials of every arm, one of them with a value.")
     import plotly.graph_objects as go
 
     figure = go.Figure()
@@ -112,7 +112,7 @@ def build_target_plot(table: SweepTable, unit: str) -> Plot | None:
         "every arm did. Diverged and early stopped trials count as never. "
         f"{_tell_medians(race.arms, unit)}"
     )
-    return Plot(f"target-{unit}", f"{unit.capitalize()} to the target", caption, figure)
+    return Plot(f"target-{unit}", title, caption, figure)
 
 
 def _tell_medians(arms: dict[str, TargetTimes], unit: str) -> str:

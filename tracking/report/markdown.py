@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import unescape
 from itertools import chain
 
+from tracking.analysis.costs import format_costs, tell_costs
 from tracking.analysis.findings import (
     build_cautions,
     build_facts,
@@ -25,6 +26,7 @@ from tracking.analysis.leaderboard import (
 from tracking.analysis.pareto import format_front
 from tracking.analysis.untuned import format_untuned
 from tracking.analysis.verdict import format_confirmed
+from tracking.plots.plots import Section
 from tracking.plots.style import Plot
 from tracking.table import SweepTable
 
@@ -36,13 +38,15 @@ def name_picture(plot: Plot) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plot.key) + ".png"
 
 
-def build_markdown(table: SweepTable, confirmed: Sequence[Plot], others: Sequence[Plot], drawn: Collection[str]) -> str:
+def build_markdown(
+    table: SweepTable, confirmed: Sequence[Plot], sections: Sequence[Section], drawn: Collection[str]
+) -> str:
     """The report; nothing that comes from the sweep is read as Markdown.
 
     Args:
         table: The sweep.
         confirmed: Plots of the retrainings.
-        others: All other plots.
+        sections: All other plots.
         drawn: Keys of the plots that there is a picture of.
     """
     rows = build_leaderboard(table)
@@ -51,8 +55,8 @@ def build_markdown(table: SweepTable, confirmed: Sequence[Plot], others: Sequenc
         (_show(plot, drawn) for plot in confirmed),
         _list_tables(table, rows),
         _list_warnings(table, rows),
-        ["## Figures"] if others else [],
-        (_show(plot, drawn) for plot in others),
+        chain.from_iterable(_show_section(section, drawn) for section in sections),
+        _tell_costs(table),
         _tell_origin(table),
     )
     return "\n\n".join(part.rstrip("\n") for part in parts if part) + "\n"
@@ -91,6 +95,21 @@ def _list_warnings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Iterato
     if warnings:
         yield "## Warnings"
         yield "\n".join(f"- {escape_markdown(warning)}" for warning in warnings)
+
+
+def _show_section(section: Section, drawn: Collection[str]) -> Iterator[str]:
+    yield f"## {section.title}"
+    yield from (_show(plot, drawn) for plot in section.plots)
+    if section.missing:
+        reasons = (escape_markdown(f"Not drawn: {plot.title}. {plot.reason}") for plot in section.missing)
+        yield "\n".join(f"- {reason}" for reason in reasons)
+
+
+def _tell_costs(table: SweepTable) -> Iterator[str]:
+    header, cells = format_costs(table)
+    if cells:
+        yield format_markdown_table(header, cells)
+        yield escape_markdown(tell_costs(table))
 
 
 def _show(plot: Plot, drawn: Collection[str]) -> str:

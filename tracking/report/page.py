@@ -10,6 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from tracking.analysis.costs import format_costs, tell_costs
 from tracking.analysis.findings import (
     build_cautions,
     build_facts,
@@ -34,8 +35,8 @@ from tracking.names import (
     TEST_ACCURACY,
     VAL_ACCURACY,
 )
-from tracking.plots.plots import build_confirmed_plots, build_plots
-from tracking.plots.style import Plot, arm_color
+from tracking.plots.plots import Section, build_confirmed_plots, build_sections
+from tracking.plots.style import NoPlot, Plot, arm_color
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow, Value
 
@@ -111,9 +112,10 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
             _build_untuned(table),
             _build_front(table),
         ),
+        costs=_build_costs(table),
         question=build_question(table),
         confirmed_plots=[(plot, _draw(plot)) for plot in build_confirmed_plots(table)],
-        plots=[(plot, _draw(plot)) for plot in build_plots(table)],
+        sections=[_draw_section(section) for section in build_sections(table)],
         script=_read("report.js"),
         trial_tables=(
             _build_selection(table),
@@ -152,6 +154,19 @@ def _build_kicker(table: SweepTable) -> str:
 
 def _format_time(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%d %B %Y, %H:%M}"
+
+
+@dataclass(frozen=True)
+class DrawnSection:
+    """Plots that answer one question, each with its place in the page, and what could not be drawn."""
+
+    title: str
+    plots: Sequence[tuple[Plot, Markup]]
+    missing: Sequence[NoPlot]
+
+
+def _draw_section(section: Section) -> DrawnSection:
+    return DrawnSection(section.title, [(plot, _draw(plot)) for plot in section.plots], section.missing)
 
 
 def _draw(plot: Plot) -> Markup:
@@ -223,6 +238,19 @@ def _build_front(table: SweepTable) -> PageTable | None:
     columns = [Column(name, "number" if index else "strong") for index, name in enumerate(header)]
     note = "Of the trials that ran to their end, those that no other beats in all metrics."
     return PageTable("front", "Pareto front", note, columns, [list(map(Cell, line)) for line in lines])
+
+
+def _build_costs(table: SweepTable) -> PageTable | None:
+    header, lines = format_costs(table)
+    if not lines:
+        return None
+    columns = [Column(name, "number" if index else "strong") for index, name in enumerate(header)]
+    note = (
+        "Search trials. Tuned: settings that were searched; gradients: evaluations of the gradient; saved: what trials "
+        f"stopped early would have taken; lost: in trials that diverged or failed. {tell_costs(table)}"
+    )
+    cells = [[_build_arm(table, line[0]), *map(Cell, line[1:])] for line in lines]
+    return PageTable("costs", "Cost of each arm", note.strip(), columns, cells)
 
 
 def _build_trials(table: SweepTable, stage: str, title: str, note: str) -> PageTable | None:

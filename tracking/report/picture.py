@@ -115,6 +115,19 @@ def _draw_trace(axes: Axes, trace: go.Scatter, order: int) -> None:
             zorder=2 + order / 1000,
         )
     _draw_bars(axes, trace, x, y)
+    if "text" in mode:
+        size = _POINTS * (trace.textfont.size or 12)
+        for left, height, text in zip(x, y, trace.text, strict=True):
+            axes.text(
+                left,
+                height,
+                _plain(text),
+                size=size,
+                color=_color(trace.textfont.color),
+                ha="center",
+                va="center",
+                zorder=5,
+            )
     if "markers" in mode:
         _draw_markers(axes, trace, x, y, order)
 
@@ -162,6 +175,7 @@ def _draw_line(axes: Mapping[tuple[str, str], Axes], shape: Any) -> None:
     if place is None or shape.type != "line":
         raise CannotDraw(f"no still picture is drawn of a {shape.type} at {shape.xref} and {shape.yref}")
     style = {"color": _color(shape.line.color), "linewidth": _POINTS * (shape.line.width or 1), "zorder": 1.5}
+    style["linestyle"] = _DASHES[shape.line.dash or "solid"]
     if shape.x0 == shape.x1:
         place.axvline(shape.x0, **style)
     else:

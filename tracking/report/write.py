@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from tracking.plots.plots import build_confirmed_plots, build_plots
+from tracking.plots.plots import build_confirmed_plots, build_sections
 from tracking.report.markdown import FIGURES, build_markdown, name_picture
 from tracking.report.page import build_page
 from tracking.report.picture import CannotDraw, draw_png
@@ -28,23 +28,24 @@ def write_report(table: SweepTable, path: Path) -> None:
 
 def write_markdown(table: SweepTable, path: Path) -> None:
     """Writes the report as Markdown, its figures as PNG files in a folder beside it, from which older ones go."""
-    confirmed, others = build_confirmed_plots(table), build_plots(table)
+    confirmed, sections = build_confirmed_plots(table), build_sections(table)
+    plots = (*confirmed, *(plot for section in sections for plot in section.plots))
     folder = path.parent / FIGURES
     folder.mkdir(parents=True, exist_ok=True)
     drawn = set()
-    for plot in (*confirmed, *others):
+    for plot in plots:
         with suppress(CannotDraw):
             picture = draw_png(plot.figure, wide=plot.wide)
             drawn.add(plot.key)
             fresh = folder / f".{name_picture(plot)}"
             fresh.write_bytes(picture)
             fresh.replace(folder / name_picture(plot))
-    names = {name_picture(plot) for plot in (*confirmed, *others) if plot.key in drawn}
+    names = {name_picture(plot) for plot in plots if plot.key in drawn}
     for old in folder.glob("*.png"):
         if old.name not in names:
             old.unlink()
     with _replace(path) as file:
-        file.write(build_markdown(table, confirmed, others, drawn))
+        file.write(build_markdown(table, confirmed, sections, drawn))
 
 
 def write_trials_csv(table: SweepTable, path: Path) -> None:

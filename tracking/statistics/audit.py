@@ -23,11 +23,13 @@ class TrialCost:
     Attributes:
         num_epochs: Epochs that it was trained.
         seconds: In training and validation.
+        full_epochs: That it is trained if nothing stops it.
     """
 
     state: TrialState | None
     num_epochs: int
     seconds: float
+    full_epochs: int
 
 
 @dataclass(frozen=True)
@@ -176,18 +178,17 @@ class Ledger:
         return self.lost_epochs / self.num_epochs if self.num_epochs else 0.0
 
 
-def build_ledger(trials: Sequence[TrialCost], full_epochs: int) -> Ledger:
+def build_ledger(trials: Sequence[TrialCost]) -> Ledger:
     """What trials cost, what early stopping saved, and what diverged and failed trials lost.
 
     Args:
         trials: Of one arm, or of all.
-        full_epochs: Epochs of a trial that is not stopped.
 
     Source: protocol, rule 9.
     """
     stopped = [trial for trial in trials if trial.state is TrialState.EARLY_STOPPED]
     lost = [trial for trial in trials if trial.state in (TrialState.DIVERGED, TrialState.FAILED)]
-    open_epochs = [max(0, full_epochs - trial.num_epochs) for trial in stopped]
+    open_epochs = [max(0, trial.full_epochs - trial.num_epochs) for trial in stopped]
     return Ledger(
         num_epochs=sum(trial.num_epochs for trial in trials),
         seconds=sum(trial.seconds for trial in trials),

@@ -8,7 +8,7 @@ from plain_table import plain_table, search_trial
 
 from tracking.names import TrialState
 from tracking.plots.budgets import build_chance_plot, build_expected_best_plot, collect_trials
-from tracking.plots.style import Plot
+from tracking.plots.style import NoPlot, Plot
 from tracking.table import SweepTable
 
 
@@ -18,8 +18,8 @@ def two_arms(*more: Any) -> SweepTable:
     return plain_table(*good, *weak, *more)
 
 
-def line_of(plot: Plot | None, arm: str, place: int = 0) -> Any:
-    assert plot is not None
+def line_of(plot: Plot | NoPlot | None, arm: str, place: int = 0) -> Any:
+    assert isinstance(plot, Plot)
     return [trace for trace in plot.figure.data if trace.name == arm][place]
 
 
@@ -45,7 +45,7 @@ def test_the_same_curves_are_there_in_epochs_and_seconds() -> None:
     assert line_of(plot, "adam", 1).x == (1, 2, 3)
     assert (line_of(plot, "adam", 2).x[0], line_of(plot, "adam", 2).x[-1]) == (3, 9)
     assert [line_of(plot, "adam", place).visible for place in range(3)] == [True, False, False]
-    assert plot is not None
+    assert isinstance(plot, Plot)
     buttons = plot.figure.layout.updatemenus[0].buttons
     assert [button.label for button in buttons] == ["in trials", "in epochs", "in seconds"]
     assert buttons[2].args[0]["visible"] == [False] * 8 + [True] * 4
@@ -65,11 +65,11 @@ def test_one_arm_has_an_expected_best_and_no_rival() -> None:
     trials = [search_trial("all", number, value) for number, value in enumerate((0.5, 0.6, 0.7))]
     table = plain_table(*trials, compare=None)
 
-    assert build_expected_best_plot(table) is not None
+    assert isinstance(build_expected_best_plot(table), Plot)
     assert build_chance_plot(table) is None
 
 
 def test_two_trials_of_an_arm_make_no_curve() -> None:
     table = plain_table(search_trial("adam", 0, 0.5), search_trial("adam", 1, 0.6))
 
-    assert build_expected_best_plot(table) is None
+    assert isinstance(build_expected_best_plot(table), NoPlot)

@@ -4,6 +4,7 @@ import pytest
 from plain_table import plain_table, search_trial
 
 from tracking.names import TrialState
+from tracking.plots.style import NoPlot, Plot
 from tracking.plots.targets import build_target_plot, find_target, measure_times
 from tracking.table import SweepTable
 
@@ -53,7 +54,7 @@ def test_seconds_are_those_until_the_epoch() -> None:
 def test_the_plot_shows_the_shares_and_says_who_got_there() -> None:
     plot = build_target_plot(two_arms(), "epochs")
 
-    assert plot is not None
+    assert isinstance(plot, Plot)
     adam = next(trace for trace in plot.figure.data if trace.name == "adam")
     assert adam.y == pytest.approx((0, 0.25, 0.5, 0.5))
     assert "61.00 %" in plot.caption
@@ -62,4 +63,7 @@ def test_the_plot_shows_the_shares_and_says_who_got_there() -> None:
 
 
 def test_a_few_trials_have_no_plot() -> None:
-    assert build_target_plot(plain_table(search_trial("adam", 0, 0.5)), "epochs") is None
+    plot = build_target_plot(plain_table(search_trial("adam", 0, 0.5)), "epochs")
+
+    assert isinstance(plot, NoPlot)
+    assert "3 ended trials" in plot.reason

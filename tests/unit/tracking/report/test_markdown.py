@@ -13,7 +13,7 @@ from plain_table import plain_table, retraining, search_trial
 
 from tracking.analysis.findings import build_headline
 from tracking.analysis.leaderboard import build_leaderboard
-from tracking.plots.plots import build_confirmed_plots, build_plots
+from tracking.plots.plots import build_confirmed_plots, build_plots, build_sections
 from tracking.report.markdown import build_markdown, name_picture
 from tracking.report.write import write_markdown
 from tracking.table import SweepTable
@@ -22,7 +22,7 @@ PARSER = MarkdownIt("commonmark").enable("table")
 
 
 def build(table: SweepTable) -> str:
-    return build_markdown(table, build_confirmed_plots(table), build_plots(table), {"confirmed", "effect-lr"})
+    return build_markdown(table, build_confirmed_plots(table), build_sections(table), {"confirmed", "effect-lr"})
 
 
 def build_confirmed() -> SweepTable:
@@ -52,7 +52,8 @@ def test_its_parts_come_in_order() -> None:
     text = build(build_table(notices=("NOT CIFAR-10.",)))
     assert text.splitlines()[2] == "> **NOT CIFAR-10.**"
     titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
-    assert titles == ["Confirmed accuracies", "Leaderboard", "Warnings", "Figures", "How it was made"]
+    figures = [section.title for section in build_sections(build_table())]
+    assert titles == ["Confirmed accuracies", "Leaderboard", "Warnings", *figures, "How it was made"]
     assert "- 4 trials diverged: train\\_loss is not finite at epoch 2" in text
     assert "torch 2.14.1" in text
     assert "name: optimizers\nmethod: bayes" in text
@@ -60,8 +61,8 @@ def test_its_parts_come_in_order() -> None:
 
 def test_tables_are_tables_and_pictures_pictures() -> None:
     page = PARSER.render(build(build_table()))
-    assert page.count("<table>") == 2
-    assert page.count("<tr>") == 2 * (1 + 4)
+    assert page.count("<table>") == 3
+    assert page.count("<tr>") == 3 * (1 + 4)
     assert re.findall(r'<img src="([^"]*)"', page) == ["figures/confirmed.png", "figures/effect-lr.png"]
     assert page.count("(In <code>report.html</code> only.)") == len(build_plots(build_table()))
 
@@ -76,7 +77,7 @@ def test_a_sweep_that_was_not_retrained_has_no_confirmed_accuracies() -> None:
 def test_a_sweep_without_trials_is_told_as_such() -> None:
     text = build(build_table(trials=(), arms=()))
     assert "**No trial was recorded.**" in text
-    assert "## Figures" not in text
+    assert "Early stopping" not in text
 
 
 HOSTILE = "x](javascript:1) <img src=y onerror=1> | **b** `c` [d](e)\n# f\n- g ``` $1$"
@@ -94,7 +95,7 @@ def test_nothing_of_the_sweep_is_read_as_markdown() -> None:
     assert re.findall(r'<img src="([^"]*)"', page) == ["figures/confirmed.png", "figures/effect-lr.png"]
     assert "<a " not in page
     assert page.count("<h1>") == 1
-    assert page.count("<tr>") == 2 * (1 + 4)
+    assert page.count("<tr>") == 3 * (1 + 4)
     assert "&lt;img src=y onerror=1&gt;" in page
 
 

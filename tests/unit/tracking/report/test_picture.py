@@ -47,7 +47,10 @@ def test_every_figure_of_a_sweep_is_drawn_in_the_colours_of_its_arms(plot: Plot)
     height, width, _ = picture.shape
     assert width > (6 if not plot.wide else 9) * DOTS_PER_INCH
     assert height > 1.5 * DOTS_PER_INCH
-    assert all(count(picture, color) > 50 for color in COLORS[:4])
+    traces = [trace for trace in plot.figure.data if trace.visible in (None, True)]
+    used = {trace.line.color for trace in traces} | {trace.marker.color for trace in traces if trace.mode == "markers"}
+    assert used
+    assert all(count(picture, color) > 50 for color in COLORS[:4] if color in used)
 
 
 def test_what_is_hidden_is_not_drawn() -> None:
@@ -84,6 +87,13 @@ def test_names_are_drawn_as_they_are_and_nothing_of_them_is_read() -> None:
     names = ["$\\frac{1}$", "a_b^c $", "実験 🎉", "&lt;b&gt;x&lt;/b&gt;", "x" * 200]
     picture = draw(*(line([1, index], name=name) for index, name in enumerate(names)))
     assert count(picture, COLORS[0]) > 500
+
+
+def test_words_stand_where_they_belong() -> None:
+    words = go.Scatter(x=[2], y=[1], mode="text", text=["12"], textfont={"color": COLORS[1], "size": 40})
+    picture = draw(words, range=[0, 2.5])
+    columns = np.flatnonzero((picture == [0xD5, 0x5E, 0x00]).all(axis=2).any(axis=0))
+    assert columns.mean() > 0.7 * picture.shape[1]
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:

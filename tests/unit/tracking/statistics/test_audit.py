@@ -73,15 +73,15 @@ def test_every_inclusion_has_a_source_and_two_optimizers() -> None:
 
 def test_what_a_sweep_spent_by_hand() -> None:
     trials = [
-        TrialCost(TrialState.COMPLETED, 9, 90.0),
-        TrialCost(TrialState.EARLY_STOPPED, 3, 60.0),
-        TrialCost(TrialState.EARLY_STOPPED, 0, 1.0),
-        TrialCost(TrialState.DIVERGED, 2, 20.0),
-        TrialCost(TrialState.FAILED, 1, 5.0),
-        TrialCost(TrialState.STOPPED, 4, 40.0),
-        TrialCost(None, 1, 10.0),
+        TrialCost(TrialState.COMPLETED, 9, 90.0, 9),
+        TrialCost(TrialState.EARLY_STOPPED, 3, 60.0, 9),
+        TrialCost(TrialState.EARLY_STOPPED, 0, 1.0, 9),
+        TrialCost(TrialState.DIVERGED, 2, 20.0, 9),
+        TrialCost(TrialState.FAILED, 1, 5.0, 9),
+        TrialCost(TrialState.STOPPED, 4, 40.0, 9),
+        TrialCost(None, 1, 10.0, 9),
     ]
-    ledger = build_ledger(trials, full_epochs=9)
+    ledger = build_ledger(trials)
     assert (ledger.num_epochs, ledger.seconds) == (20, 226.0)
     assert (ledger.saved_epochs, ledger.saved_seconds) == (6 + 9, 6 * 20.0)
     assert (ledger.lost_epochs, ledger.lost_seconds) == (3, 25.0)
@@ -90,6 +90,6 @@ def test_what_a_sweep_spent_by_hand() -> None:
 
 
 def test_nothing_spent_nothing_saved() -> None:
-    ledger = build_ledger([], full_epochs=9)
+    ledger = build_ledger([])
     assert (ledger.saved_share, ledger.lost_share, ledger.seconds) == (0.0, 0.0, 0.0)
     assert not math.isnan(ledger.saved_seconds)
