@@ -25,7 +25,7 @@ def describe_driver(cluster: Mapping[str, float]) -> dict[str, Any]:
     """
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["sweeps", *sys.argv[1:]]) if Path(sys.argv[0]).name == "sweeps" else "",
+        "command": shlex.join(["sweeps", *sys.argv[1:]]) if _is_our_program(Path(sys.argv[0])) else "",
         "git_commit": read_git_commit(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -75,6 +75,11 @@ def read_git_commit() -> str | None:
         check=False,
     )
     return described.stdout.strip() or None
+
+
+def _is_our_program(path: Path) -> bool:
+    """Whether a process was started as `sweeps`, or as `python -m sweeps.cli`."""
+    return path.name == "sweeps" or path.parts[-3:] == ("sweeps", "cli", "__main__.py")
 
 
 def _read_version(package: str) -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -210,6 +210,12 @@ class _Remains:
     def _read_points(self, run: Run) -> dict[str, Points]:
         histories = {name: self.client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
         return {name: sorted((each.step, each.value) for each in history) for name, history in histories.items()}
+
+    @cached_property
+    def series(self) -> Mapping[str, Points]:
+        """All points of the metrics of the sweep's own run."""
+        (parent,) = self.parents
+        return self._read_points(parent)
 
     @cached_property
     def table(self) -> SweepTable:
@@ -425,6 +431,66 @@ def _check_epochs(left: _Remains) -> Iterator[str]:
                     yield f"{trial_id} has {name} {value} at epoch {step} in MLflow and {said} in the journal"
         for (those, truth), metrics in wrong.items():
             yield f"{trial_id} has {', '.join(metrics)} at epochs {those} in MLflow and at {truth} in the journal"
+
+
+def _check_series(left: _Remains) -> Iterator[str]:
+    """The sweep's own metrics grow with it: each step once, none missing, with the numbers that the journal tells."""
+    was_repaired = any(isinstance(event.what, JournalRepaired) for event in left.events)
+    for name, points in left.series.items():
+        steps = [step for step, _ in points]
+        if len(steps) > len(set(steps)):
+            yield f"the sweep has {name} at the steps {steps}, which are not each once"
+    if not was_repaired:  # what is known of a damaged journal's order is not what it was
+        yield from _compare("the sweep", _read_series(left), _tell_series(left), ("MLflow", "the journal"))
+
+
+def _read_series(left: _Remains) -> dict[str, object]:
+    """The series whose every point follows from the order of events; of the others, the values without repetitions."""
+    found: dict[str, object] = {}
+    for name, points in left.series.items():
+        values = [value for _, value in points]
+        if name.startswith(names.BEST_BY_TRIALS):
+            found[name] = points
+        elif name.startswith(names.BEST_BY_SECONDS):
+            found[name] = [value for value, _ in groupby(values)]
+        elif name == names.EPOCHS_SPENT:
+            found[name] = values[-1] if values == sorted(values) else values
+        else:
+            found[name] = [value for value, _ in groupby(values)]  # the end of a driver repeats the last one
+    return found
+
+
+def _tell_series(left: _Remains) -> dict[str, object]:
+    """The same, counted from the journal."""
+    goal, metric = Goal(left.spec.metric.goal), left.spec.metric.name
+    records: dict[str, TrialRecord] = {}
+    ended: list[str] = []
+    epochs: set[tuple[str, int]] = set()
+    bests: dict[str, list[float]] = defaultdict(list)  # each arm's improvements
+    by_trials: dict[str, Points] = defaultdict(list)
+    for event in left.events:
+        match event.what:
+            case TrialStarted(record):
+                records[record.trial_id] = record
+            case EpochRecorded(trial_id, epoch, metrics) if trial_id in records and (trial_id, epoch) not in epochs:
+                epochs.add((trial_id, epoch))
+                record, score = records[trial_id], metrics.get(metric, math.nan)
+                if record.stage == STAGE_SEARCH and math.isfinite(score):
+                    known = bests[record.arm]
+                    if not known or goal.best((score, known[-1])) != known[-1]:
+                        known.append(score)
+            case TrialEnded(trial_id, state) if state is not TrialState.STOPPED and trial_id in records:
+                if trial_id in ended:
+                    continue  # it had failed, and ran once more
+                ended.append(trial_id)
+                arm = records[trial_id].arm
+                number = sum(records[each].arm == arm and records[each].stage == STAGE_SEARCH for each in ended)
+                if records[trial_id].stage == STAGE_SEARCH and bests[arm]:
+                    by_trials[arm].append((number, bests[arm][-1]))
+    told: dict[str, object] = {names.BEST_BY_TRIALS + arm: points for arm, points in by_trials.items()}
+    told |= {names.BEST_BY_SECONDS + arm: values for arm, values in bests.items() if values}
+    counts = [float(number + 1) for number in range(len(ended))]
+    return told | {names.TRIALS_ENDED: counts, names.EPOCHS_SPENT: float(len(epochs))}
 
 
 def _check_test_split(left: _Remains) -> Iterator[str]:
@@ -698,6 +764,7 @@ _CHECKS: Sequence[Callable[[_Remains], Iterator[str]]] = (
     _check_trial_states,
     _check_sweep_state,
     _check_epochs,
+    _check_series,
     _check_test_split,
     _check_decisions,
     _check_settings,

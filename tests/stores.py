@@ -68,7 +68,12 @@ def sweep() -> SweepRecord:
         description="Which optimizer?",
         sweep_file="name: optimizers\n",
         resolved="name: optimizers\nseed: 0\n",
-        manifest={"git": {"commit": "0f9c"}, "seed": 0},
+        manifest={
+            "command": "sweeps run optimizers.yaml",
+            "git_commit": "0f9c",
+            "seed": 0,
+            "data": {"name": "synthetic", "digest": 64 * "a", "num_classes": 10},
+        },
         tags={"sweep.method": "bayes", "sweep.dataset": "synthetic"},
         goal_metric="val_accuracy",
         goal="maximize",

@@ -45,6 +45,12 @@ MODEL_ANSWERS = "model.answers"  # what it answers where it is served; absent on
 # Tags with a meaning in MLflow itself
 PARENT_RUN_ID = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"
+SOURCE_NAME = "mlflow.source.name"
+SOURCE_TYPE = "mlflow.source.type"
+ENTRY_POINT = "mlflow.project.entryPoint"
+GIT_COMMIT = "mlflow.source.git.commit"
+GIT_DIRTY = "mlflow.source.git.dirty"
+DATASET_CONTEXT = "mlflow.data.context"  # of an input of a run
 
 LOST = "the sweep's journal was damaged"  # how the reason of a trial begins of which something is lost
 
@@ -80,6 +86,12 @@ HEALTH_PREFIX = "health."  # gradient norms, size of steps, dead units: trainer.
 HESSIAN_LARGEST, HESSIAN_SMALLEST = "hessian_largest", "hessian_smallest"
 TEST_LOSS = "test_loss"
 TEST_ACCURACY = "test_accuracy"
+
+# Metrics of a sweep's own run: tracking.recording.progress. MLflow makes a section of what stands before the stroke.
+BEST_BY_TRIALS = "best_by_trials/"  # and the arm's name
+BEST_BY_SECONDS = "best_by_seconds/"
+TRIALS_ENDED = "progress/trials_ended"
+EPOCHS_SPENT = "progress/epochs_spent"
 
 EPOCH_METRICS = (
     TRAIN_LOSS,

@@ -24,7 +24,7 @@ from tracking.store.runs import check_writable
 from trainer.config import SETTINGS, ConfigError
 from trainer.config.own_code import digest_own_code
 from trainer.data.dataset import Dataset, DataUnavailable, split_for_training
-from trainer.data.load import load_dataset
+from trainer.data.load import find_source, load_dataset
 
 if TYPE_CHECKING:
     from tracking.recording.events import SweepRecord
@@ -100,8 +100,17 @@ def _await(tracking: Future[None]) -> None:
 
 def _describe_ground(spec: SweepSpec, data: Dataset) -> dict[str, Any]:
     split = split_for_training(data, train_size=None, batch_size=1, evaluate_on=str(constant_of(spec, "evaluate_on")))
-    digests = {"name": data.name, "digest": data.digest, "split_digest": split.digest}
-    return {"data": digests, "own_code": digest_own_code(list_own(spec))}
+    data_dir = constant_of(spec, "data_dir")
+    facts = {
+        "name": data.name,
+        "digest": data.digest,
+        "split_digest": split.digest,
+        "source": find_source(data.name, None if data_dir is None else str(data_dir)),
+        "num_classes": len(data.classes),
+        "num_train_images": len(data.train_labels_N),
+        "num_test_images": len(data.test_labels_N),
+    }
+    return {"data": facts, "own_code": digest_own_code(list_own(spec))}
 
 
 def check_storage(path: Path) -> None:

@@ -17,7 +17,10 @@ from mlflow.entities import Run
 from stores import THOROUGH_STORES
 
 from tracking.names import TrialState
+from tracking.recording.clock import DriverTime
 from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.journal import Journal
+from tracking.recording.progress import Progress
 from tracking.recording.recorder import Recorder, deliver_journal
 from tracking.store.queries import list_sweeps, load_sweep
 
@@ -48,6 +51,21 @@ def read_points(uri: str) -> dict[str, list[int]]:
     return points
 
 
+def check_series(uri: str, journal: Path) -> None:
+    """Raises where the series of the sweep's own run are not those that the journal gives, each point once."""
+    opened, time, progress = Journal(journal), DriverTime(), Progress()
+    opened.close()
+    expected: dict[str, list[tuple[int, float]]] = {}
+    for event in opened.events:
+        time.take(event)
+        for point in progress.take(event, time.elapsed_ms(event.time_ms) // 1000):
+            expected.setdefault(point.key, []).append((point.step, point.value))
+    client = MlflowClient(uri)
+    (parent,) = (run for run in read_runs(uri) if run.info.run_name == "crash-1")
+    histories = {key: client.get_metric_history(parent.info.run_id, key) for key in parent.data.metrics}
+    assert {key: sorted((each.step, each.value) for each in points) for key, points in histories.items()} == expected
+
+
 def run_until(said: str, uri: str, journal: Path) -> None:
     """Runs the driver until it says so, then kills it with SIGKILL."""
     command = [sys.executable, str(DRIVER), uri, str(journal)]
@@ -76,6 +94,7 @@ def test_a_killed_driver_loses_nothing_and_leaves_no_run_open(said: str, store_u
     assert len(runs) == 4
     assert {run.info.status for run in runs} == {"KILLED"}
     assert list_sweeps(store_uri, 1)[0].state == "interrupted"
+    check_series(store_uri, journal)
 
 
 @pytest.mark.parametrize("marker_survives", [True, False])
@@ -108,6 +127,7 @@ def test_a_resume_after_a_kill_repeats_no_epoch(
         "all-001": TrialState.COMPLETED,
         "all-002": TrialState.STOPPED,
     }
+    check_series(store_uri, journal)
 
 
 def read_journal(journal: Path) -> list[dict[str, Any]]:
@@ -170,4 +190,5 @@ def test_a_recorder_killed_at_a_certain_call(
         for run in runs:
             is_done = run.info.run_name in ended or (done_sweep and run.info.run_name == "crash-1")
             assert run.info.status == ("FINISHED" if is_done else "KILLED"), run.info.run_name
+        check_series(store_uri, journal)
         (tmp_path / "crash" / "journal.jsonl.delivered").unlink()

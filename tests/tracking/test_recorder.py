@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable
@@ -122,6 +123,61 @@ def test_a_whole_sweep_comes_back_as_it_was(
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
     assert [runs[f"sgd-{number:03d}"].info.status for number in range(5)] == [s.mlflow_status for s in TrialState]
     assert list_sweeps(store_uri, 5)[0].sweep_id == sweep.sweep_id
+
+
+def test_runs_say_what_was_started_and_on_which_images(
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+) -> None:
+    client = MlflowClient(store_uri)
+    experiment = client.create_experiment(sweep.project)  # by an earlier version, which did not say what it is of
+    for _ in range(2):  # a resume changes nothing
+        recorder = open_recorder(store_uri)
+        recorder.start_sweep(sweep)
+        record_trial(recorder, build_trial(), 1, TrialState.COMPLETED)
+        assert recorder.close(SECONDS)
+    assert client.get_experiment(experiment).tags["mlflow.experimentKind"] == "custom_model_development"
+    for run in read_runs(store_uri).values():
+        assert run.data.tags["mlflow.source.name"] == "optimizers.yaml"
+        assert run.data.tags["mlflow.project.entryPoint"] == "sweeps run"
+        assert run.data.tags["mlflow.source.git.commit"] == "0f9c"
+        (used,) = run.inputs.dataset_inputs
+        assert (used.dataset.name, used.dataset.digest) == ("synthetic", 32 * "a")
+        assert json.loads(used.dataset.profile) == {"num_classes": 10}
+        assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
+
+
+def test_what_an_experiment_is_of_stays_as_somebody_has_said(
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord
+) -> None:
+    client = MlflowClient(store_uri)
+    experiment = client.create_experiment(sweep.project, tags={"mlflow.experimentKind": "genai_development"})
+    recorder = open_recorder(store_uri)
+    recorder.start_sweep(sweep)
+    assert recorder.close(SECONDS)
+    assert client.get_experiment(experiment).tags["mlflow.experimentKind"] == "genai_development"
+
+
+def test_the_sweeps_own_series_grow_with_it_and_go_on_after_a_resume(
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
+) -> None:
+    for number in range(3):  # each driver ends without a word; the second one's deliveries are not noted
+        recorder = open_recorder(store_uri)
+        recorder.start_sweep(sweep)
+        record_trial(recorder, build_trial(number), number + 1, TrialState.COMPLETED)
+        record_trial(recorder, build_trial(number, "adam"), 1)
+        assert recorder.close(SECONDS)
+        if number == 1:
+            (tmp_path / "sweep" / "journal.jsonl.delivered").unlink()
+    assert read_series(store_uri, sweep.sweep_id, "best_by_trials/sgd") == pytest.approx({1: 0.1, 2: 0.2, 3: 0.3})
+    assert list(read_series(store_uri, sweep.sweep_id, "progress/trials_ended").values()) == [1, 2, 3]
+    assert [*read_series(store_uri, sweep.sweep_id, "best_by_seconds/adam").values()] == pytest.approx([0.1])
+
+
+def read_series(uri: str, name: str, key: str) -> dict[int, float]:
+    """The points of a run's metric by step; fails where a step is there twice."""
+    points = MlflowClient(uri).get_metric_history(read_runs(uri)[name].info.run_id, key)
+    assert len({point.step for point in points}) == len(points)
+    return {point.step: point.value for point in sorted(points, key=lambda point: point.step)}
 
 
 def test_times_are_those_of_the_events_not_of_the_delivery(

@@ -169,10 +169,14 @@ def drop_epoch(sweep: Sweep) -> None:
     sweep.sql(f"DELETE FROM metrics WHERE step = 2 AND {sweep.of('sgd-000')}")
 
 
-def repeat_epoch(sweep: Sweep) -> None:
+def repeat_point(name: str, step: int, trial_id: str = "tiny-20261126-000000-0001") -> Callable[[Sweep], None]:
     columns = "key, value, is_nan, step, run_uuid"
     command = f"INSERT INTO metrics ({columns}, timestamp) SELECT {columns}, timestamp + 1 FROM metrics"
-    sweep.sql(f"{command} WHERE step = 2 AND key = 'val_loss' AND {sweep.of('sgd-000')}")
+    return lambda sweep: sweep.sql(f"{command} WHERE step = ? AND key = ? AND {sweep.of(trial_id)}", step, name)
+
+
+def drop_point(name: str, value: float) -> Callable[[Sweep], None]:
+    return lambda sweep: sweep.sql("DELETE FROM metrics WHERE key = ? AND value = ?", name, value)
 
 
 def open_run_again(name: str) -> Callable[[Sweep], None]:
@@ -280,7 +284,10 @@ CONTRADICTIONS: dict[str, tuple[Callable[[Sweep], object], str]] = {
     ),
     # Epochs
     "an epoch missing in MLflow": (drop_epoch, r"sgd-000 has lr, .* at epochs \[1, 3\] in MLflow and at \[1, 2, 3\]"),
-    "an epoch twice in MLflow": (repeat_epoch, r"sgd-000 has val_loss at epochs \[1, 2, 2, 3\] in MLflow"),
+    "an epoch twice in MLflow": (
+        repeat_point("val_loss", 2, "sgd-000"),
+        r"sgd-000 has val_loss at epochs \[1, 2, 2, 3\] in MLflow",
+    ),
     "an epoch missing in the journal": (
         edit_journal(without("epoch", "sgd-000", 1)),
         r"sgd-000 has the epochs \[1, 3\] in the journal",
@@ -294,6 +301,20 @@ CONTRADICTIONS: dict[str, tuple[Callable[[Sweep], object], str]] = {
         "sgd-000 has val_loss 7.0 at epoch 2 in MLflow and 1.0",
     ),
     "an end told twice": (edit_journal(twice("end_trial", "sgd-000")), "sgd-000 ended 2 times, by the journal"),
+    # The sweep's own series
+    "a step missing": (drop_point("progress/trials_ended", 3), r"the sweep has progress/trials_ended \[1.0, 2.0, 4.0"),
+    "a step twice": (
+        repeat_point("best_by_trials/sgd", 1),
+        r"the sweep has best_by_trials/sgd at the steps \[1, 1, 2",
+    ),
+    "another best": (
+        lambda sweep: sweep.sql("UPDATE metrics SET value = 0.001 WHERE key = 'best_by_trials/sgd' AND step = 1"),
+        r"the sweep has best_by_trials/sgd \[\(1, 0.001\)",
+    ),
+    "an epoch not counted": (
+        lambda sweep: sweep.sql("DELETE FROM metrics WHERE key = 'progress/epochs_spent' AND value > 20"),
+        "the sweep has progress/epochs_spent 18.0 in MLflow and 27.0 in the journal",
+    ),
     # The test split
     "a test accuracy of the search": (
         log_metric("sgd-000", "test_accuracy", 3),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ from tracking.recording.events import (
     TrialRecord,
     TrialStarted,
 )
+from tracking.recording.origin import build_source_tags, find_dataset
+from tracking.recording.progress import Point, Progress
 from tracking.recording.tags import build_sweep_tags, build_trial_tags
 from tracking.store.connection import PROBE_SECONDS, describe, open_client, probe
 from tracking.store.keys import build_key
@@ -35,6 +37,7 @@ from tracking.store.runs import (
     check_not_deleted,
     find_family,
     find_or_create_experiment,
+    mark_experiment,
 )
 from tracking.store.tags import MAX_TAGS, batch_tags, split_tags
 from tracking.table import format_value
@@ -50,18 +53,32 @@ INTERRUPTED = "the sweep was interrupted; this trial had not gone on when it was
 
 
 @dataclass
-class _TrialRun:
-    """What is known of a trial's run in MLflow, and what is about to be sent to it."""
+class _Run:
+    """What is known of a run in MLflow, the sweep's own or a trial's, and what is about to be sent to it."""
 
     run_id: str
     running: bool
     deleted: bool = False  # by someone in the UI: nothing more is written to it
+    has_dataset: bool = False
     last_steps: dict[str, int] | None = field(default_factory=dict)  # metric -> last step; None = not yet asked for
     param_keys: set[str] = field(default_factory=set)
     tag_keys: set[str] = field(default_factory=set)
     metrics: list[Metric] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+
+
+def _describe(run: Run) -> _Run:
+    """What is known of a run that is there."""
+    return _Run(
+        run_id=run.info.run_id,
+        running=run.info.status == "RUNNING",
+        deleted=run.info.lifecycle_stage != "active",
+        has_dataset=bool(run.inputs and run.inputs.dataset_inputs),
+        last_steps=None if run.data.metrics else {},
+        param_keys=set(run.data.params),
+        tag_keys=set(run.data.tags),
+    )
 
 
 class Delivery:
@@ -83,13 +100,15 @@ class Delivery:
         self._folder = folder
         self._client: MlflowClient | None = None
         self._experiment_id = ""
-        self._parent_id = ""
+        self._parent = _Run("", running=True)
         self._parent_tags: Mapping[str, str] = {}  # as they were when it was found
-        self._runs: dict[str, _TrialRun] = {}
+        self._runs: dict[str, _Run] = {}
         self._sweep: SweepRecord | None = None
         self._started_ms = 0
         self._trials: dict[str, tuple[TrialRecord, int]] = {}  # with the milliseconds since 1970 of its last start
         self._time, self._num_learnt = DriverTime(), 0
+        self._progress, self._points = Progress(), list[Point]()
+        self._num_sent = 0  # of the points
         self._repairs: dict[str, None] = {}  # sentences, in their order
         self.refusals: list[str] = []
         for event in past:
@@ -104,6 +123,7 @@ class Delivery:
         """Forgets what MLflow is believed to hold: after an error nobody knows how far the call got."""
         self._client = None
         self._runs.clear()
+        self._num_sent = 0
 
     def deliver(self, events: Sequence[Event]) -> None:
         """Sends the events in order, each run's metrics in as few calls as possible.
@@ -138,6 +158,7 @@ class Delivery:
         if event.sequence > self._num_learnt:  # else it is sent again
             self._num_learnt = event.sequence
             self._time.take(event)
+            self._points += self._progress.take(event, self._time.elapsed_ms(event.time_ms) // 1000)
         match event.what:
             case SweepStarted(record):
                 self._sweep, self._started_ms = record, event.time_ms
@@ -160,18 +181,11 @@ class Delivery:
         self._runs.clear()
         family = find_family(client, record.sweep_id)
         for run in family.children:
-            self._runs[run.data.tags[names.TRIAL_ID]] = _TrialRun(
-                run_id=run.info.run_id,
-                running=run.info.status == "RUNNING",
-                deleted=run.info.lifecycle_stage != "active",
-                last_steps=None if run.data.metrics else {},
-                param_keys=set(run.data.params),
-                tag_keys=set(run.data.tags),
-            )
+            self._runs[run.data.tags[names.TRIAL_ID]] = _describe(run)
         if family.parent is not None:
             check_not_deleted(client, family.parent, record.sweep_id)
             self._experiment_id = family.parent.info.experiment_id
-            self._parent_id, self._parent_tags = family.parent.info.run_id, family.parent.data.tags
+            self._parent, self._parent_tags = _describe(family.parent), family.parent.data.tags
         else:
             self._experiment_id = find_or_create_experiment(client, record.project, self._artifact_root)
             tags = split_tags(build_user_tag() | build_sweep_tags(record))
@@ -179,7 +193,7 @@ class Delivery:
             parent = client.create_run(
                 self._experiment_id, start_time=self._started_ms, run_name=record.sweep_id, tags=first
             )
-            self._parent_id, self._parent_tags = parent.info.run_id, tags
+            self._parent, self._parent_tags = _Run(parent.info.run_id, running=True), tags
         self._client = client
         self._drop(family.doubles)
 
@@ -196,6 +210,8 @@ class Delivery:
             client.update_run(self._parent_id, status="RUNNING")
         tags = build_sweep_tags(record) | {names.SWEEP_NOTICES: self._list_notices(record)}
         self._log(self._parent_id, tags=tags)
+        mark_experiment(client, self._experiment_id)
+        self._log_dataset(self._parent)
         self._close_orphans(time_ms, INTERRUPTED)
         texts = {
             names.SWEEP_FILE_ARTIFACT: record.sweep_file,
@@ -259,7 +275,7 @@ class Delivery:
             case TrialEnded() as ended:
                 self._end_trial(run, ended, event.time_ms)
 
-    def _end_trial(self, run: _TrialRun, ended: TrialEnded, time_ms: int) -> None:
+    def _end_trial(self, run: _Run, ended: TrialEnded, time_ms: int) -> None:
         last_epoch = max(self._last_steps(run).values(), default=0)
         self._add_metrics(run, time_ms, last_epoch, ended.metrics)
         run.tags[names.TRIAL_STATE] = str(ended.state)
@@ -269,7 +285,7 @@ class Delivery:
         self._open.set_terminated(run.run_id, status=ended.state.mlflow_status, end_time=time_ms)
         run.running = False
 
-    def _find_or_create_run(self, trial_id: str) -> _TrialRun | None:
+    def _find_or_create_run(self, trial_id: str) -> _Run | None:
         if trial_id not in self._runs:
             if trial_id not in self._trials:
                 self.refuse(f"{trial_id}: an event came before start_trial")
@@ -277,12 +293,12 @@ class Delivery:
             start, time_ms = self._trials[trial_id]
             tags = build_user_tag() | self._trial_tags(start) | {names.PARENT_RUN_ID: self._parent_id}
             created = self._open.create_run(self._experiment_id, start_time=time_ms, run_name=trial_id, tags=tags)
-            run = _TrialRun(created.info.run_id, running=True, tag_keys=set(tags))
+            run = _Run(created.info.run_id, running=True, tag_keys=set(tags))
             self._add_params(run, start)
             self._runs[trial_id] = run
         return self._runs[trial_id]
 
-    def _start_trial(self, run: _TrialRun, record: TrialRecord) -> None:
+    def _start_trial(self, run: _Run, record: TrialRecord) -> None:
         if not run.running:  # a resumed trial goes on in its run
             self._flush_run(run)
             self._open.update_run(run.run_id, status="RUNNING")
@@ -290,25 +306,38 @@ class Delivery:
             run.tags |= self._trial_tags(record)
             self._set_reason(run, "")
         self._add_params(run, record)
+        self._log_dataset(run)
 
     @staticmethod
-    def _set_reason(run: _TrialRun, reason: str) -> None:
+    def _set_reason(run: _Run, reason: str) -> None:
         """An empty reason is written only where it takes the place of another."""
         if reason or names.TRIAL_STOP_REASON in run.tag_keys:
             run.tags[names.TRIAL_STOP_REASON] = reason
             run.tag_keys.add(names.TRIAL_STOP_REASON)
 
     def _trial_tags(self, record: TrialRecord) -> dict[str, str]:
-        return build_trial_tags(self._sweep_id, record)
+        assert self._sweep is not None
+        return build_trial_tags(self._sweep_id, record) | build_source_tags(self._sweep.manifest, self._sweep.tags)
 
-    def _add_params(self, run: _TrialRun, record: TrialRecord) -> None:
+    def _log_dataset(self, run: _Run) -> None:
+        """Tells of a run on which images it trains: MLflow's column "Dataset"."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        facts = find_dataset(self._sweep.manifest) if self._sweep else None
+        if facts is not None and not run.has_dataset:
+            self._open.log_inputs(
+                run.run_id, [DatasetInput(Dataset(**asdict(facts)), [InputTag(names.DATASET_CONTEXT, "training")])]
+            )
+        run.has_dataset = True
+
+    def _add_params(self, run: _Run, record: TrialRecord) -> None:
         """MLflow's params are written once: those of a run that goes on stay as they are."""
         for name, value in record.parameters.items():
             if name not in run.param_keys:
                 run.params[name] = format_value(value)
                 run.param_keys.add(name)
 
-    def _add_metrics(self, run: _TrialRun, time_ms: int, step: int, metrics: Mapping[str, float]) -> None:
+    def _add_metrics(self, run: _Run, time_ms: int, step: int, metrics: Mapping[str, float]) -> None:
         from mlflow.entities import Metric
 
         last_steps = self._last_steps(run)
@@ -324,7 +353,7 @@ class Delivery:
                 run.metrics.append(Metric(key, value, time_ms, step))
                 last_steps[key] = step
 
-    def _last_steps(self, run: _TrialRun) -> dict[str, int]:
+    def _last_steps(self, run: _Run) -> dict[str, int]:
         if run.last_steps is None:
             run.last_steps = {}
             for key in self._open.get_run(run.run_id).data.metrics:
@@ -340,15 +369,24 @@ class Delivery:
         return self._sweep.sweep_id
 
     @property
+    def _parent_id(self) -> str:
+        return self._parent.run_id
+
+    @property
     def _open(self) -> MlflowClient:
         assert self._client is not None
         return self._client
 
     def _flush(self) -> None:
+        if self._client is not None:
+            for point in self._points[self._num_sent :]:
+                self._add_metrics(self._parent, point.time_ms, point.step, {point.key: point.value})
+            self._num_sent = len(self._points)
+            self._flush_run(self._parent)
         for run in self._runs.values():
             self._flush_run(run)
 
-    def _flush_run(self, run: _TrialRun) -> None:
+    def _flush_run(self, run: _Run) -> None:
         if run.metrics or run.params or run.tags:
             self._log(run.run_id, run.metrics, run.params, run.tags)
             run.metrics, run.params, run.tags = [], {}, {}

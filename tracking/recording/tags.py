@@ -6,6 +6,7 @@ import json
 
 from tracking import names
 from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.origin import build_source_tags
 
 
 def build_sweep_tags(record: SweepRecord) -> dict[str, str]:
@@ -24,7 +25,11 @@ def build_sweep_tags(record: SweepRecord) -> dict[str, str]:
     }
     if record.description:
         tags[names.NOTE] = record.description
-    return tags | {str(key): str(value) for key, value in record.tags.items()}
+    return (
+        tags
+        | build_source_tags(record.manifest, record.tags)
+        | {str(key): str(value) for key, value in record.tags.items()}
+    )
 
 
 def build_trial_tags(sweep_id: str, record: TrialRecord) -> dict[str, str]:

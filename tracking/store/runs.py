@@ -150,6 +150,14 @@ def find_or_create_experiment(client: MlflowClient, project: str, artifact_root:
     return str(experiment.experiment_id)
 
 
+def mark_experiment(client: MlflowClient, experiment_id: str) -> None:
+    """Marks an experiment as one of model training, unless somebody has said what it is."""
+    tags = client.get_experiment(experiment_id).tags
+    for key, value in EXPERIMENT_TAGS.items():
+        if key not in tags:
+            client.set_experiment_tag(experiment_id, key, value)
+
+
 def check_writable(client: MlflowClient, project: str) -> None:
     """Returns when runs of a project can be recorded, as far as that can be known before the first one.
 

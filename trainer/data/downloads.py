@@ -52,7 +52,8 @@ class Download:
     Attributes:
         name: What the setting `dataset` says.
         title: What people call it.
-        source: The paper, and the home page.
+        source: The paper.
+        home_page: Of those who published it.
         torchvision_class: Name in torchvision.datasets.
         parts: Arguments of the class that give the training part, and those that give the test part.
         labels: Attribute of a part that has its labels.
@@ -65,6 +66,7 @@ class Download:
     name: str
     title: str
     source: str
+    home_page: str
     torchvision_class: str
     parts: tuple[Mapping[str, object], Mapping[str, object]]
     labels: str
@@ -184,13 +186,15 @@ def _build_grey_images(images_Nhw: Any) -> NDArray[np.uint8]:
 
 
 _TRAIN_OR_TEST = ({"train": True}, {"train": False})
-_CIFAR_SOURCE = "Krizhevsky 2009, Learning multiple layers of features, https://www.cs.toronto.edu/~kriz/cifar.html"
+_CIFAR_SOURCE = "Krizhevsky 2009, Learning multiple layers of features"
+_CIFAR_PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 
 _DOWNLOADS = (
     Download(
         name="cifar10",
         title="CIFAR-10",
         source=_CIFAR_SOURCE,
+        home_page=_CIFAR_PAGE,
         torchvision_class="CIFAR10",
         parts=_TRAIN_OR_TEST,
         labels="targets",
@@ -203,6 +207,7 @@ _DOWNLOADS = (
         name="cifar100",
         title="CIFAR-100",
         source=_CIFAR_SOURCE,
+        home_page=_CIFAR_PAGE,
         torchvision_class="CIFAR100",
         parts=_TRAIN_OR_TEST,
         labels="targets",
@@ -214,8 +219,8 @@ _DOWNLOADS = (
     Download(
         name="svhn",
         title="SVHN",
-        source="Netzer et al. 2011, Reading digits in natural images, http://ufldl.stanford.edu/housenumbers/; "
-        "the cropped digits, without the extra part",
+        source="Netzer et al. 2011, Reading digits in natural images; the cropped digits, without the extra part",
+        home_page="http://ufldl.stanford.edu/housenumbers/",
         torchvision_class="SVHN",
         parts=({"split": "train"}, {"split": "test"}),
         labels="labels",
@@ -227,8 +232,8 @@ _DOWNLOADS = (
     Download(
         name="fashion_mnist",
         title="Fashion-MNIST",
-        source="Xiao, Rasul and Vollgraf 2017, https://arxiv.org/abs/1708.07747, "
-        "https://github.com/zalandoresearch/fashion-mnist",
+        source="Xiao, Rasul and Vollgraf 2017, https://arxiv.org/abs/1708.07747",
+        home_page="https://github.com/zalandoresearch/fashion-mnist",
         torchvision_class="FashionMNIST",
         parts=_TRAIN_OR_TEST,
         labels="targets",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from trainer.data.dataset import Dataset, DataUnavailable
 
+DRAWN = "trainer.data.synthetic"  # where the images come from that nobody took
+
 
 def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None) -> Dataset:
     """Returns a dataset, from where it was cached when it has been loaded before.
@@ -42,3 +44,17 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
     if name not in DOWNLOADS:
         raise ValueError(f"found dataset {name!r}; allowed: {', '.join(DOWNLOADS)}, imagefolder, synthetic")
     return load_download(name, Path(data_dir).expanduser() if data_dir else cache_dir)
+
+
+def find_source(name: str, data_dir: str | None) -> str:
+    """Where the images of a dataset come from: the page of whoever published it, a folder, or our code that draws it.
+
+    Args:
+        name: As for `load_dataset`.
+        data_dir: Likewise.
+    """
+    from trainer.data.downloads import DOWNLOADS
+
+    if name in DOWNLOADS:
+        return DOWNLOADS[name].home_page
+    return DRAWN if data_dir is None else os.fspath(Path(data_dir).expanduser())
