@@ -125,11 +125,16 @@ def test_a_whole_sweep_comes_back_as_it_was(
     assert list_sweeps(store_uri, 5)[0].sweep_id == sweep.sweep_id
 
 
+def create_experiment(client: MlflowClient, sweep: SweepRecord, folder: Path, tags: dict[str, str]) -> str:
+    root = None if client.tracking_uri.startswith("http") else (folder / "artifacts").as_uri()
+    return str(client.create_experiment(sweep.project, artifact_location=root, tags=tags))
+
+
 def test_runs_say_what_was_started_and_on_which_images(
-    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
 ) -> None:
     client = MlflowClient(store_uri)
-    experiment = client.create_experiment(sweep.project)  # by an earlier version, which did not say what it is of
+    experiment = create_experiment(client, sweep, tmp_path, {})  # by an earlier version, which did not say what it is of
     for _ in range(2):  # a resume changes nothing
         recorder = open_recorder(store_uri)
         recorder.start_sweep(sweep)
@@ -147,10 +152,10 @@ def test_runs_say_what_was_started_and_on_which_images(
 
 
 def test_what_an_experiment_is_of_stays_as_somebody_has_said(
-    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, tmp_path: Path
 ) -> None:
     client = MlflowClient(store_uri)
-    experiment = client.create_experiment(sweep.project, tags={"mlflow.experimentKind": "genai_development"})
+    experiment = create_experiment(client, sweep, tmp_path, {"mlflow.experimentKind": "genai_development"})
     recorder = open_recorder(store_uri)
     recorder.start_sweep(sweep)
     assert recorder.close(SECONDS)
