@@ -134,7 +134,7 @@ def test_runs_say_what_was_started_and_on_which_images(
     open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
 ) -> None:
     client = MlflowClient(store_uri)
-    experiment = create_experiment(client, sweep, tmp_path, {})  # by an earlier version, which did not say what it is of
+    experiment = create_experiment(client, sweep, tmp_path, {})  # by an earlier version
     for _ in range(2):  # a resume changes nothing
         recorder = open_recorder(store_uri)
         recorder.start_sweep(sweep)
