@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+VERSION = "0.1.0"
 PACKAGES = ("sweeps", "ray", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy")
 
 

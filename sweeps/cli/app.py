@@ -10,7 +10,14 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from sweeps.cli import remote, replay, results, sync
-from sweeps.cli.guard import GuardedCommand, interrupted_as, open_standard_streams, run_guarded, take_signals
+from sweeps.cli.guard import (
+    GuardedCommand,
+    GuardedGroup,
+    interrupted_as,
+    open_standard_streams,
+    run_guarded,
+    take_signals,
+)
 from sweeps.cli.options import File, Json, Measure, Overrides, ReportFormat, SweepId
 from sweeps.cli.printing import (
     print_json,
@@ -21,6 +28,7 @@ from sweeps.cli.printing import (
     settled_facts,
     table_facts,
 )
+from sweeps.environment import VERSION
 from trainer.working_directory import ignore_working_directory
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -35,17 +43,26 @@ class App(typer.Typer):
 
 
 app = App(
+    cls=GuardedGroup,
     help="Which optimizer, learning rate, batch size and initialisation train CIFAR-10 best?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"sweeps {VERSION}\n")
+        raise typer.Exit
+
+
 @app.callback()
 def set_up(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks, and all that libraries print.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Which optimizer, learning rate, batch size and initialisation train CIFAR-10 best?"""
 

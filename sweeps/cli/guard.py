@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import asdict
 from io import TextIOWrapper
+from itertools import pairwise
 from typing import Any, NoReturn, TextIO, cast
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
-from sweeps.errors import ExitCode, Interrupted, SweepError
+from sweeps.errors import BadUsage, ExitCode, Interrupted, SpecError, SweepError
 from sweeps.home import open_home
 from sweeps.library_output import keep_traceback, library_output_in_file
 from sweeps.terminal import StandardOutput, show_controls
@@ -47,6 +52,33 @@ class GuardedCommand(TyperCommand):
         debug = bool(ctx.find_root().params.get("debug"))
         with nullcontext() if debug else library_output_in_file(), _foreseen(debug=debug):
             return super().invoke(ctx)
+
+
+class GuardedGroup(TyperGroup):
+    """The commands as a whole: an argument that fits none of them is a sentence too."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Runs the command that the arguments name.
+
+        Raises:
+            BadUsage: They name none, or one that does not take them.
+        """
+        try:
+            code = super().main(*arguments, **{**options, "prog_name": "sweeps", "standalone_mode": False})
+        except TyperException as error:
+            if not error.format_message():  # no argument at all: the help was printed
+                sys.exit(ExitCode.BAD_USAGE)
+            raise BadUsage(_describe_usage(error)) from error
+        sys.exit(code if isinstance(code, int) else ExitCode.DONE)
+
+
+def _describe_usage(error: TyperException) -> str:
+    """What is wrong with the arguments, and where it is said which there are."""
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "sweeps"
+    message = error.format_message().replace("Value error, ", "").strip().rstrip(".?")
+    words = re.sub(r"(^|: |\. )([A-Z])(?=[a-z])", lambda found: f"{found[1]}{found[2].lower()}", message)
+    return f"{command}: {words.replace('. ', '; ')}; see `{command} --help`"
 
 
 @contextmanager
@@ -145,7 +177,7 @@ def run_guarded(run: Callable[[], None]) -> NoReturn:
     Args:
         run: Ends by SystemExit, or one of the errors that a `GuardedCommand` raises.
     """
-    code, message = int(ExitCode.DONE), ""
+    code, message, faults = int(ExitCode.DONE), "", []
     try:
         with _foreseen(debug=False):
             run()
@@ -155,10 +187,25 @@ def run_guarded(run: Callable[[], None]) -> NoReturn:
         code, message = int(ExitCode.INTERRUPTED), "interrupted"
     except SweepError as error:
         code, message = int(error.exit_code), str(error)
+        faults = [asdict(fault) for fault in error.faults] if isinstance(error, SpecError) else []
     except _list_told() as error:
         is_away = type(error).__name__ == "TrackingUnavailable"
         code, message = int(ExitCode.UNREACHABLE if is_away else ExitCode.BAD_USAGE), str(error)
+    if message and _wants_json(sys.argv[1:]):
+        _print_error(code, message, faults)
     _end(code, message)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether a program reads the answer."""
+    pairs = pairwise(arguments)
+    return any(each in ("--json", "--format=json") for each in arguments) or ("--format", "json") in pairs
+
+
+def _print_error(code: int, message: str, faults: Sequence[Mapping[str, Any]]) -> None:
+    """Writes an error for programs, into standard output; its sentence goes to standard error as always."""
+    with suppress(OSError):
+        sys.stdout.write(json.dumps({"error": message, "exit_code": code, "faults": faults}) + "\n")
 
 
 def _end(code: int, message: str) -> NoReturn:

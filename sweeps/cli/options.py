@@ -26,8 +26,20 @@ Measure = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
 
 
+def complete_id(incomplete: str) -> list[str]:
+    """The sweeps here whose id begins so, latest first, for the shell."""
+    from sweeps.home import open_home
+
+    return [known for known in open_home().sweep_ids() if known.startswith(incomplete)]
+
+
 SweepId = Annotated[
-    str | None, typer.Argument(help="Sweep id, or its beginning; the latest sweep when left out.", show_default=False)
+    str | None,
+    typer.Argument(
+        help="Sweep id, or its beginning; the latest sweep when left out.",
+        show_default=False,
+        autocompletion=complete_id,
+    ),
 ]
 
 
