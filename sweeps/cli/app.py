@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sweeps.cli import remote, replay, results, sync
+from sweeps.cli import explain, remote, replay, results, sync
 from sweeps.cli.guard import (
     GuardedCommand,
     GuardedGroup,
@@ -234,6 +234,7 @@ def schema() -> None:
 remote.add_commands(app)
 results.add_commands(app)
 replay.add_commands(app)
+explain.add_commands(app)
 sync.add_commands(app)
 
 
