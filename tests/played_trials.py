@@ -61,10 +61,10 @@ class JournalAlone(DeafRecorder):
     num_unwritten = pending = 0
 
 
-def build_growing_sweep(folder: Path, method: str, rule: str, num_trials: int) -> RunningSweep:
+def build_growing_sweep(folder: Path, method: str, rule: str, num_trials: int, text: str = SWEEP) -> RunningSweep:
     """A sweep of four arms that nothing has happened in; `num_trials` in all."""
     space = SPACE if method != "grid" else GRID % ", ".join(f"{1e-5 * (1 + n):g}" for n in range(num_trials // 24 + 1))
-    text = SWEEP.replace("METHOD", method).replace("RULE", RULES[rule]).replace("SPACE", space)
+    text = text.replace("METHOD", method).replace("RULE", RULES[rule]).replace("SPACE", space)
     budget = "{}" if method == "grid" else f"{{trials_per_arm: {num_trials // 4}}}"
     file = folder / "sweep.yaml"
     file.write_text(text.replace("{trials_per_arm: TRIALS}", budget))

@@ -152,7 +152,7 @@ class ArmSearcher(Searcher):  # type: ignore[misc]  # Ray ships no types
                 resume(self._sweep, entry)
                 entry.part += 1
                 self._told.discard(entry.trial_id)
-                if METHODS[self._sweep.spec.method].learns:  # a study cannot reopen what it was told
+                if not self._proposers[arm.name].reopen(entry):
                     self._proposers[arm.name] = self._build_proposer(arm)
                 self._sweep.folder.drop_old_checkpoints(entry.trial_id)
                 return self._go_on(entry)

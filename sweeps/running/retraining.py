@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
     from tracking.statistics.race import RaceStanding
 
+_Key = frozenset[tuple[str, str]]
 WORST_ACCURACY = 0.0  # what a retraining that diverged counts as (protocol, rule 7)
 
 
@@ -44,6 +44,8 @@ class Retrainings:
         self._slugs = slugs
         self._defaults = build_defaults(sweep.spec)
         self._candidates: dict[str, tuple[Configuration, ...]] = {}
+        self._known: dict[tuple[str, str], set[_Key]] = {}  # (arm, stage) -> what its trials have been given
+        self._listed: dict[str, tuple[list[Configuration], tuple[Retraining, ...]]] = {}  # arm -> from what, what
         self._raced: tuple[int, RaceStanding] | None = None  # ends of retrainings -> how the race stood then
 
     def is_open(self, arm: str) -> bool:
@@ -56,15 +58,20 @@ class Retrainings:
 
     def next(self) -> TrialEntry | None:
         """The next trial; None while there is none to start."""
-        entries = list(self._sweep.ledger.entries.values())
-        known = {(each.arm, each.stage, _freeze(each.parameters)) for each in entries}
+        ledger = self._sweep.ledger
         for arm, each in self._list_in_order():
-            if (arm, each.stage, _freeze(each.parameters)) not in known:
-                taken = {entry.number for entry in entries if (entry.arm, entry.stage) == (arm, each.stage)}
-                number = next(free for free in itertools.count() if free not in taken)
+            if _freeze(each) not in self._list_known(arm, each.stage):
+                number = ledger.find_free_number(arm, each.stage)
                 trial_id = retraining_id(self._slugs[arm], each.stage, number)
                 return TrialEntry(trial_id, arm, each.stage, number, each.seed, each.parameters)
         return None
+
+    def _list_known(self, arm: str, stage: str) -> set[_Key]:
+        """What trials of an arm and a stage there are."""
+        known = self._known.setdefault((arm, stage), set())
+        if len(known) < self._sweep.ledger.num_proposed(arm, stage):
+            known.update(_freeze(entry) for entry in self._sweep.ledger.select(arm, stage))
+        return known
 
     def _list_in_order(self) -> Iterator[tuple[str, Retraining]]:
         """Yields what is left of each arm: selections first, then by seed, so that all arms are raced alike."""
@@ -82,8 +89,11 @@ class Retrainings:
     def _list_chosen(self, arm: str, num_selected: int) -> tuple[Retraining, ...]:
         """What is retrained of an arm; nothing as long as its selection has not ended."""
         spec = self._sweep.spec
-        chosen = self._choose(arm, num_selected)
-        return list_retrainings(chosen, self._defaults.get(arm), spec.confirm, spec.seed) if chosen else ()
+        chosen = self._choose(arm, num_selected)[: spec.confirm.top]
+        if arm not in self._listed or self._listed[arm][0] != chosen:
+            listed = list_retrainings(chosen, self._defaults.get(arm), spec.confirm, spec.seed) if chosen else ()
+            self._listed[arm] = chosen, listed
+        return self._listed[arm][1]
 
     def _choose(self, arm: str, num_selected: int) -> list[Configuration]:
         candidates = self._candidates.get(arm, ())
@@ -160,6 +170,6 @@ def _is_over(entry: TrialEntry) -> bool:
     return entry.ended and entry.state is not TrialState.STOPPED
 
 
-def _freeze(parameters: Mapping[str, object]) -> frozenset[tuple[str, str]]:
-    """Parameters as a key: 1, 1.0 and True are different settings."""
-    return frozenset((name, repr(value)) for name, value in parameters.items())
+def _freeze(trial: TrialEntry | Retraining) -> _Key:
+    """What tells one retraining from another: 1, 1.0 and True are different settings."""
+    return frozenset((name, repr(value)) for name, value in trial.parameters.items())

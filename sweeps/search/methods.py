@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from sweeps.search.proposer import ArmSearch, Proposer
 from sweeps.search.sampling import GridProposer, RandomProposer, SobolProposer
+from sweeps.search.shared_space import SharedSpace
 from sweeps.search.study import StudyProposer
 
 if TYPE_CHECKING:
@@ -57,25 +58,25 @@ def _num_startup(search: ArmSearch) -> int:
     return 10 if search.num_trials is None else min(10, max(3, search.num_trials // 3))
 
 
-def _build_tpe(search: ArmSearch, seed: int) -> optuna.samplers.BaseSampler:
-    import optuna
+def _build_tpe(search: ArmSearch, seed: int, shared: SharedSpace) -> optuna.samplers.BaseSampler:
+    from sweeps.search.tpe import SharedSpaceTpe
 
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=_num_startup(search))
+    return SharedSpaceTpe(shared, seed=seed, n_startup_trials=_num_startup(search))
 
 
-def _build_gp(search: ArmSearch, seed: int) -> optuna.samplers.BaseSampler:
+def _build_gp(search: ArmSearch, seed: int, _: SharedSpace) -> optuna.samplers.BaseSampler:
     import optuna
 
     return optuna.samplers.GPSampler(seed=seed, n_startup_trials=_num_startup(search))
 
 
-def _build_cmaes(search: ArmSearch, seed: int) -> optuna.samplers.BaseSampler:
+def _build_cmaes(search: ArmSearch, seed: int, _: SharedSpace) -> optuna.samplers.BaseSampler:
     import optuna
 
     return optuna.samplers.CmaEsSampler(seed=seed, popsize=_population(search, least=4, most=10))
 
 
-def _build_nsga2(search: ArmSearch, seed: int) -> optuna.samplers.BaseSampler:
+def _build_nsga2(search: ArmSearch, seed: int, _: SharedSpace) -> optuna.samplers.BaseSampler:
     import optuna
 
     return optuna.samplers.NSGAIISampler(seed=seed, population_size=_population(search, least=4, most=50))
@@ -125,7 +126,7 @@ METHODS: Mapping[str, Method] = {
             "cmaes",
             "evolution of a normal distribution (CMA-ES)",
             "Hansen 2016, https://arxiv.org/abs/1604.00772; optuna.samplers.CmaEsSampler",
-            lambda search: StudyProposer(search, _build_cmaes),
+            lambda search: StudyProposer(search, _build_cmaes, remembers=True),
             learns=True,
             takes_choices=False,
             takes_categories=False,
@@ -136,7 +137,7 @@ METHODS: Mapping[str, Method] = {
             "genetic",
             "selection, crossover and mutation (NSGA-II)",
             "Deb et al. 2002; optuna.samplers.NSGAIISampler",
-            lambda search: StudyProposer(search, _build_nsga2),
+            lambda search: StudyProposer(search, _build_nsga2, remembers=True),
             learns=True,
         ),
     )

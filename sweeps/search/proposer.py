@@ -63,6 +63,10 @@ class Proposer(ABC):
     def tell(self, entry: TrialEntry) -> None:  # noqa: B027  # most methods do not listen
         """Takes in the outcome of a trial that has ended."""
 
+    def reopen(self, entry: TrialEntry) -> bool:  # noqa: ARG002
+        """Takes back what was told of a trial that was paused and goes on; False where this has to be made anew."""
+        return True
+
     def recall(self, entry: TrialEntry) -> None:  # noqa: B027
         """Takes in a trial that an earlier driver proposed, in the order of numbers; its end is told later."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer
+from sweeps.search.shared_space import SharedSpace
 from sweeps.space.arms import sample, to_suggestions
 from sweeps.space.constraints import fulfils
 from sweeps.trials.ledger import TrialPhase
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from sweeps.trials.ledger import TrialEntry
 
-BuildSampler = Callable[[ArmSearch, int], "optuna.samplers.BaseSampler"]  # (search, seed)
+BuildSampler = Callable[[ArmSearch, int, SharedSpace], "optuna.samplers.BaseSampler"]  # (search, seed, shared)
 
 
 class StudyProposer(Proposer):
@@ -39,18 +40,34 @@ class StudyProposer(Proposer):
         search: The arm's search.
         build_sampler: Makes the sampler of one proposal.
         learns_from_stopped: Whether the sampler learns from PRUNED.
+        remembers: Whether it keeps anything beside trials' parameters and outcomes, such as generations.
     """
 
-    def __init__(self, search: ArmSearch, build_sampler: BuildSampler, *, learns_from_stopped: bool = False) -> None:
+    def __init__(
+        self,
+        search: ArmSearch,
+        build_sampler: BuildSampler,
+        *,
+        learns_from_stopped: bool = False,
+        remembers: bool = False,
+    ) -> None:
         import optuna
+
+        from sweeps.search.reopening import ReopeningStorage
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._search = search
         self._build_sampler = build_sampler
         self._learns_from_stopped = learns_from_stopped
         self._goals = [Goal(metric.direction) for metric in search.metrics] or [search.goal]
-        self._study = optuna.create_study(directions=self._goals, pruner=optuna.pruners.NopPruner())
-        self._trials: dict[int, optuna.Trial] = {}
+        self._remembers = remembers
+        self._storage, self._shared = ReopeningStorage(), SharedSpace()
+        self._study = optuna.create_study(
+            storage=self._storage, directions=self._goals, pruner=optuna.pruners.NopPruner()
+        )
+        self._trials: dict[int, optuna.Trial] = {}  # number -> trial that has not been told
+        self._paused: dict[int, optuna.Trial] = {}
+        self._drawn: dict[int, dict[str, Value]] = {}  # Optuna's id -> what was drawn since a trial was last reopened
         self._worst: list[float] = []  # of each metric, that Optuna was told
 
     @property
@@ -71,6 +88,7 @@ class StudyProposer(Proposer):
             drawn = sample(search.arm, trial)
             if fulfils(drawn, search.constraints):
                 self._trials[number] = trial
+                self._drawn[trial._trial_id] = drawn
                 return drawn
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
             if given:
@@ -84,7 +102,9 @@ class StudyProposer(Proposer):
     def learn(self, parameters: Mapping[str, Value], score: float) -> None:
         """Adds a trial of an earlier sweep to the study."""
         self._keep_worst([score])
-        self._study.tell(self._repeat(parameters, derive_seed(self._search.seed, "prior")), score)
+        trial = self._repeat(parameters, derive_seed(self._search.seed, "prior"))
+        self._study.tell(trial, score)
+        self._shared.add(trial.distributions)
 
     def tell(self, entry: TrialEntry) -> None:
         """Closes the trial in the study."""
@@ -104,6 +124,30 @@ class StudyProposer(Proposer):
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:  # of several metrics Optuna takes no part of a trial that was stopped
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        if self._counts(trial):
+            self._shared.add(trial.distributions)
+        if entry.phase is TrialPhase.PAUSED:
+            self._paused[entry.number] = trial
+
+    def reopen(self, entry: TrialEntry) -> bool:
+        """Takes back what the study was told of a paused trial: it is then as if made anew with all other outcomes."""
+        trial = self._paused.get(entry.number)
+        if self._remembers or trial is None:
+            return False
+        if self._counts(trial):
+            self._shared.remove(trial.distributions)
+        self._storage.reopen(trial._trial_id)
+        for trial_id, drawn in self._drawn.items():  # a study that is made anew knows what was drawn as it was rounded
+            self._storage.replace_params(trial_id, to_suggestions(self._search.arm, drawn))
+        self._drawn.clear()
+        self._trials[entry.number] = self._paused.pop(entry.number)
+        return True
+
+    def _counts(self, trial: optuna.Trial) -> bool:
+        """Whether samplers look at a trial that was told."""
+        from optuna.trial import TrialState
+
+        return self._storage.get_trial(trial._trial_id).state in (TrialState.COMPLETE, TrialState.PRUNED)
 
     def _find_values(self, entry: TrialEntry) -> list[float] | None:
         """What Optuna is told of each metric; None for nothing."""
@@ -124,7 +168,7 @@ class StudyProposer(Proposer):
         self._worst = [new if goal.beats(old, new) else old for old, new, goal in pairs]
 
     def _ask(self, seed: int) -> optuna.Trial:
-        self._study.sampler = self._build_sampler(self._search, seed)
+        self._study.sampler = self._build_sampler(self._search, seed, self._shared)
         return self._study.ask()
 
     def _repeat(self, parameters: Mapping[str, Value], seed: int) -> optuna.Trial:

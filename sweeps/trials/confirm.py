@@ -110,12 +110,11 @@ def list_candidates(ranking: Sequence[TrialEntry]) -> tuple[Configuration, ...]:
     Args:
         ranking: An arm's search trials, best first (`Ledger.ranking`).
     """
-    found: list[Configuration] = []
+    found: dict[frozenset[tuple[str, Value]], Configuration] = {}
     for entry in ranking:
         configuration = get_configuration(entry.parameters)
-        if configuration not in found:
-            found.append(configuration)
-    return tuple(found)
+        found.setdefault(frozenset(configuration.items()), configuration)
+    return tuple(found.values())
 
 
 def get_configuration(parameters: Mapping[str, Value]) -> dict[str, Value]:
@@ -154,17 +153,24 @@ def choose(candidates: Sequence[Configuration], selected: Sequence[TrialEntry], 
         selected: The trials of the selection, which have ended.
         goal: The direction of the metric.
     """
-    looked_at = {
-        rank: [_score(each, goal) for each in selected if get_configuration(each.parameters) == configuration]
-        for rank, configuration in enumerate(candidates)
-    }
+    looked_at: dict[int, list[float | None]] = {}  # rank -> its scores
+    for entry in selected:
+        rank = _find_rank(candidates, get_configuration(entry.parameters))
+        if rank is not None:
+            looked_at.setdefault(rank, []).append(_score(entry, goal))
 
-    def key(rank: int) -> tuple[bool, bool, float, int]:
+    def key(rank: int) -> tuple[bool, float, int]:
         scores = [score for score in looked_at[rank] if score is not None]
         mean = math.fsum(scores) / len(scores) if scores else math.inf
-        return not looked_at[rank], not scores, -goal.sign * mean if scores else 0.0, rank
+        return not scores, -goal.sign * mean if scores else 0.0, rank
 
-    return [candidates[rank] for rank in sorted(looked_at, key=key)]
+    others = (each for rank, each in enumerate(candidates) if rank not in looked_at)
+    return [*(candidates[rank] for rank in sorted(looked_at, key=key)), *others]
+
+
+def _find_rank(candidates: Sequence[Configuration], configuration: Configuration) -> int | None:
+    """The place of a configuration among others; None where it is none of them."""
+    return next((rank for rank, each in enumerate(candidates) if each == configuration), None)
 
 
 def _score(entry: TrialEntry, goal: Goal) -> float | None:

@@ -1,0 +1,46 @@
+"""A paused trial that goes on is opened again in its study, which then proposes what one made anew would."""
+
+from pathlib import Path
+
+import pytest
+from played_trials import PlayedTune, build_growing_sweep, digest
+
+from sweeps.search.study import StudyProposer
+
+# All that could tell the two apart: branches, rounded values, points, constraints.
+SWEEP = """
+name: branches
+method: METHOD
+compare: optimizer
+budget: {trials_per_arm: 30}
+early_terminate: RULE
+confirm: {top: 0}
+points: [{batch_size: 48}]
+constraints: ["batch_size * lr < 30"]
+parameters:
+  dataset: synthetic
+  epochs: 9
+  batch_size: {distribution: q_log_uniform_values, min: 16, max: 256, q: 16}
+  schedule:
+    choices:
+      constant: {}
+      step: {step_epochs: 3, gamma: {min: 0.1, max: 0.9}}
+      cosine: {warmup_epochs: {values: [0, 1, 2]}}
+  optimizer:
+    choices:
+      sgd: {lr: SPACE}
+      momentum: {lr: SPACE, momentum: {min: 0.5, max: 0.99}}
+"""
+FLAT = SWEEP.replace(SWEEP[SWEEP.index("  schedule:") : SWEEP.index("  optimizer:")], "")
+
+
+@pytest.mark.parametrize(("method", "text"), [("bayes", SWEEP), ("bayes", FLAT), ("gp", FLAT)])
+def test_a_study_with_a_reopened_trial_is_one_made_anew(
+    tmp_path: Path, method: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reopened = build_growing_sweep(tmp_path, method, "asha_promotion", 60, text)
+    PlayedTune(reopened).run()
+    monkeypatch.setattr(StudyProposer, "reopen", lambda _, __: False)
+    made_anew = build_growing_sweep(tmp_path, method, "asha_promotion", 60, text)
+    PlayedTune(made_anew).run()
+    assert digest(reopened) == digest(made_anew)
