@@ -28,6 +28,9 @@ class RankedScores(Mapping[int, float]):
     def __len__(self) -> int:
         return len(self._scores)
 
+    def __repr__(self) -> str:
+        return f"RankedScores({self._scores})"
+
     def add(self, trial: int, score: float) -> None:
         """Takes in a score, which is not NaN; the first one of a trial stays."""
         if trial in self._scores:
