@@ -150,9 +150,25 @@ class _Remains:
 
     @property
     def was_confirmed_again(self) -> bool:
-        """Whether `sweeps confirm` added retrainings, after which another trial may have won."""
+        """Whether retrainings were added after the sweep had ended, after which another trial may have won."""
         specs = [event.what.record.resolved for event in self.events if isinstance(event.what, SweepStarted)]
-        return len({load_spec_text(spec, "journal").confirm for spec in specs}) > 1
+        return bool(self.earlier) or len({load_spec_text(spec, "journal").confirm for spec in specs}) > 1
+
+    @cached_property
+    def earlier(self) -> list[tuple[SweepSpec, frozenset[str]]]:
+        """What the sweep was, and the trials that it had, each time before its search was made larger."""
+        found: list[tuple[SweepSpec, frozenset[str]]] = []
+        known: set[str] = set()
+        before = ""
+        for event in self.events:
+            if isinstance(event.what, TrialStarted):
+                known.add(event.what.record.trial_id)
+            elif isinstance(event.what, SweepStarted):
+                record = event.what.record
+                if record.manifest.get("drivers", ({},))[-1].get("extended"):
+                    found.append((load_spec_text(before, "journal"), frozenset(known)))
+                before = record.resolved
+        return found
 
     @cached_property
     def told(self) -> Mapping[str, _Told]:
@@ -641,33 +657,52 @@ def _list_facts(trial: TrialRow) -> dict[str, object]:
 
 
 def _check_retrainings(left: _Remains) -> Iterator[str]:
-    """What is retrained is what ranks first by the values that are recorded, with the seeds that all arms share."""
-    spec, table, defaults, dropped = left.spec, left.table, build_defaults(left.spec), find_dropped(left.table)
-    for arm in table.arms:
-        candidates = list_candidates([_to_entry(table, trial) for trial in table.ranking(arm)])
-        selection = list_selection(candidates, spec.confirm.select, spec.seed)
-        selected = [_to_entry(table, trial) for trial in table.select(arm, STAGE_SELECT)]
-        yield from _compare_retrained(left, arm, (STAGE_SELECT,), selection, is_whole=True)
-        chosen = choose(candidates, selected, Goal(table.goal))
-        wanted = list_retrainings(chosen, defaults.get(arm), spec.confirm, spec.seed)
-        yield from _compare_retrained(left, arm, TESTED_STAGES, wanted, is_whole=arm not in dropped)
+    """What is retrained is what ranks first by the values that are recorded, with the seeds that all arms share.
+
+    Before the search of a sweep was made larger, that was what ranked first of the trials that there were then.
+    """
+    dropped = find_dropped(left.table)
+    everything = frozenset(trial.trial_id for trial in left.table.trials)
+    for arm in left.table.arms:
+        earlier = [each for spec, known in left.earlier for each in _list_wanted(left.table, arm, spec, known)]
+        wanted = _list_wanted(left.table, arm, left.spec, everything)
+        yield from _compare_retrained(left, arm, (STAGE_SELECT,), wanted, earlier, is_whole=True)
+        yield from _compare_retrained(left, arm, TESTED_STAGES, wanted, earlier, is_whole=arm not in dropped)
+
+
+def _list_wanted(table: SweepTable, arm: str, spec: SweepSpec, known: frozenset[str]) -> list[Retraining]:
+    """What is to be trained again of an arm, by those trials."""
+    candidates = list_candidates([_to_entry(table, each) for each in table.ranking(arm) if each.trial_id in known])
+    selected = [_to_entry(table, each) for each in table.select(arm, STAGE_SELECT) if each.trial_id in known]
+    chosen = choose(candidates, selected, Goal(table.goal))
+    default = build_defaults(spec).get(arm)
+    selection = list_selection(candidates, spec.confirm.select, spec.seed)
+    return [*selection, *list_retrainings(chosen, default, spec.confirm, spec.seed)]
 
 
 def _compare_retrained(
-    left: _Remains, arm: str, stages: Sequence[str], wanted: Sequence[Retraining], *, is_whole: bool
+    left: _Remains,
+    arm: str,
+    stages: Sequence[str],
+    wanted: Sequence[Retraining],
+    earlier: Sequence[Retraining],
+    *,
+    is_whole: bool,
 ) -> Iterator[str]:
     """Compares an arm's trials of some stages with those that there should be; all of them, where that is said."""
-    expected = [(each.stage, each.parameters) for each in wanted]
+    expected = [(each.stage, each.parameters) for each in wanted if each.stage in stages]
+    allowed = [*expected, *((each.stage, each.parameters) for each in earlier)]
     trials = [trial for stage in stages for trial in left.table.select(arm, stage)]
     found = [(trial.stage, dict(trial.parameters)) for trial in trials]
     for trial, each in zip(trials, found, strict=True):
-        if each not in expected:
+        if each not in allowed:
             first = next((best.trial_id for best in left.table.ranking(arm)), "none")
             yield f"{trial.trial_id} has not the settings, or not the seed, of a retraining of the first ({first})"
         elif found.count(each) > 1:
             yield f"{trial.trial_id} retrains what another retraining does, with the same seed"
-    if found and is_whole and left.table.state == SweepState.COMPLETED and len(found) != len(expected):
-        yield f"{arm} has {len(found)} retrainings, not {len(expected)}, of the stages {' and '.join(stages)}"
+    num_missing = sum(each not in found for each in expected)
+    if found and is_whole and left.table.state == SweepState.COMPLETED and num_missing:
+        yield f"{arm} lacks {num_missing} retrainings of {len(expected)}, of the stages {' and '.join(stages)}"
 
 
 def _to_entry(table: SweepTable, trial: TrialRow) -> TrialEntry:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -29,6 +30,7 @@ from sweeps.cli.printing import (
     table_facts,
 )
 from sweeps.environment import VERSION
+from sweeps.errors import BadUsage
 from trainer.working_directory import ignore_working_directory
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -69,7 +71,7 @@ def set_up(
 
 @app.command()
 def run(
-    file: File,
+    file: Annotated[Path | None, typer.Argument(help="Sweep file; - reads standard input.", show_default=False)] = None,
     overrides: Overrides = None,
     as_json: Json = False,
     sweep_id: Annotated[str, typer.Option("--id", hidden=True, help="Id of the sweep, from `submit`.")] = "",
@@ -77,10 +79,25 @@ def run(
         bool, typer.Option("--dry-run", help="Only say what it would come to, as `sweeps plan`.")
     ] = False,
     measure: Measure = True,
+    extend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="In the place of FILE: goes on with the search of a sweep that has ended, and keeps its trials; --set "
+            "gives it a greater budget or wider ranges.",
+        ),
+    ] = None,
 ) -> None:
     """Run a sweep to its report."""
     from sweeps.spec import load_spec
 
+    if extend is not None:
+        others = {"FILE": file is not None, "--dry-run": dry_run, "--no-measure": not measure}
+        check_extends(extend, [name for name, given in others.items() if given], overrides or ())
+        remote.extend(extend, overrides or (), as_json=as_json)
+        return
+    if file is None:
+        raise BadUsage("give a sweep file, or `--extend ID` to go on with a sweep that has ended")
     if dry_run:
         plan(file, overrides, measure=measure, as_json=as_json)
         return
@@ -97,6 +114,21 @@ def run(
             text = "" if str(file) == "-" else file.read_text("utf-8")
             outcome = run_sweep(spec, home, sweep_file=text, sweep_id=sweep_id, listeners=[view], measure=measure)
     print_outcome(outcome, home.tracking_uri, as_json=as_json)
+
+
+def check_extends(sweep_id: str, others: Sequence[str], overrides: Sequence[str]) -> None:
+    """Returns when a sweep can be extended by what was given beside its id.
+
+    Raises:
+        BadUsage: When something else was given, or nothing that makes it larger.
+    """
+    if others:
+        raise BadUsage(f"--extend {sweep_id} goes on with what that sweep ran as; leave {', '.join(others)} out")
+    if not overrides:
+        raise BadUsage(
+            f"--extend {sweep_id}: say what gets larger, for example --set budget.trials_per_arm=24 or "
+            "--set parameters.lr.max=1"
+        )
 
 
 @app.command()

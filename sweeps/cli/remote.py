@@ -147,15 +147,29 @@ def resume(
         typer.Option("--set", metavar="KEY=VALUE", help="Raises a limit of the budget, e.g. --set budget.trials=40."),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Run trials that failed again.")] = False,
+    extends: Annotated[bool, typer.Option("--extend", hidden=True, help="From `run --extend`, on a cluster.")] = False,
     address: Address = None,
     storage: Storage = None,
     follow: Follow = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a sweep that is paused, was stopped or interrupted, or crashed."""
-    arguments = [*(["--failed"] if failed else []), *(part for each in overrides or () for part in ("--set", each))]
+    if extends:
+        extend(sweep_id, overrides or (), as_json=as_json)
+        return
+    arguments = [*(["--failed"] if failed else []), *_list_overrides(overrides or ())]
     go_on = _GoOn("resume", arguments, {"overrides": overrides or (), "retry_failed": failed})
     _go_on(sweep_id, go_on, address, storage, follow=follow, as_json=as_json)
+
+
+def extend(sweep_id: str | None, overrides: Sequence[str], *, as_json: bool) -> None:
+    """Goes on with the search of a sweep that has ended, larger: what `sweeps run --extend` does."""
+    go_on = _GoOn("resume", ["--extend", *_list_overrides(overrides)], {"overrides": overrides, "extends": True})
+    _go_on(sweep_id, go_on, None, None, follow=False, as_json=as_json)
+
+
+def _list_overrides(overrides: Sequence[str]) -> list[str]:
+    return [part for each in overrides for part in ("--set", each)]
 
 
 def confirm(

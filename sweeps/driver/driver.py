@@ -13,6 +13,7 @@ from sweeps.driver.history import (
     History,
     MoreRetrainings,
     add_retrainings,
+    extend,
     read_history,
     read_spec,
     restore_files,
@@ -109,6 +110,7 @@ def resume_sweep(
     overrides: Sequence[str] = (),
     retry_failed: bool = False,
     more: MoreRetrainings | None = None,
+    extends: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> SweepOutcome:
     """Goes on with an interrupted or crashed sweep where its journal ends, unfinished trials from their checkpoints.
@@ -116,9 +118,10 @@ def resume_sweep(
     Args:
         sweep_id: The sweep.
         home: Where its results are.
-        overrides: Each `budget.key=value`, greater than it was.
+        overrides: Each `budget.key=value`, greater than it was; of a sweep that is extended also wider ranges.
         retry_failed: Whether trials that failed run again.
         more: Configurations or seeds to retrain beyond those that the sweep was begun with; None for none.
+        extends: Whether its search goes on, larger, though it has ended.
         listeners: As in `run_sweep`.
 
     Raises:
@@ -136,7 +139,10 @@ def resume_sweep(
             raise BadUsage(_never_began(sweep_id))
         repair_journal(journal, folder, home.tracking_uri)
         history = read_history(sweep_id, journal.events, retry_failed=retry_failed)
-        spec = read_spec(folder, history, overrides)
+        if extends:
+            spec, history = extend(folder, history, overrides)
+        else:
+            spec = read_spec(folder, history, overrides)
         if more is not None:
             spec = add_retrainings(spec, more, history)
         check_same_prior(history.begun, digest_prior(folder.prior))

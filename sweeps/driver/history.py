@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sweeps.errors import BadUsage, SpecError
 from sweeps.home import SweepFolder
+from sweeps.running.extension import check_extension
 from sweeps.running.replay import find_failed
-from sweeps.running.same_sweep import check_same_spec
+from sweeps.running.same_sweep import check_same_spec, list_changes
 from sweeps.spec import SweepSpec, dump_spec, load_spec_text
 from sweeps.trials.confirm import Confirm
 from tracking.names import STAGE_SEARCH, SweepState
@@ -17,6 +20,19 @@ from tracking.recording.events import Event, SweepEnded, SweepRecord, SweepStart
 from tracking.statistics.levels import MIN_VERDICT_SEEDS
 
 DEFAULT_SEEDS = 10
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What one driver of a sweep was to do.
+
+    Attributes:
+        confirm: How it was to confirm the best.
+        extends: Whether it made the search larger, after that had ended.
+    """
+
+    confirm: Confirm
+    extends: bool = False
 
 
 @dataclass(frozen=True)
@@ -28,16 +44,20 @@ class History:
         last: What the one before did.
         has_retrained: Whether a configuration has been chosen and is, or was, trained again.
         again: Trials that failed and are to run again.
-        confirmed: How each of them was to confirm the best, in order.
+        drivers: What each of them was to do, in order.
         is_completed: Whether the last one came to the end of the sweep.
+        num_tried: Search trials that each arm has had.
+        extended: How the search is made larger now, each a sentence; nothing where it is not.
     """
 
     begun: SweepRecord
     last: SweepRecord
     has_retrained: bool
     again: frozenset[str] = frozenset()
-    confirmed: tuple[Confirm, ...] = ()
+    drivers: tuple[Driver, ...] = ()
     is_completed: bool = False
+    num_tried: Mapping[str, int] = field(default_factory=dict)
+    extended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,11 +97,15 @@ def read_history(sweep_id: str, events: Sequence[Event], *, retry_failed: bool) 
         )
     ends = [what for what in whats if isinstance(what, SweepStarted | SweepEnded)]
     is_completed = isinstance(ends[-1], SweepEnded) and ends[-1].state is SweepState.COMPLETED
-    return History(records[0], records[-1], retrained, again, tuple(map(_read_confirm, records)), is_completed)
+    tried = {what.record.trial_id: what.record for what in whats if isinstance(what, TrialStarted)}
+    num_tried = Counter(record.arm for record in tried.values() if record.stage == STAGE_SEARCH)
+    drivers = tuple(map(_read_driver, records))
+    return History(records[0], records[-1], retrained, again, drivers, is_completed, num_tried)
 
 
-def _read_confirm(record: SweepRecord) -> Confirm:
-    return load_spec_text(record.resolved, "the journal").confirm
+def _read_driver(record: SweepRecord) -> Driver:
+    extended = record.manifest.get("drivers", ({},))[-1].get("extended")
+    return Driver(load_spec_text(record.resolved, "the journal").confirm, bool(extended))
 
 
 def read_spec(folder: SweepFolder, history: History, overrides: Sequence[str]) -> SweepSpec:
@@ -118,9 +142,32 @@ def read_spec(folder: SweepFolder, history: History, overrides: Sequence[str]) -
         sweep_id = history.begun.sweep_id
         raise BadUsage(
             f"{sweep_id}: its search has ended and the best are retrained, so a greater budget would choose others; "
-            f"start a new sweep that learns from it (`sweeps run FILE --set 'prior=[{sweep_id}]'`)"
+            f"if that is wanted, extend it: sweeps run --extend {sweep_id} "
+            + " ".join(f"--set {shlex.quote(each)}" for each in overrides)
         )
     return spec
+
+
+def extend(folder: SweepFolder, history: History, overrides: Sequence[str]) -> tuple[SweepSpec, History]:
+    """What a sweep goes on with that gets a larger search; trials and retrainings stay.
+
+    Args:
+        folder: The sweep's.
+        history: What its journal says.
+        overrides: Each `key.path=value`, laid over what it was until now.
+
+    Returns:
+        The larger sweep, and the history that says how.
+
+    Raises:
+        BadUsage: When anything but budgets, ranges and lists would change, or nothing would be tried.
+        SpecError: When an override is faulty.
+    """
+    text = history.last.resolved
+    begun = load_spec_text(text, folder.journal.name)
+    spec = load_spec_text(text, folder.resolved_file.name, overrides)
+    check_extension(begun, spec, history.begun.sweep_id, history.num_tried)
+    return spec, replace(history, extended=tuple(list_changes(begun, spec)))
 
 
 def add_retrainings(spec: SweepSpec, more: MoreRetrainings, history: History) -> SweepSpec:
@@ -154,27 +201,28 @@ def add_retrainings(spec: SweepSpec, more: MoreRetrainings, history: History) ->
     return load_spec_text(dump_spec(spec), "sweeps confirm", (f"confirm.top={top}", f"confirm.seeds={seeds}"))
 
 
-def count_extensions(records: Iterable[Confirm]) -> int:
-    """How often seeds were added after a verdict could have been seen: each time costs a share of the error.
+def count_extensions(drivers: Iterable[Driver]) -> int:
+    """How often a sweep went on after a verdict could have been seen: each time costs a share of the error.
 
     Args:
-        records: How each driver of the sweep was to confirm, in order.
+        drivers: What each driver of the sweep was to do, in order. Seeds that are added are another look at the same
+            arms; a larger search is one at others, which may win in their place.
     """
     count, before = 0, 0
-    for confirm in records:
-        num_seeds = confirm.seeds if confirm.top else 0
-        count += before >= MIN_VERDICT_SEEDS and num_seeds > before
+    for driver in drivers:
+        num_seeds = driver.confirm.seeds if driver.confirm.top else 0
+        count += before >= MIN_VERDICT_SEEDS and (num_seeds > before or driver.extends)
         before = max(before, num_seeds)
     return count
 
 
 def describe_confirmation(spec: SweepSpec, history: History | None) -> str:
     """How the best are confirmed, for those who read the result: JSON."""
-    earlier = history.confirmed if history else ()
+    earlier, extends = (history.drivers, bool(history.extended)) if history else ((), False)
     return json.dumps(
         {
             **spec.confirm.model_dump(mode="json", exclude_none=True),
-            "extensions": count_extensions((*earlier, spec.confirm)),
+            "extensions": count_extensions((*earlier, Driver(spec.confirm, extends))),
         }
     )
 

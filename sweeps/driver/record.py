@@ -12,7 +12,7 @@ from sweeps.driver.preflight import Prepared
 from sweeps.driver.prior import digest_prior
 from sweeps.environment import build_manifest, describe_driver, extend_manifest
 from sweeps.home import JOB_VARIABLE, SweepFolder
-from sweeps.running.same_sweep import check_same_prior, note_versions
+from sweeps.running.same_sweep import check_same_prior, note_extensions, note_versions
 from sweeps.space.arms import Arm, searched
 from sweeps.spec import SweepSpec
 from tracking import names
@@ -39,7 +39,8 @@ def write_manifest(
         manifest = build_manifest(folder.path.name, prepared.spec.seed, ground, driver, plan)
     else:
         check_same_prior(history.begun, digest_prior(folder.prior))
-        manifest = extend_manifest(history.begun.manifest, history.last.manifest, driver)
+        extended = {"extended": list(history.extended)} if history.extended else {}
+        manifest = extend_manifest(history.begun.manifest, history.last.manifest, {**driver, **extended})
     folder.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
 
@@ -53,6 +54,7 @@ def build_record(
 ) -> SweepRecord:
     """What the journal and MLflow are told of a sweep when it starts, or starts again."""
     spec, data = prepared.spec, prepared.data
+    drivers = manifest.get("drivers", ())
     return SweepRecord(
         sweep_id=folder.path.name,
         name=spec.name,
@@ -74,7 +76,7 @@ def build_record(
         compare=", ".join(spec.compare) or None,
         arms=tuple(arm.name for arm in arms),
         searched=tuple(dict.fromkeys(name for arm in arms for name in searched(arm))),
-        notices=(*prepared.notices, *note_versions(manifest.get("drivers", ()))),
+        notices=(*prepared.notices, *note_extensions(drivers), *note_versions(drivers)),
     )
 
 

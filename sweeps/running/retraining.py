@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sweeps.space.arms import Arm
@@ -80,25 +80,27 @@ class Retrainings:
             candidates = self._candidates.get(arm, ())
             selection = list_selection(candidates, spec.confirm.select, spec.seed)
             yield from ((arm, each) for each in selection)
-            rounds += [(each.repeat, index, each) for each in self._list_chosen(arm, len(selection))]
+            rounds += [(each.repeat, index, each) for each in self._list_chosen(arm, selection)]
         dropped = {each.arm for each in self._race().dropped} if spec.confirm.race and rounds else set()
         for _, index, each in sorted(rounds, key=lambda entry: entry[:2]):
             if self._arms[index] not in dropped:
                 yield self._arms[index], each
 
-    def _list_chosen(self, arm: str, num_selected: int) -> tuple[Retraining, ...]:
+    def _list_chosen(self, arm: str, selection: Sequence[Retraining]) -> tuple[Retraining, ...]:
         """What is retrained of an arm; nothing as long as its selection has not ended."""
         spec = self._sweep.spec
-        chosen = self._choose(arm, num_selected)[: spec.confirm.top]
+        chosen = self._choose(arm, selection)[: spec.confirm.top]
         if arm not in self._listed or self._listed[arm][0] != chosen:
             listed = list_retrainings(chosen, self._defaults.get(arm), spec.confirm, spec.seed) if chosen else ()
             self._listed[arm] = chosen, listed
         return self._listed[arm][1]
 
-    def _choose(self, arm: str, num_selected: int) -> list[Configuration]:
+    def _choose(self, arm: str, selection: Sequence[Retraining]) -> list[Configuration]:
         candidates = self._candidates.get(arm, ())
         selected = list(self._sweep.ledger.select(arm, STAGE_SELECT))
-        if len(selected) < num_selected or not all(_is_over(each) for each in selected):
+        over = {_freeze(each) for each in selected if _is_over(each)}
+        # Before a sweep was extended others may have been looked at, which says something of those alone.
+        if len(over) < len(selected) or not all(_freeze(each) in over for each in selection):
             return []
         return choose(candidates, selected, self._sweep.goal)
 
@@ -125,7 +127,7 @@ class Retrainings:
             if candidates == ():
                 continue
             selection = list_selection(candidates or (), spec.confirm.select, spec.seed)
-            first = [each for each in self._list_chosen(arm, len(selection)) if each.stage == STAGE_CONFIRM]
+            first = [each for each in self._list_chosen(arm, selection) if each.stage == STAGE_CONFIRM]
             if not first:
                 found[arm] = None
                 continue

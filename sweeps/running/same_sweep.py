@@ -25,8 +25,20 @@ _LIMITS = (
 )
 
 
-def check_same_spec(begun: SweepSpec, now: SweepSpec, sweep_id: str) -> None:
+_CANNOT = "it cannot go on, since what changes its results has changed"
+
+
+def check_same_spec(
+    begun: SweepSpec, now: SweepSpec, sweep_id: str, *, others: Sequence[str] = (), cannot: str = _CANNOT
+) -> None:
     """Returns when a sweep may go on with another spec: the same one, or one whose budget was raised.
+
+    Args:
+        begun: What it was until now.
+        now: What it is to be.
+        sweep_id: Its id.
+        others: What else differs, and may not.
+        cannot: How a message begins.
 
     Raises:
         BadUsage: With what differs.
@@ -40,7 +52,27 @@ def check_same_spec(begun: SweepSpec, now: SweepSpec, sweep_id: str) -> None:
         for key in dict.fromkeys((*before, *after))
         if before.get(key) != after.get(key) and not _is_raised(key, before.get(key), after.get(key))
     ]
-    _refuse(differences, sweep_id)
+    _refuse([*differences, *others], sweep_id, cannot)
+
+
+def list_changes(before: SweepSpec, after: SweepSpec) -> list[str]:
+    """What is different in the second, each as `key: old, now new`."""
+    old, new = (dict(_flatten(spec.model_dump(mode="json"))) for spec in (before, after))
+    return [
+        f"{key}: {_show(old.get(key))}, now {_show(new.get(key))}"
+        for key in dict.fromkeys((*old, *new))
+        if old.get(key) != new.get(key)
+    ]
+
+
+def note_extensions(drivers: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """One sentence for each time that the search was made larger after it had ended."""
+    return tuple(
+        f"Extended on {driver.get('started', 'another day')}, when its result could be seen: "
+        f"{'; '.join(driver['extended'])}."
+        for driver in drivers
+        if driver.get("extended")
+    )
 
 
 def check_same_ground(begun: SweepRecord, ground: Mapping[str, Any], arms: Sequence[str]) -> None:
@@ -100,7 +132,7 @@ def _list_versions(driver: Mapping[str, Any]) -> dict[str, Any]:
     return {**driver.get("packages", {}), **{name: driver.get(name) for name in ("python", "processor")}}
 
 
-def _refuse(differences: Sequence[str], sweep_id: str) -> None:
+def _refuse(differences: Sequence[str], sweep_id: str, cannot: str = _CANNOT) -> None:
     if not differences:
         return
     shown = [*differences[:MAX_SHOWN]]
@@ -108,7 +140,7 @@ def _refuse(differences: Sequence[str], sweep_id: str) -> None:
         shown.append(f"and {len(differences) - MAX_SHOWN} more")
     lines = "\n".join(f"  {each}" for each in shown)
     raise BadUsage(
-        f"{sweep_id}: it cannot go on, since what changes its results has changed:\n{lines}\n"
+        f"{sweep_id}: {cannot}:\n{lines}\n"
         "put it back as it was, or start a new sweep, which may learn from this one "
         f"(`sweeps run FILE --set 'prior=[{sweep_id}]'`)"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer
@@ -12,16 +13,40 @@ from trainer.config import Value
 if TYPE_CHECKING:
     import numpy as np
 
+    from sweeps.trials.ledger import TrialEntry
+
 
 class GridProposer(Proposer):
-    """Every combination of the arm's values that fulfils the constraints, once, in the order of the file."""
+    """Every combination of the arm's values that fulfils the constraints, once, in the order of the file.
+
+    Where trials were proposed from shorter lists, since the sweep has been extended, the combinations that they had are
+    left out, whatever their numbers.
+    """
 
     def __init__(self, search: ArmSearch) -> None:
         self._points = build_grid(search.arm, search.constraints)
+        self._taken: set[frozenset[tuple[str, str]]] = set()
+        self._first_free = 0  # all before it are taken
 
     def propose(self, number: int) -> dict[str, Value] | None:
-        """Returns the next combination."""
+        """Returns the combination of that number, or else the first without a trial."""
+        if not (number < len(self._points) and self._take(self._points[number])):
+            while self._first_free < len(self._points) and not self._take(self._points[self._first_free]):
+                self._first_free += 1
+            number = self._first_free
         return dict(self._points[number]) if number < len(self._points) else None
+
+    def recall(self, entry: TrialEntry) -> None:
+        """Takes note of a combination that has its trial."""
+        is_given = bool(self._points) and "seed" in self._points[0]  # else each trial was given one of its own
+        self._take({name: value for name, value in entry.parameters.items() if is_given or name != "seed"})
+
+    def _take(self, point: Mapping[str, Value]) -> bool:
+        """Whether a combination was free; from now on it is not."""
+        key = frozenset((name, repr(value)) for name, value in point.items())  # 1, 1.0 and True are different settings
+        is_free = key not in self._taken
+        self._taken.add(key)
+        return is_free
 
 
 class RandomProposer(Proposer):

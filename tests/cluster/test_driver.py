@@ -89,6 +89,28 @@ class TestOnOneRay:
             resume_sweep(outcome.sweep_id, home, more=MoreRetrainings(seeds=2))
         assert_nothing_is_left(outcome.folder)
 
+    def test_a_sweep_that_has_ended_is_extended_by_trials_of_wider_ranges(
+        self, home: Home, build_spec: BuildSpec
+    ) -> None:
+        confirm = "confirm={top: 1, seeds: 6, select: {top: 2, seeds: 1}}"
+        small = ("method=bayes", "budget.trials_per_arm=2", "parameters.epochs=1", "early_terminate=null", confirm)
+        outcome = run_sweep(build_spec(*small), home)
+        assert (outcome.state, outcome.problem) == ("completed", "")
+        before = load_sweep(outcome.sweep_id, home.tracking_uri)
+        wider = ("budget.trials_per_arm=4", "parameters.optimizer.choices.adam.lr.max=0.1")
+        outcome = resume_sweep(outcome.sweep_id, home, overrides=wider, extends=True)
+        assert (outcome.state, outcome.problem) == ("completed", "")
+        check_sweep(home, outcome.sweep_id)
+        after = load_sweep(outcome.sweep_id, home.tracking_uri)
+        kept = {trial.trial_id: (trial.parameters, trial.summary) for trial in after.trials}
+        assert all(kept[trial.trial_id] == (trial.parameters, trial.summary) for trial in before.trials)
+        assert {len(after.select(arm)) for arm in after.arms} == {4}
+        assert after.confirmation.extensions == 1
+        assert any("Extended on" in notice and "0.01, now 0.1" in notice for notice in after.notices)
+        with pytest.raises(BadUsage, match="nothing would change"):
+            resume_sweep(outcome.sweep_id, home, overrides=["budget.trials_per_arm=4"], extends=True)
+        assert_nothing_is_left(outcome.folder)
+
     def test_a_sweep_from_file_to_report(self, home: Home, build_spec: BuildSpec) -> None:
         outcome = run_sweep(build_spec("method=bayes"), home)
         assert (outcome.exit_code, outcome.state, outcome.problem) == (ExitCode.DONE, "completed", "")

@@ -110,3 +110,22 @@ def test_points_are_tried_first_in_the_arms_that_they_fit(method: str, tmp_path:
     assert all("beta1" in each for each in adam)
     assert len(sgd) == len(adam) == 4
     assert len({each["lr"] for each in sgd}) == 4
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_an_extended_search_goes_on_with_trials_that_were_not_there_before(method: str, tmp_path: Path) -> None:
+    first = build_searcher(tmp_path, method, text=adapt(method))
+    before = play(first)
+    longer = adapt(method).replace("trials_per_arm: 4", "trials_per_arm: 8").replace("[32, 64]", "[64, 16, 32]")
+    longer = longer.replace("max: 1}", "max: 3}").replace("max: 1e-1}", "max: 1}")
+    after = play(build_searcher(tmp_path, method, text=longer, known=ledger_of(first)))
+    search = [request for request in (*before, *after) if request.stage == STAGE_SEARCH]
+    for arm in ("sgd", "adam"):
+        own = [request for request in search if request.arm == arm]
+        if method == "grid":
+            assert len(own) == 6, "three batch sizes by two learning rates"
+            assert len({tuple(sorted(map(repr, each.parameters.items()))) for each in own}) == 6
+        assert [each.number for each in own] == list(range(len(own)))
+        configurations = [{k: v for k, v in each.parameters.items() if k != "seed"} for each in own]
+        assert all(each not in configurations[:index] for index, each in enumerate(configurations))
+        assert len(own) >= 6

@@ -383,7 +383,7 @@ CONTRADICTIONS: dict[str, tuple[Callable[[Sweep], object], str]] = {
     ),
     "a retraining too few": (
         edit_run("sgd-confirm-01", "lifecycle_stage = 'deleted'"),
-        "sgd has 1 retrainings, not 2",
+        "sgd lacks 1 retrainings of 2",
     ),
     "the same retraining twice": (
         edit_param("sgd-confirm-00", "seed", "697048940"),
@@ -531,8 +531,8 @@ def test_a_race_with_a_selection_and_defaults_is_told_alike_by_all(raced: Sweep)
     [
         (edit_param("adam-select-00", "seed", "5"), "adam-select-00 has not the settings, or not the seed"),
         (edit_param("adam-default-01", "seed", "5"), "adam-default-01 has not the settings, or not the seed"),
-        (edit_run("adam-select-03", "lifecycle_stage = 'deleted'"), "adam has 3 retrainings, not 4"),
-        (edit_run("adam-default-05", "lifecycle_stage = 'deleted'"), "adam has 11 retrainings, not 12"),
+        (edit_run("adam-select-03", "lifecycle_stage = 'deleted'"), "adam lacks 1 retrainings of 4"),
+        (edit_run("adam-default-05", "lifecycle_stage = 'deleted'"), "adam lacks 1 retrainings of 12"),
     ],
 )
 def test_a_contradiction_of_the_confirm_stage_is_told(

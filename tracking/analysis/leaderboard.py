@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tracking.analysis.labels import format_duration, format_parameters, format_percent, format_states
 from tracking.analysis.race import find_dropped
+from tracking.analysis.selection import rank_retrained
 from tracking.names import BEST_VAL_ACCURACY, TEST_ACCURACY, VAL_ACCURACY, TrialState
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow, Value
@@ -98,7 +99,7 @@ def find_best(table: SweepTable, arm: str) -> TrialRow | None:
     accuracy. Where none has one, it is the first that was retrained; where none was, the best of the search.
     """
     ranking = table.ranking(arm)
-    retrained = sorted(table.confirmed(arm), key=lambda trial: trial.number)
+    retrained = rank_retrained(table, arm)
     tested = [trial for trial in retrained if TEST_ACCURACY in trial.summary]
     for chosen in (*tested, *retrained):
         origin = next((trial for trial in ranking if trial.configuration == chosen.configuration), None)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tracking.analysis.outcomes import WORST
+from tracking.analysis.selection import rank_retrained
 from tracking.names import VAL_ACCURACY, TrialState
 from tracking.table import SweepTable, TrialRow
 
@@ -43,7 +44,7 @@ def count_saved(table: SweepTable) -> int:
 
 def _list_first(table: SweepTable, arm: str) -> tuple[TrialRow, ...]:
     """The retrainings of the configuration that was chosen first, in the order of their seeds."""
-    trials = sorted(table.confirmed(arm), key=lambda trial: trial.number)
+    trials = rank_retrained(table, arm)
     return tuple(trial for trial in trials if trial.configuration == trials[0].configuration)
 
 

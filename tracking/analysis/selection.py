@@ -32,6 +32,28 @@ class Selected:
     is_chosen: bool
 
 
+def rank_retrained(table: SweepTable, arm: str) -> tuple[TrialRow, ...]:
+    """An arm's retrainings, those of the configuration that stands for it first, each by the order of its seeds.
+
+    Of those that the selection looked at, that of the best mean stands first, then as the search ranks them: as the
+    driver chooses. Of a sweep that was extended, one that was chosen before may not be the first any more.
+    """
+    ranking = [trial.configuration for trial in table.ranking(arm)]
+    means: dict[int, float] = {}
+    for rank, configuration in enumerate(ranking):
+        of_it = (trial for trial in table.select(arm, STAGE_SELECT) if trial.configuration == configuration)
+        scores = [score for trial in of_it if (score := _score(table, trial)) is not None]
+        if scores:
+            means.setdefault(rank, math.fsum(scores) / len(scores))
+
+    def key(trial: TrialRow) -> tuple[bool, float, int, int]:
+        rank = ranking.index(trial.configuration) if trial.configuration in ranking else len(ranking)
+        mean = means.get(rank)
+        return mean is None, 0.0 if mean is None else -Goal(table.goal).sign * mean, rank, trial.number
+
+    return tuple(sorted(table.confirmed(arm), key=key))
+
+
 def list_selected(table: SweepTable) -> tuple[Selected, ...]:
     """What the selection looked at: by arm, in the order in which the search ranks it."""
     found = []

@@ -111,3 +111,18 @@ def test_a_file_called_like_a_library_is_not_run_in_its_place(
     assert "Traceback" not in done.stderr
     assert done.returncode == (2 if arguments[0] == "status" else 0), done.stderr
     assert (tmp_path / "mine-ran").exists() == (arguments[0] == "validate")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run",), "give a sweep file, or `--extend ID` to go on with a sweep that has ended"),
+        (("run", "x.yaml", "--extend", "s-1"), "--extend s-1 goes on with what that sweep ran as; leave FILE out"),
+        (("run", "--extend", "s-1", "--dry-run", "--no-measure"), "leave --dry-run, --no-measure out"),
+        (("run", "--extend", "s-1"), "--extend s-1: say what gets larger, for example --set budget.trials_per_arm=24"),
+    ],
+)
+def test_a_sweep_is_extended_by_its_id_and_what_gets_larger(arguments: tuple[str, ...], said: str) -> None:
+    done = sweeps(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr

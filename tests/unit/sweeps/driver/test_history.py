@@ -4,7 +4,7 @@ from typing import Any, cast
 import pytest
 from play_search import SWEEP
 
-from sweeps.driver.history import History, MoreRetrainings, add_retrainings, count_extensions
+from sweeps.driver.history import Driver, History, MoreRetrainings, add_retrainings, count_extensions
 from sweeps.errors import BadUsage, SpecError
 from sweeps.spec import Confirm, SweepSpec, load_spec_text
 
@@ -64,8 +64,15 @@ def test_more_than_a_file_could_ask_for_is_refused() -> None:
     [((1,), 0), ((1, 10), 0), ((5, 10), 1), ((6, 6, 10), 1), ((6, 10, 10, 16), 2), ((4, 6, 12), 1)],
 )
 def test_each_addition_after_a_possible_verdict_counts(seeds: tuple[int, ...], count: int) -> None:
-    assert count_extensions(Confirm(seeds=each) for each in seeds) == count
+    assert count_extensions(Driver(Confirm(seeds=each)) for each in seeds) == count
 
 
 def test_a_sweep_that_confirmed_nothing_had_no_verdict() -> None:
-    assert count_extensions([Confirm(top=0, seeds=10), Confirm(top=1, seeds=10)]) == 0
+    assert count_extensions([Driver(Confirm(top=0, seeds=10)), Driver(Confirm(top=1, seeds=10))]) == 0
+
+
+def test_a_larger_search_after_a_verdict_is_another_look() -> None:
+    ten, three = Confirm(seeds=10), Confirm(seeds=3)
+    assert count_extensions([Driver(ten), Driver(ten, extends=True)]) == 1
+    assert count_extensions([Driver(ten), Driver(ten, extends=True), Driver(ten), Driver(ten, extends=True)]) == 2
+    assert count_extensions([Driver(three), Driver(three, extends=True)]) == 0, "three seeds allow no verdict"
