@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sweeps.cli import explain, remote, replay, results, sync
+from sweeps.cli import doctor, explain, remote, replay, results, sync
 from sweeps.cli.guard import (
     GuardedCommand,
     GuardedGroup,
@@ -267,6 +267,7 @@ remote.add_commands(app)
 results.add_commands(app)
 replay.add_commands(app)
 explain.add_commands(app)
+doctor.add_commands(app)
 sync.add_commands(app)
 
 

@@ -27,7 +27,7 @@ def serve_ui(tracking_uri: str, artifact_root: Path | None, port: int) -> int:
     if tracking_uri.startswith(("http://", "https://")):
         sys.stdout.write(f"MLflow's UI is at {hide_password(tracking_uri)}\n")
         return 0
-    _check_free(port)
+    check_free(port)
     sys.stdout.write(f"MLflow's UI: http://127.0.0.1:{port} (Ctrl+C ends it)\n")
     sys.stdout.flush()
     # In a session of its own: Ctrl+C and the end of a terminal reach it through this process alone, and once.
@@ -49,7 +49,12 @@ def serve_ui(tracking_uri: str, artifact_root: Path | None, port: int) -> int:
     raise TrackingUnavailable(f"MLflow's server on port {port} has ended by itself ({last or 'without a word'})")
 
 
-def _check_free(port: int) -> None:
+def check_free(port: int) -> None:
+    """Returns when a port of 127.0.0.1 is free.
+
+    Raises:
+        TrackingUnavailable: It is not.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:

@@ -110,6 +110,20 @@ def load_download(name: str, folder: Path) -> Dataset:
     return build_dataset(name, classes, train_images_NHWC, train_labels_N, test_images_NHWC, test_labels_N)
 
 
+def list_missing_archives(name: str, folder: Path) -> list[Archive]:
+    """The archives of a row of the table that a folder does not have whole."""
+    import torchvision.datasets
+
+    row = DOWNLOADS[name]
+    return _find_missing(row.list_archives(getattr(torchvision.datasets, row.torchvision_class)), folder)
+
+
+def _find_missing(archives: Sequence[Archive], folder: Path) -> list[Archive]:
+    from torchvision.datasets.utils import check_integrity
+
+    return [each for each in archives if not check_integrity(folder / each.path, each.md5)]
+
+
 def _read_parts(row: Download, torchvision_class: Any, folder: Path) -> tuple[Any, ...] | None:
     """The training part and the test part, None where they cannot be read."""
     with suppress(*_UNREADABLE):
@@ -118,16 +132,13 @@ def _read_parts(row: Download, torchvision_class: Any, folder: Path) -> tuple[An
 
 
 def _download_parts(row: Download, torchvision_class: Any, folder: Path) -> tuple[Any, ...]:
-    from torchvision.datasets.utils import check_integrity
-
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder / f".{row.name}.lock"):
         if parts := _read_parts(row, torchvision_class, folder):
             return parts  # another process had the lock, and downloaded it
-        archives = row.list_archives(torchvision_class)
-        missing = [each for each in archives if not check_integrity(folder / each.path, each.md5)]
+        missing = _find_missing(row.list_archives(torchvision_class), folder)
         if missing:
-            _check_server(missing[0].url)  # all are on the same
+            check_server(missing[0].url)  # all are on the same
         if row.unpacked:  # torchvision unpacks again what is absent, but not everything that is broken
             for path in folder.glob(row.unpacked):
                 path.unlink()
@@ -139,7 +150,7 @@ def _download_parts(row: Download, torchvision_class: Any, folder: Path) -> tupl
             socket.setdefaulttimeout(patience)
 
 
-def _check_server(url: str) -> None:
+def check_server(url: str) -> None:
     """Raises OSError when the server does not answer in time."""
     request = urllib.request.Request(url, method="HEAD")
     with urllib.request.urlopen(request, timeout=_CONNECT_SECONDS):

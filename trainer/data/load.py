@@ -30,7 +30,7 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
         from trainer.data.synthetic import draw_synthetic
 
         return draw_synthetic()
-    cache_dir = cache_dir or Path(os.environ.get("SWEEPS_DATA") or Path.home() / ".cache" / "sweeps")
+    cache_dir = cache_dir or find_cache()
     if name == "imagefolder":
         from trainer.data.imagefolder import load_imagefolder
 
@@ -44,6 +44,18 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
     if name not in DOWNLOADS:
         raise ValueError(f"found dataset {name!r}; allowed: {', '.join(DOWNLOADS)}, imagefolder, synthetic")
     return load_download(name, Path(data_dir).expanduser() if data_dir else cache_dir)
+
+
+def find_cache() -> Path:
+    """Where downloads and decoded images are kept: $SWEEPS_DATA, or else ~/.cache/sweeps."""
+    return Path(os.environ.get("SWEEPS_DATA") or Path.home() / ".cache" / "sweeps")
+
+
+def list_missing(name: str, folder: Path) -> list[str]:
+    """Addresses of the archives of a dataset that are not in a folder, or are there damaged; nothing is downloaded."""
+    from trainer.data.downloads import list_missing_archives
+
+    return [archive.url for archive in list_missing_archives(name, folder)]
 
 
 def find_source(name: str, data_dir: str | None) -> str:

@@ -31,6 +31,19 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
     return "bf16" if precision == "bf16" else "fp32"
 
 
+def describe_units() -> dict[str, object]:
+    """What this process would train on: torch's version, threads, CUDA devices, vector units, precision of "auto"."""
+    devices = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    device = torch.device("cuda" if devices else "cpu")
+    return {
+        "version": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "cuda": devices,
+        "vector": torch.backends.cpu.get_cpu_capability(),
+        "precision": choose_precision("auto", device),
+    }
+
+
 def exact_arithmetic() -> AbstractContextManager[None]:
     """Makes CUDA convolutions repeat to the bit, and float32 mean float32."""
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
