@@ -115,6 +115,7 @@ class SweepTable:
         metrics: Of a sweep that is judged by several: each metric with its goal, `goal_metric` first.
         seconds: How long it has run under its drivers; None where unknown, as of one that runs.
         confirmation: How its best are confirmed.
+        link: Address of its run in MLflow's UI; "" where there is no server.
     """
 
     sweep_id: str
@@ -133,6 +134,7 @@ class SweepTable:
     metrics: tuple[tuple[str, str], ...] = ()
     seconds: float | None = None
     confirmation: Confirmation = Confirmation()
+    link: str = ""
 
     @property
     def compared(self) -> tuple[str, ...]:

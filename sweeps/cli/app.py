@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sweeps.cli import doctor, explain, remote, replay, results, sync
+from sweeps.cli import doctor, explain, remote, replay, results, sync, ui
 from sweeps.cli.guard import (
     GuardedCommand,
     GuardedGroup,
@@ -246,16 +246,6 @@ def report(
 
 
 @app.command()
-def ui(port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=1, max=65535)] = 5000) -> None:
-    """Open the MLflow UI on this machine, to browse every trial; Ctrl+C ends it."""
-    from sweeps.home import open_home
-    from tracking.store.ui import serve_ui
-
-    home = open_home()
-    raise typer.Exit(serve_ui(home.tracking_uri, home.artifact_root, port))
-
-
-@app.command()
 def schema() -> None:
     """Print the JSON Schema of a sweep file, for completion and checks in an editor."""
     from sweeps.spec import format_json_schema
@@ -268,6 +258,7 @@ results.add_commands(app)
 replay.add_commands(app)
 explain.add_commands(app)
 doctor.add_commands(app)
+ui.add_commands(app)
 sync.add_commands(app)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,6 @@ def print_outcome(outcome: SweepOutcome, tracking_uri: str, *, as_json: bool) ->
 
 def _print_result(console: PlainConsole, outcome: SweepOutcome, tracking_uri: str) -> None:
     from tracking.analysis.plan_accuracy import build_forecast
-    from tracking.store.connection import hide_password
 
     if outcome.table is not None:
         for notice in outcome.table.notices:
@@ -75,21 +75,32 @@ def _print_result(console: PlainConsole, outcome: SweepOutcome, tracking_uri: st
         print_leaderboard(console, outcome.table)
         for row in build_forecast(outcome.table)[:1]:
             console.print(f"{row.name}: {row.actual}; predicted were {row.predicted}", soft_wrap=True)
-        console.print(f"report: {outcome.folder.report}", soft_wrap=True)
-        console.print(f"trials: {outcome.folder.trials}", soft_wrap=True)
-    shown = hide_password(tracking_uri)
-    has_server = tracking_uri.startswith(("http://", "https://"))
-    console.print(
-        f"every trial: {shown}/#/experiments"
-        if has_server
-        else f"every trial: `sweeps ui`, then http://127.0.0.1:5000 (MLflow at {shown})",
-        soft_wrap=True,
-    )
+    _print_places(console, outcome, tracking_uri)
     _print_failures(console, outcome)
     if outcome.problem:
         console.print(outcome.problem, style="red", soft_wrap=True)
     if outcome.state is SweepState.INTERRUPTED:
         console.print(f"interrupted; go on with: sweeps resume {outcome.sweep_id}", soft_wrap=True)
+
+
+def _print_places(console: PlainConsole, outcome: SweepOutcome, tracking_uri: str) -> None:
+    """Where the result is: in files, and in MLflow by the addresses that people have."""
+    from tracking.store.connection import hide_password
+    from tracking.store.links import build_report_link, build_trials_link, find_address
+
+    folder, address = outcome.folder, find_address(tracking_uri)
+    lines = {"report": str(folder.report), "trials": str(folder.trials)} if outcome.table else {}
+    if outcome.table is not None and outcome.table.link:
+        link = outcome.table.link
+        lines = {"report": build_report_link(link), "trials": build_trials_link(link, outcome.sweep_id)}
+        lines["files"] = f"{folder.path} (on {platform.node()})"  # a container, perhaps, whose files nobody outside has
+    elif address:
+        lines["every trial"] = f"{address}/#/experiments"
+    else:
+        shown = hide_password(tracking_uri)
+        lines["every trial"] = f"`sweeps ui {outcome.sweep_id}` opens MLflow with links to them (MLflow at {shown})"
+    for name, place in lines.items():
+        console.print(f"{name}: {place}", soft_wrap=True)
 
 
 def _print_failures(console: PlainConsole, outcome: SweepOutcome) -> None:

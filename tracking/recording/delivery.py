@@ -32,6 +32,7 @@ from tracking.recording.progress import Point, Progress
 from tracking.recording.tags import build_sweep_tags, build_trial_tags
 from tracking.store.connection import PROBE_SECONDS, describe, open_client, probe
 from tracking.store.keys import build_key
+from tracking.store.links import save_view
 from tracking.store.runs import (
     build_user_tag,
     check_not_deleted,
@@ -211,6 +212,7 @@ class Delivery:
         tags = build_sweep_tags(record) | {names.SWEEP_NOTICES: self._list_notices(record)}
         self._log(self._parent_id, tags=tags)
         mark_experiment(client, self._experiment_id)
+        save_view(client, self._experiment_id, record.sweep_id, record.goal_metric, record.goal, record.searched)
         self._log_dataset(self._parent)
         self._close_orphans(time_ms, INTERRUPTED)
         texts = {

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from tracking import names
 from tracking.names import TrialState
@@ -26,6 +25,7 @@ from tracking.store.connection import (
     open_client,
     short_retries,
 )
+from tracking.store.links import build_link, find_address
 from tracking.store.runs import SweepDeleted, check_not_deleted, find_family
 from tracking.store.tags import join_tags
 from tracking.table import Confirmation, Points, SweepTable, TrialRow, parse_value
@@ -40,7 +40,6 @@ __all__ = [
     "SweepStatus",
     "SweepSummary",
     "ask",
-    "build_link",
     "find_parent",
     "hide_password",
     "list_sweeps",
@@ -254,10 +253,9 @@ def _summarize(run: Run, project: str) -> SweepSummary:
 
 def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> SweepTable:
     parent, children, deleted = _find_family(client, sweep_id)
+    address = find_address(str(client.tracking_uri))
     with ThreadPoolExecutor(NUM_READERS) as pool:
-        trials = tuple(
-            pool.map(lambda run: _build_row(run, _load_history(client, run), str(client.tracking_uri)), children)
-        )
+        trials = tuple(pool.map(lambda run: _build_row(run, _load_history(client, run), address), children))
     artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT), folder)
     tags = join_tags(parent.data.tags)
     arms = tuple(_read_list(tags, names.SWEEP_ARMS))
@@ -278,6 +276,7 @@ def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> Swe
         metrics=tuple((name, goal) for name, goal in _read_list(tags, names.SWEEP_METRICS)),
         seconds=_read_seconds(tags),
         confirmation=_read_confirmation(tags),
+        link=build_link(address, parent.info.experiment_id, parent.info.run_id),
     )
 
 
@@ -344,16 +343,7 @@ def _order(row: TrialRow, arms: Sequence[str]) -> tuple[int, int, int]:
     return (stage, arm, row.number)
 
 
-def build_link(tracking_uri: str, experiment_id: str, run_id: str) -> str:
-    """The address of a run in the UI of an MLflow server, without user and password; "" where there is no server."""
-    parts = urlsplit(tracking_uri)
-    if parts.scheme not in ("http", "https"):
-        return ""
-    place = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{place}{parts.path.rstrip('/')}/#/experiments/{experiment_id}/runs/{run_id}"
-
-
-def _build_row(run: Run, history: dict[str, Points], tracking_uri: str) -> TrialRow:
+def _build_row(run: Run, history: dict[str, Points], address: str) -> TrialRow:
     tags = join_tags(run.data.tags)
     state = tags.get(names.TRIAL_STATE, names.STATE_RUNNING)
     return TrialRow(
@@ -369,7 +359,7 @@ def _build_row(run: Run, history: dict[str, Points], tracking_uri: str) -> Trial
         summary=dict(run.data.metrics),
         start_time=run.info.start_time / 1000 if run.info.start_time else None,
         end_time=run.info.end_time / 1000 if run.info.end_time and state != names.STATE_RUNNING else None,
-        link=build_link(tracking_uri, run.info.experiment_id, run.info.run_id),
+        link=build_link(address, run.info.experiment_id, run.info.run_id),
     )
 
 

@@ -7,46 +7,96 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
-from tracking.store.connection import TrackingUnavailable, hide_password
+from tracking.store import ui_server
+from tracking.store.connection import TrackingUnavailable
 
-END_SECONDS = 10.0  # that the server has to end; a second Ctrl+C kills it
+HOST = "127.0.0.1"
+END_SECONDS = ui_server.INTERRUPT_SECONDS + 2.0  # that the server has to end; a second Ctrl+C kills it
+START_SECONDS = 120.0  # that it has to answer, also on a busy machine
+_POLL_SECONDS = 0.1
+_MAX_TRIED = 100  # ports beyond the one that is taken
 
 
-def serve_ui(tracking_uri: str, artifact_root: Path | None, port: int) -> int:
-    """Runs MLflow's server on 127.0.0.1 until it is interrupted; returns 0 after Ctrl+C.
+class UiServer:
+    """MLflow's server on a port of this machine.
 
-    For an `http://` tracking URI there is nothing to serve: its address is printed.
+    Args:
+        port: Where it listens.
+        process: Of `ui_server`.
+    """
+
+    def __init__(self, port: int, process: subprocess.Popen[str]) -> None:
+        self.address = f"http://{HOST}:{port}"
+        self._port, self._process = port, process
+        self._last: deque[str] = deque(maxlen=1)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait(self) -> None:
+        """Returns never.
+
+        Raises:
+            TrackingUnavailable: When the server has ended by itself.
+        """
+        self._reader.join()
+        last = self._last[0] if self._last else "without a word"
+        raise TrackingUnavailable(f"MLflow's server on port {self._port} has ended by itself ({last})")
+
+    def wait_until_it_answers(self) -> None:
+        """Returns when the server answers.
+
+        Raises:
+            TrackingUnavailable: When it has ended, or does not.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self._reader.is_alive():
+                self.wait()
+            with suppress(URLError, OSError), urlopen(f"{self.address}/health", timeout=5.0):
+                return
+            time.sleep(_POLL_SECONDS)
+        raise TrackingUnavailable(f"MLflow's server on port {self._port} does not answer within {START_SECONDS:g} s")
+
+    def _read(self) -> None:
+        """Keeps the last line that the server printed."""
+        assert self._process.stdout is not None
+        self._last.extend(line.strip() for line in self._process.stdout if line.strip())
+
+
+@contextmanager
+def run_ui(tracking_uri: str, artifact_root: Path | None, port: int) -> Iterator[UiServer]:
+    """Runs MLflow's server while it is open; it answers from the beginning, and ends however this process ends.
 
     Raises:
-        TrackingUnavailable: When the server does not start, or ends by itself.
+        TrackingUnavailable: When the port is taken, or the server does not start.
     """
-    if tracking_uri.startswith(("http://", "https://")):
-        sys.stdout.write(f"MLflow's UI is at {hide_password(tracking_uri)}\n")
-        return 0
     check_free(port)
-    sys.stdout.write(f"MLflow's UI: http://127.0.0.1:{port} (Ctrl+C ends it)\n")
-    sys.stdout.flush()
     # In a session of its own: Ctrl+C and the end of a terminal reach it through this process alone, and once.
-    with subprocess.Popen(
-        build_ui_command(artifact_root, port),
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(Path(ui_server.__file__)), *build_ui_command(artifact_root, port)],
         env=build_ui_environment(tracking_uri),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         errors="backslashreplace",
         start_new_session=True,
-    ) as server:
-        try:
-            last = _read_to_end(server)
-        except KeyboardInterrupt:
-            return 0
-        finally:
-            _end(server)
-    raise TrackingUnavailable(f"MLflow's server on port {port} has ended by itself ({last or 'without a word'})")
+    )
+    try:
+        server = UiServer(port, process)
+        server.wait_until_it_answers()
+        yield server
+    finally:
+        _end(process)
 
 
 def check_free(port: int) -> None:
@@ -55,35 +105,39 @@ def check_free(port: int) -> None:
     Raises:
         TrackingUnavailable: It is not.
     """
+    if problem := _find_fault(port):
+        free = next((each for each in range(port + 1, min(port + _MAX_TRIED, 65536)) if not _find_fault(each)), None)
+        remedy = "choose another with --port" if free is None else f"{free} is free: sweeps ui --port {free}"
+        raise TrackingUnavailable(f"port {port} of {HOST} cannot be used ({problem}); {remedy}")
+
+
+def _find_fault(port: int) -> str:
+    """Why nothing can listen at a port; "" where something can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((HOST, port))
         except OSError as error:
-            raise TrackingUnavailable(
-                f"port {port} of 127.0.0.1 cannot be used ({error.strerror}); choose another with --port"
-            ) from error
+            return error.strerror or type(error).__name__
+    return ""
 
 
-def _read_to_end(server: subprocess.Popen[str]) -> str:
-    """The last line that the server printed, when it has ended."""
-    assert server.stdout is not None
-    lines: deque[str] = deque((line for line in server.stdout if line.strip()), maxlen=1)
-    return lines[0].strip() if lines else ""
-
-
-def _end(server: subprocess.Popen[str]) -> None:
-    """Ends the server with all its processes: SIGTERM would end the first of them only."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, number)
-        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
-            server.wait(END_SECONDS)
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ends the server with all its processes."""
+    assert process.stdin is not None
+    process.stdin.close()
+    with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+        process.wait(END_SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
 
 
 def build_ui_command(artifact_root: Path | None, port: int) -> list[str]:
     """The command line of the server; the store is not in it, since other users can see a command line."""
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-P", "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     return (
         command if artifact_root is None else [*command, "--default-artifact-root", artifact_root.absolute().as_uri()]
     )

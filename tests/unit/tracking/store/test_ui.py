@@ -1,62 +1,70 @@
-"""`sweeps ui` in a process of its own, ended as its user would."""
+"""MLflow's UI over recorded sweeps, run by a process of its own that is ended as its user would."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 import psutil
 import pytest
+from stores import *  # noqa: F403  # the fixtures
+from stores import find_free_port
 
-PROGRAM = "import sys; from tracking.store.ui import serve_ui; sys.exit(serve_ui(sys.argv[1], None, int(sys.argv[2])))"
+PROGRAM = """
+import signal, sys
+from pathlib import Path
+from sweeps.cli.guard import take_signals
+from tracking.store.ui import run_ui
+take_signals()
+try:
+    with run_ui(sys.argv[1], None, int(sys.argv[2])) as server:
+        print(server.address, flush=True)
+        server.wait()
+except KeyboardInterrupt:
+    sys.exit(0)
+"""
 
 
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_until_it_answers(port: int) -> None:
-    while True:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
-        except OSError:
-            continue
-        return
-
-
-def test_an_interrupt_ends_the_server_with_all_its_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_the_server_ends_with_all_its_processes_however_the_command_is_ended(
+    number: signal.Signals, sqlite_uri: str
+) -> None:
     port = find_free_port()
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, f"sqlite:///{tmp_path}/mlflow.db", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        [sys.executable, "-c", PROGRAM, sqlite_uri, str(port)], stdout=subprocess.PIPE, text=True
     ) as command:
-        wait_until_it_answers(port)
+        assert command.stdout is not None
+        assert command.stdout.readline() == f"http://127.0.0.1:{port}\n"
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=30).close()  # it is so when it is said
         processes = psutil.Process(command.pid).children(recursive=True)
-        os.kill(command.pid, signal.SIGINT)
-        output, _ = command.communicate(timeout=60)
-    assert (command.returncode, output) == (0, f"MLflow's UI: http://127.0.0.1:{port} (Ctrl+C ends it)\n")
-    assert processes
-    assert psutil.wait_procs(processes, timeout=10)[1] == []
+        os.kill(command.pid, number)
+        command.communicate(timeout=60)
+    assert command.returncode == (-number if number is signal.SIGKILL else 0)
+    assert len(processes) > 1
+    assert psutil.wait_procs(processes, timeout=30)[1] == []
 
 
-@pytest.mark.parametrize("is_taken", [True, False])
-def test_a_server_that_cannot_run_is_said_in_a_sentence(is_taken: bool) -> None:
+def test_a_port_that_is_taken_is_said_with_the_next_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1] if is_taken else find_free_port()
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, "nonsense://", str(port)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        port = other.getsockname()[1]
+        command = [sys.executable, "-c", PROGRAM, "nonsense://", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     last = done.stderr.splitlines()[-1]
-    expected = f"port {port} of 127.0.0.1 cannot be used (Address already in use); choose another with --port"
+    assert done.stdout == ""
+    found = re.search(rf"port {port} of 127.0.0.1 cannot be used \(Address already in use\); (\d+) is free", last)
+    assert found is not None, last
+    assert port < int(found[1]) <= 65535
+    assert last.endswith(f"sweeps ui --port {found[1]}")
+
+
+def test_a_server_that_cannot_run_is_said_in_a_sentence() -> None:
+    port = find_free_port()
+    command = [sys.executable, "-c", PROGRAM, "nonsense://", str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert done.stdout == "", "announced before it is so"
     assert last.startswith("tracking.store.connection.TrackingUnavailable: ")
-    assert expected in last if is_taken else f"MLflow's server on port {port} has ended by itself (" in last
+    assert f"MLflow's server on port {port} has ended by itself (" in last
