@@ -116,6 +116,7 @@ class SweepTable:
         seconds: How long it has run under its drivers; None where unknown, as of one that runs.
         confirmation: How its best are confirmed.
         link: Address of its run in MLflow's UI; "" where there is no server.
+        health: Of each arm's best search trial: its id -> metric, with `HEALTH_PREFIX` -> points by epoch.
     """
 
     sweep_id: str
@@ -135,6 +136,7 @@ class SweepTable:
     seconds: float | None = None
     confirmation: Confirmation = Confirmation()
     link: str = ""
+    health: Mapping[str, Mapping[str, Points]] = field(default_factory=dict)
 
     @property
     def compared(self) -> tuple[str, ...]:
@@ -162,6 +164,11 @@ class SweepTable:
     def value(self, trial: TrialRow) -> float | None:
         """A trial's best value of the goal metric; None when it took none."""
         return trial.best(self.goal_metric, self.goal)
+
+    def value_until(self, trial: TrialRow, epoch: int) -> float:
+        """A trial's best value of the goal metric up to an epoch; NaN when it had none by then."""
+        values = [value for number, value in trial.history.get(self.goal_metric, ()) if number <= epoch]
+        return Goal(self.goal).best(values) if values else math.nan
 
     def retrainings(self, trial: TrialRow) -> tuple[TrialRow, ...]:
         """The retrainings of a search trial's configuration: same arm, same parameters but for the seed."""

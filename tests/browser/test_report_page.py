@@ -27,6 +27,7 @@ PLOTS = (
     "Sensitivity to the learning rate",
     "Effect of the batch size",
     "Effect of the initialiser",
+    "Settings of every trial",
     "Expected best after a search of each size",
     "Probability of being best at each budget",
     "Epochs to the target",
@@ -72,14 +73,16 @@ def test_every_plot_is_drawn_and_nothing_is_wider_than_the_page(
         figure.scroll_into_view_if_needed()
         drawn = figure.locator("svg.main-svg").first
         drawn.wait_for()
-        box = drawn.bounding_box()
+        box = figure.locator(".plotly-graph-div").locator("xpath=..").bounding_box()  # scrolls where it is too wide
         assert box is not None
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= width
         assert box["width"] > 0.4 * width
         # Panels number their axes: text.ytitle, text.x3title.
-        assert "".join(figure.locator("text[class^=y][class$=title], g.ytick text").all_text_contents())
-        assert "".join(figure.locator("text[class^=x][class$=title]").all_text_contents())
+        assert "".join(
+            figure.locator("text[class^=y][class$=title], g.ytick text, g.annotation text").all_text_contents()
+        )
+        assert "".join(figure.locator("text[class^=x][class$=title], g.xtick text").all_text_contents())
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert overflow == 0
 
@@ -110,8 +113,10 @@ def test_an_arm_has_one_colour_in_all_plots_and_tables(open_page: OpenPage, repo
             const add = (arm, color) => { (found[arm] ??= new Set()).add(color); };
             for (const plot of document.querySelectorAll('.plotly-graph-div'))
                 for (const trace of plot.data)
-                    if (arms.includes(trace.name) && trace.legendgroup !== undefined || trace.line?.width === 2.5)
-                        add(trace.name, trace.line?.width === 2.5 ? trace.line.color : trace.marker.color);
+                    if (arms.includes(trace.name) && trace.line?.width === 2.5)
+                        add(trace.name, trace.line.color);
+                    else if (arms.includes(trace.name) && trace.legendgroup && trace.marker)
+                        add(trace.name, trace.marker.color);
             const canvas = document.createElement('canvas').getContext('2d');
             for (const swatch of document.querySelectorAll('.swatch')) {
                 canvas.fillStyle = getComputedStyle(swatch).backgroundColor;
@@ -233,6 +238,13 @@ def test_a_fallback_is_loud(open_page: OpenPage, build_table: Callable[..., Swee
     box = notice.bounding_box()
     assert box is not None
     assert box["y"] < 60, "the notice is not at the top"
+
+
+def test_what_cannot_be_drawn_is_named_with_its_reason(open_page: OpenPage, report_file: Path) -> None:
+    page = open_page(report_file.as_uri())
+
+    missing = page.get_by_role("listitem").filter(has_text="Not drawn: Which settings decide.")
+    assert missing.inner_text().endswith("It needs 10 ended trials of an arm with a value.")
 
 
 def test_a_sweep_without_trials_has_a_report(

@@ -185,6 +185,27 @@ def read_series(uri: str, name: str, key: str) -> dict[int, float]:
     return {point.step: point.value for point in sorted(points, key=lambda point: point.step)}
 
 
+def test_health_is_read_of_each_arms_best_trial_only(
+    open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+) -> None:
+    recorder = open_recorder(store_uri)
+    recorder.start_sweep(sweep)
+    for number, accuracy in enumerate((0.2, 0.5, 0.3)):
+        trial = build_trial(number)
+        recorder.start_trial(trial)
+        for epoch in (1, 2):
+            values = {"val_accuracy": accuracy, "health.gradient_norm": 10.0 * number + epoch}
+            recorder.record_epoch(trial.trial_id, epoch, values)
+        recorder.end_trial(trial.trial_id, TrialState.COMPLETED, "", {})
+    recorder.end_sweep("completed")
+    assert recorder.close(SECONDS)
+
+    table = load_sweep(sweep.sweep_id, store_uri)
+
+    assert table.health == {"sgd-001": {"health.gradient_norm": ((1, 11.0), (2, 12.0))}}
+    assert not [name for trial in table.trials for name in trial.history if name.startswith("health.")]
+
+
 def test_times_are_those_of_the_events_not_of_the_delivery(
     open_recorder: OpenRecorder, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial, tmp_path: Path
 ) -> None:

@@ -8,14 +8,17 @@ from html import escape
 from statistics import median
 from typing import TYPE_CHECKING
 
-from tracking.analysis.labels import format_number, title_of
+from tracking.analysis.labels import format_number, is_fraction, title_of
+from tracking.analysis.settings import MAX_LEVELS, is_logarithmic, is_number_line, level_key, to_float
 from tracking.names import TrialState
+from tracking.plots.bands import add_bands, find_bands, tell_bands
 from tracking.plots.style import (
     Plot,
     arm_color,
     arm_dash,
     arm_symbol,
     build_log_ticks,
+    build_swatch,
     describe_trial,
     fade,
     style_figure,
@@ -23,13 +26,10 @@ from tracking.plots.style import (
     value_format,
 )
 from tracking.ranking import Goal
-from tracking.table import SweepTable, TrialRow, Value
+from tracking.table import SweepTable, TrialRow
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-MAX_LEVELS = 8  # a parameter with more different values is drawn as a number line
-LOG_RATIO = 20.0  # a parameter whose values span more than this is drawn on a logarithmic axis
 
 
 def build_effect(table: SweepTable, name: str) -> Plot | None:
@@ -38,8 +38,7 @@ def build_effect(table: SweepTable, name: str) -> Plot | None:
     values = {trial.parameters[name] for trial in trials}
     if len(values) < 2:
         return None
-    is_numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    if name == "lr" or (is_numeric and len(values) > MAX_LEVELS):
+    if is_number_line(name, values):
         return _build_number_line(table, name, trials)
     return _build_strips(table, name, trials) if len(values) <= MAX_LEVELS else None
 
@@ -55,7 +54,7 @@ def _build_number_line(table: SweepTable, name: str, trials: Sequence[TrialRow])
     import plotly.graph_objects as go
 
     figure, remark = go.Figure(), ""
-    numbers = {trial.trial_id: _to_float(trial.parameters[name]) for trial in trials}
+    numbers = {trial.trial_id: to_float(trial.parameters[name]) for trial in trials}
     for arm in table.arms:
         members = sorted((trial for trial in trials if trial.arm == arm), key=lambda trial: numbers[trial.trial_id])
         figure.add_traces(_build_points(table, arm, members, [numbers[trial.trial_id] for trial in members], name))
@@ -79,10 +78,12 @@ def _build_number_line(table: SweepTable, name: str, trials: Sequence[TrialRow])
             )
         )
     style_figure(figure, table.goal_metric)
-    low, high = min(numbers.values()), max(numbers.values())
-    is_log = low > 0 and (name == "lr" or high / low > LOG_RATIO)
+    is_log = is_logarithmic(name, numbers.values())
     title = title_of(name) + (" (log scale)" if is_log else "")
     figure.update_xaxes(title_text=title, **(build_log_ticks(list(numbers.values())) if is_log else {}))
+    if is_fraction(table.goal_metric) and (bands := find_bands(table, trials, numbers)):
+        add_bands(figure, table, bands)
+        remark = f"{remark} {tell_bands(bands)}".strip()
     return _finish_effect(table, name, figure, remark)
 
 
@@ -90,7 +91,7 @@ def _build_strips(table: SweepTable, name: str, trials: Sequence[TrialRow]) -> P
     """Categories side by side, the arms next to each other in each; a bar at the median of each little cloud."""
     import plotly.graph_objects as go
 
-    levels = sorted({trial.parameters[name] for trial in trials}, key=_level_key)
+    levels = sorted({trial.parameters[name] for trial in trials}, key=level_key)
     figure = go.Figure()
     arms = [arm for arm in table.arms if any(trial.arm == arm for trial in trials)]
     slot = 0.8 / len(arms)
@@ -158,21 +159,13 @@ def _build_points(
         legendgroup=arm,
         showlegend=False,
     )
-    swatch = go.Scatter(
-        x=[None],
-        y=[None],
-        mode="markers",
-        marker={"symbol": symbol, "size": 10, "color": color},
-        name=escape(arm),
-        legendgroup=arm,
-    )
-    return [swatch, points]
+    return [build_swatch(table.arms, arm), points]
 
 
 def _finish_effect(table: SweepTable, name: str, figure: go.Figure, remark: str) -> Plot:
     if len(table.arms) == 1:
         figure.update_layout(showlegend=False)
-    figure.update_yaxes(title_text=f"best {title_of(table.goal_metric)}")
+    figure.update_layout(yaxis_title_text=f"best {title_of(table.goal_metric)}")
     num_diverged = sum(trial.state is TrialState.DIVERGED for trial in table.select())
     caption = "One point per trial. Filled: ran to its end; open: stopped early, at the best value it had reached"
     caption += f"; ×: diverged ({num_diverged} of {len(table.select())})." if num_diverged else "."
@@ -187,16 +180,6 @@ def _worst(table: SweepTable) -> float:
     if not values:
         return 0.0
     return Goal(table.goal).worst(values)
-
-
-def _level_key(value: Value) -> tuple[bool, float, str]:
-    is_number = isinstance(value, int | float)
-    return (not is_number, _to_float(value) if is_number else 0.0, str(value))
-
-
-def _to_float(value: Value) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
 
 
 def _jitter(number: int) -> float:

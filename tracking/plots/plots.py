@@ -13,10 +13,14 @@ from dataclasses import dataclass
 from tracking.names import VAL_ACCURACY, VAL_LOSS
 from tracking.plots.budgets import build_chance_plot, build_expected_best_plot
 from tracking.plots.confirmed import build_confirmed_plot, build_gap_plot
+from tracking.plots.curvature import build_curvature_plot
 from tracking.plots.curves import build_best_curves, build_median_curves, build_trial_curves
 from tracking.plots.effects import build_effect
 from tracking.plots.front import build_front_plot
+from tracking.plots.health import build_health_plot, build_layers_plot
+from tracking.plots.importance import build_importance_plot
 from tracking.plots.ledger import build_ledger_plot
+from tracking.plots.parallel import build_parallel_plot
 from tracking.plots.rungs import build_agreement_plot, build_survival_plot
 from tracking.plots.style import NoPlot, Plot
 from tracking.plots.targets import build_target_plot
@@ -59,7 +63,12 @@ def build_sections(table: SweepTable) -> tuple[Section, ...]:
             build_median_curves(table, VAL_LOSS),
             build_trial_curves(table, table.goal_metric),
         ),
-        _build_section("What the settings do", *(build_effect(table, name) for name in effects)),
+        _build_section(
+            "What the settings do",
+            *(build_effect(table, name) for name in effects),
+            build_importance_plot(table),
+            build_parallel_plot(table),
+        ),
         _build_section(
             "What a search of another size would find",
             build_expected_best_plot(table),
@@ -72,6 +81,12 @@ def build_sections(table: SweepTable) -> tuple[Section, ...]:
             build_survival_plot(table),
             build_agreement_plot(table),
             build_ledger_plot(table),
+        ),
+        _build_section(
+            "Whether the networks learn",
+            build_health_plot(table),
+            build_curvature_plot(table),
+            build_layers_plot(table),
         ),
     )
     return tuple(section for section in sections if section.plots or section.missing)

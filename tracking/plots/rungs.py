@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from html import escape
@@ -22,7 +21,6 @@ from tracking.plots.style import (
     fade,
     style_figure,
 )
-from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow
 
 if TYPE_CHECKING:
@@ -169,16 +167,11 @@ def _correlate(table: SweepTable, trials: Sequence[TrialRow], last: int) -> dict
 
     found = {}
     for epoch in sorted({round(each) for each in np.linspace(1, last - 1, MAX_EPOCHS)}) if last > 1 else ():
-        early = np.array([_best_until(table, trial, epoch) for trial in trials])
-        values = np.array([_best_until(table, trial, last) for trial in trials])
+        early = np.array([table.value_until(trial, epoch) for trial in trials])
+        values = np.array([table.value_until(trial, last) for trial in trials])
         if (correlation := correlate_rung(early, values)) is not None:
             found[epoch] = correlation
     return found
-
-
-def _best_until(table: SweepTable, trial: TrialRow, epoch: int) -> float:
-    values = [value for number, value in trial.history.get(table.goal_metric, ()) if number <= epoch]
-    return Goal(table.goal).best(values) if values else math.nan
 
 
 def _build_pooled(found: dict[int, RungCorrelation], rungs: Sequence[int]) -> list[go.Scatter]:

@@ -21,7 +21,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#33
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "pentagon", "hexagon", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")  # when there are more arms than colours
 
-INK, MUTED, GRID = "#1c2330", "#5b6675", "#e4e8ed"
+INK, MUTED, GRID, AXIS = "#1c2330", "#5b6675", "#e4e8ed", "#9aa4b1"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 HEIGHT = 400
 
@@ -36,6 +36,7 @@ class Plot:
         caption: Text.
         figure: The plot.
         wide: Whether it takes the whole width of the page.
+        min_width: Pixels that it needs; on a narrower page it is scrolled.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Plot:
     caption: str
     figure: go.Figure
     wide: bool = False
+    min_width: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,20 @@ def arm_dash(arms: Sequence[str], arm: str) -> str:
     return DASHES[arms.index(arm) // len(COLORS) % len(DASHES)]
 
 
+def build_swatch(arms: Sequence[str], arm: str) -> go.Scatter:
+    """What stands for an arm in a legend where the symbols of its trials differ: a trace without points."""
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        marker={"symbol": arm_symbol(arms, arm), "size": 10, "color": arm_color(arms, arm)},
+        name=escape(arm),
+        legendgroup=arm,
+    )
+
+
 def trial_symbol(symbol: str, state: TrialState | None) -> str:
     """Filled for a trial that ran to its end, open for one that was stopped, a cross for one that diverged."""
     if state is TrialState.COMPLETED:
@@ -93,10 +109,10 @@ def style_figure(figure: go.Figure, metric: str, *, height: int = HEIGHT) -> go.
     axis: dict[str, Any] = {
         "gridcolor": GRID,
         "zeroline": False,
-        "linecolor": "#9aa4b1",
+        "linecolor": AXIS,
         "ticks": "outside",
         "ticklen": 4,
-        "tickcolor": "#9aa4b1",
+        "tickcolor": AXIS,
         "automargin": True,
         "title_standoff": 8,
         "title_font": {"size": 13, "color": MUTED},

@@ -175,9 +175,10 @@ def _draw(plot: Plot) -> Markup:
 
     figure = plot.figure.to_plotly_json()
     content = Markup(to_json_plotly({**figure, "config": PLOT_CONFIG}))  # has "<" and ">" only as escapes
-    holder = '<div class="plotly-graph-div" id="plot-{}" style="height:{}px"></div>'
+    holder = '<div class="plotly-graph-div" id="plot-{}" style="height:{}px{}"></div>'
     script = '<script type="application/json">{}</script>'
-    return Markup(holder).format(plot.key, plot.figure.layout.height) + Markup(script).format(content)
+    width = Markup(";min-width:{}px").format(plot.min_width) if plot.min_width else ""
+    return Markup(holder).format(plot.key, plot.figure.layout.height, width) + Markup(script).format(content)
 
 
 # Tables

@@ -1,6 +1,7 @@
 """A figure of the report as a still picture, drawn by Matplotlib: no browser is needed.
 
-It knows what the figures of `tracking.plots` are made of, which is plotly's scatter traces; `draw_png` refuses others.
+It knows what the figures of `tracking.plots` are made of, which is plotly's scatter traces and heat maps; `draw_png`
+refuses others.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from html import unescape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tracking.plots.style import GRID, INK, MUTED
+from tracking.plots.style import AXIS, GRID, INK, MUTED
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
 PIXELS_PER_INCH = 96  # of a web page, in which figures have their height
@@ -26,8 +28,10 @@ WIDTH_INCHES, WIDE_INCHES = 7.0, 10.0
 LEFT, RIGHT, BOTTOM, TOP = 0.75, 0.2, 0.6, 0.5  # inches around the axes
 _MARKERS = {
     "circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "pentagon": "p", "hexagon": "h", "star": "*",
-    "triangle-down": "v", "x-thin": "x",
+    "triangle-down": "v", "triangle-left": "<", "triangle-right": ">", "x-thin": "x",
 }  # fmt: skip
+_SIDES = {"x": ("bottom", "top"), "y": ("left", "right")}
+_HEIGHTS = {"auto": "center", "middle": "center", "top": "top", "bottom": "bottom"}
 _DASHES = {"solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _POINTS = 72 / PIXELS_PER_INCH  # a pixel of the page in points
 
@@ -40,17 +44,17 @@ def draw_png(figure: go.Figure, *, wide: bool = False) -> bytes:
     """The figure as a PNG file.
 
     Raises:
-        CannotDraw: It has a trace of another kind than scatter.
+        CannotDraw: It has a trace of another kind than scatter and heatmap.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     traces = [trace for trace in figure.data if trace.visible in (None, True)]
-    if strange := {trace.type for trace in traces} - {"scatter"}:
+    if strange := {trace.type for trace in traces} - {"scatter", "heatmap"}:
         raise CannotDraw(f"no still picture is drawn of {', '.join(sorted(strange))}")
     size = (WIDE_INCHES if wide else WIDTH_INCHES, figure.layout.height / PIXELS_PER_INCH)
-    settings = {"text.parse_math": False, "font.size": 9.5, "axes.edgecolor": "#9aa4b1", "text.color": INK}
+    settings = {"text.parse_math": False, "font.size": 9.5, "axes.edgecolor": AXIS, "text.color": INK}
     with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of letters that Matplotlib's font lacks; they become boxes
         picture = Figure(figsize=size, facecolor="white")
@@ -66,14 +70,21 @@ def _draw(figure: go.Figure, traces: Sequence[go.Scatter], picture: Figure) -> N
     places = list(dict.fromkeys((trace.xaxis or "x", trace.yaxis or "y") for trace in traces))
     axes = {place: _add_axes(picture, layout, *place) for place in places}
     for order, trace in enumerate(traces):
-        _draw_trace(axes[trace.xaxis or "x", trace.yaxis or "y"], trace, order)
+        place = axes[trace.xaxis or "x", trace.yaxis or "y"]
+        if trace.type == "heatmap":
+            _draw_map(place, trace, layout.coloraxis)
+        else:
+            _draw_trace(place, trace, order)
+    if layout.coloraxis.colorbar.tickvals:
+        _add_colorbar(picture, layout.coloraxis)
     for shape in layout.shapes:
         _draw_line(axes, shape)
     for (x_name, y_name), each in axes.items():
-        _style_axis(each, "x", _find(layout, x_name))
-        _style_axis(each, "y", _find(layout, y_name))
+        x_axis, y_axis = _find(layout, x_name), _find(layout, y_name)
+        _style_axis(each, "x", x_axis, is_own=(x_axis.anchor or "y") == y_name)
+        _style_axis(each, "y", y_axis, is_own=(y_axis.anchor or "x") == x_name)
     for note in layout.annotations:
-        _write_note(picture, note)
+        _write_note(picture, axes, note)
     _add_legend(picture, figure, traces)
 
 
@@ -132,6 +143,44 @@ def _draw_trace(axes: Axes, trace: go.Scatter, order: int) -> None:
         _draw_markers(axes, trace, x, y, order)
 
 
+def _draw_map(axes: Axes, trace: go.Heatmap, colors: Any) -> None:
+    """Cells of equal height, a row for each name, in the colours that plotly calls by the same name in capitals."""
+    import numpy as np
+
+    cells = np.array([_list_numbers(row) for row in trace.z])
+    axes.imshow(
+        np.ma.masked_invalid(cells), cmap=_find_colormap(colors), vmin=colors.cmin, vmax=colors.cmax,
+        aspect="auto", interpolation="nearest",
+    )  # fmt: skip
+    columns = sorted({round(each) for each in np.linspace(0, len(trace.x) - 1, 8)})
+    axes.set_xticks(columns, [str(trace.x[column]) for column in columns])
+    rows = sorted({round(each) for each in np.linspace(0, len(trace.y) - 1, 20)})
+    axes.set_yticks(rows, [_plain(trace.y[row]) for row in rows])
+
+
+def _find_colormap(colors: Any) -> Colormap:
+    """Plotly's colour scale, which is a list of places and colours, as one of Matplotlib's."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("scale", [(place, _color(color)) for place, color in colors.colorscale])
+
+
+def _add_colorbar(picture: Figure, colors: Any) -> None:
+    """The colour scale at the right of everything."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    left, bottom = _map(1.02, 0.0, picture)
+    _, top = _map(1.02, 1.0, picture)
+    bar = picture.colorbar(
+        ScalarMappable(Normalize(colors.cmin, colors.cmax), _find_colormap(colors)),
+        cax=picture.add_axes((left, bottom, 0.014, top - bottom)),
+    )
+    bar.set_ticks(list(colors.colorbar.tickvals), labels=[_plain(text) for text in colors.colorbar.ticktext])
+    bar.outline.set_visible(False)
+    bar.set_label(_plain(colors.colorbar.title.text), color=MUTED)
+
+
 def _draw_bars(axes: Axes, trace: go.Scatter, x: list[float], y: list[float]) -> None:
     for name, bar in (("xerr", trace.error_x), ("yerr", trace.error_y)):
         if bar.array is not None:
@@ -182,7 +231,8 @@ def _draw_line(axes: Mapping[tuple[str, str], Axes], shape: Any) -> None:
         place.axhline(shape.y0, **style)
 
 
-def _style_axis(axes: Axes, side: str, axis: Any) -> None:
+def _style_axis(axes: Axes, side: str, axis: Any, *, is_own: bool) -> None:
+    """Scale, range, ticks and title of one side; an axis that belongs to other axes below has neither of the last."""
     from matplotlib.ticker import FuncFormatter, MultipleLocator, NullLocator
 
     drawn = axes.xaxis if side == "x" else axes.yaxis
@@ -200,19 +250,17 @@ def _style_axis(axes: Axes, side: str, axis: Any) -> None:
         drawn.set_major_locator(MultipleLocator(float(axis.dtick)))
     if axis.tickformat and axis.tickvals is None:
         drawn.set_major_formatter(FuncFormatter(lambda value, _: _format(value, axis.tickformat)))
-    drawn.set_tick_params(
-        color="#9aa4b1", labelcolor=INK, length=0 if axis.ticks == "" else 3, **_find_labels(side, axis)
-    )
-    if axis.showgrid is not False:
+    (near, far), has_labels = _SIDES[side], is_own and axis.showticklabels is not False
+    where = far if axis.side == far else near
+    drawn.set_visible(axis.visible is not False)
+    axes.spines[near].set_visible(axis.visible is not False and is_own and where == near)
+    labels: dict[str, Any] = {f"label{each}": has_labels and each == where for each in (near, far)}
+    drawn.set_tick_params(color=AXIS, labelcolor=INK, length=3 if is_own and axis.ticks != "" else 0, **labels)
+    if axis.showgrid is not False and axis.visible is not False:
         axes.grid(True, axis="x" if side == "x" else "y", color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
-    if axis.title.text:
+    if axis.title.text and is_own:
         drawn.set_label_text(_plain(axis.title.text), color=MUTED)
-
-
-def _find_labels(side: str, axis: Any) -> dict[str, Any]:
-    """Whether numbers stand at the axis."""
-    return {"labelbottom" if side == "x" else "labelleft": axis.showticklabels is not False}
 
 
 def _format(value: float, form: str) -> str:
@@ -224,12 +272,34 @@ def _format(value: float, form: str) -> str:
     return text
 
 
-def _write_note(picture: Figure, note: Any) -> None:
-    if (note.xref, note.yref) != ("paper", "paper"):
+def _write_note(picture: Figure, axes: Mapping[tuple[str, str], Axes], note: Any) -> None:
+    """A text at a place of the picture, or of one pair of axes."""
+    look: dict[str, Any] = {
+        "ha": note.xanchor or "center",
+        "va": _HEIGHTS[note.yanchor or "auto"],
+        "weight": "bold" if note.text.startswith("<b>") else "normal",
+    }
+    if note.font.size:
+        look["size"] = _POINTS * note.font.size
+    place = (note.xref or "x", note.yref or "y")
+    if place == ("paper", "paper"):
+        x, y = _map(note.x, note.y, picture)
+        picture.text(x, y, _plain(note.text), **look)
+    elif place in axes:
+        shift = (_POINTS * (note.xshift or 0), _POINTS * (note.yshift or 0))
+        if note.bgcolor:
+            look["bbox"] = {"facecolor": _color(note.bgcolor), "edgecolor": "none", "pad": 1}
+        axes[place].annotate(
+            _plain(note.text),
+            (note.x, note.y),
+            shift,
+            textcoords="offset points",
+            zorder=6,
+            annotation_clip=False,
+            **look,
+        )
+    else:
         raise CannotDraw(f"no still picture is drawn of a note at {note.xref} and {note.yref}")
-    x, y = _map(note.x, note.y, picture)
-    weight = "bold" if note.text.startswith("<b>") else "normal"
-    picture.text(x, y, _plain(note.text), ha=note.xanchor or "center", va=note.yanchor or "center", weight=weight)
 
 
 def _add_legend(picture: Figure, figure: go.Figure, traces: Sequence[go.Scatter]) -> None:
@@ -239,8 +309,10 @@ def _add_legend(picture: Figure, figure: go.Figure, traces: Sequence[go.Scatter]
         return
     handles = [_build_handle(trace) for trace in shown]
     x, y = _map(0.0, 1.0, picture)
-    if figure.layout.annotations:
-        y += 0.25 / float(picture.get_size_inches()[1])
+    lines = [len(str(label).split("<br>")) for label in figure.layout.xaxis.ticktext or ()]
+    is_on_top = figure.layout.xaxis.side == "top" and lines
+    above = 0.1 + 0.17 * max(lines) if is_on_top else 0.25 if figure.layout.annotations else 0.0  # inches
+    y += above / float(picture.get_size_inches()[1])
     names = [_plain(trace.name) for trace in shown]
     num_columns = max(1, min(len(shown), int(90 / max(len(name) + 8 for name in names))))
     picture.legend(
@@ -251,11 +323,14 @@ def _add_legend(picture: Figure, figure: go.Figure, traces: Sequence[go.Scatter]
 def _build_handle(trace: go.Scatter) -> Any:
     """What stands before a name in the legend."""
     from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     mode, symbol = trace.mode or "lines", trace.marker.symbol
     symbol = symbol if isinstance(symbol, str) else symbol[0] if symbol else "circle"
     base, is_open = symbol.removesuffix("-open"), symbol.endswith("-open")
     color = _color(trace.line.color or trace.marker.color)
+    if trace.fill == "toself":
+        return Patch(facecolor=_color(trace.fillcolor), edgecolor=color, linestyle=_DASHES[trace.line.dash or "solid"])
     return Line2D(
         [],
         [],

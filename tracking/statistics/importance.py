@@ -7,6 +7,7 @@ the setting has no effect.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,11 +85,13 @@ def measure_importance(
     if finite.sum() < MIN_TRIALS or not varied:
         return ()
     filled = np.where(finite, values, goal.worst(values[finite].tolist()))
-    observed = _evaluate(varied, configurations, filled, goal)
+    study = _build_study(varied, configurations)
+    losses = -goal.sign * filled  # of which less is better
+    observed = _evaluate(study, varied, losses)
     luck = np.random.default_rng(SEED)
     reached = dict.fromkeys(observed, 1)
     for _ in range(NUM_PERMUTATIONS):
-        dealt = _evaluate(varied, configurations, luck.permutation(filled), goal)
+        dealt = _evaluate(study, varied, luck.permutation(losses))
         for name in observed:
             reached[name] += dealt[name] >= observed[name]
     total = math.fsum(observed.values())
@@ -98,24 +101,32 @@ def measure_importance(
     )
 
 
-def _evaluate(
-    space: Space, configurations: Sequence[Mapping[str, Choice]], values: Vector, goal: Goal
-) -> dict[str, float]:
-    """Optuna's divergences, not normalised."""
+def _build_study(space: Space, configurations: Sequence[Mapping[str, Choice]]) -> optuna.Study:
+    """The configurations as trials of a study, in their order; what each came to is told with each evaluation."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {name: _build_distribution(domain) for name, domain in space.items()}
-    study = optuna.create_study(direction=goal.value)
-    for configuration, value in zip(configurations, values.tolist(), strict=True):
+    study = optuna.create_study()
+    for configuration in configurations:
         given = {name: choice for name, choice in configuration.items() if name in space}
         study.add_trial(
             optuna.trial.create_trial(
-                params=given, distributions={name: distributions[name] for name in given}, value=value
+                params=given, distributions={name: distributions[name] for name in given}, value=0.0
             )
         )
-    share = max(TARGET_SHARE, MIN_TARGETS / len(values))
-    found = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share).evaluate(study)
+    return study
+
+
+def _evaluate(study: optuna.Study, space: Space, losses: Vector) -> dict[str, float]:
+    """Optuna's divergences, not normalised."""
+    import optuna
+
+    share = max(TARGET_SHARE, MIN_TARGETS / len(losses))
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=share)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that less is taken to be better, as it is here
+        found = evaluator.evaluate(study, target=lambda trial: float(losses[trial.number]))
     return {name: float(found.get(name, 0.0)) for name in space}
 
 

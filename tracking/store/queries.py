@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -259,7 +259,7 @@ def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> Swe
     artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT), folder)
     tags = join_tags(parent.data.tags)
     arms = tuple(_read_list(tags, names.SWEEP_ARMS))
-    return SweepTable(
+    table = SweepTable(
         sweep_id=sweep_id,
         name=tags[names.SWEEP_NAME],
         project=client.get_experiment(parent.info.experiment_id).name,
@@ -278,6 +278,20 @@ def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> Swe
         confirmation=_read_confirmation(tags),
         link=build_link(address, parent.info.experiment_id, parent.info.run_id),
     )
+    return replace(table, health=_load_health(client, table, children))
+
+
+def _load_health(client: MlflowClient, table: SweepTable, runs: Sequence[Run]) -> dict[str, dict[str, Points]]:
+    """The health of each arm's best search trial: of all trials it would be the larger part of all numbers."""
+    best = {ranking[0].trial_id for arm in table.arms if (ranking := table.ranking(arm))}
+    with ThreadPoolExecutor(NUM_READERS) as pool:
+        chosen = [run for run in runs if run.data.tags[names.TRIAL_ID] in best]
+        found = pool.map(lambda run: _load_points(client, run, _list_health(run)), chosen)
+        return {run.data.tags[names.TRIAL_ID]: points for run, points in zip(chosen, found, strict=True)}
+
+
+def _list_health(run: Run) -> list[str]:
+    return [key for key in run.data.metrics if key.startswith(names.HEALTH_PREFIX)]
 
 
 def _read_confirmation(tags: Mapping[str, str]) -> Confirmation:
@@ -364,11 +378,14 @@ def _build_row(run: Run, history: dict[str, Points], address: str) -> TrialRow:
 
 
 def _load_history(client: MlflowClient, run: Run) -> dict[str, Points]:
+    """All metrics but those of health, which are many."""
+    return _load_points(client, run, [key for key in run.data.metrics if not key.startswith(names.HEALTH_PREFIX)])
+
+
+def _load_points(client: MlflowClient, run: Run, keys: Iterable[str]) -> dict[str, Points]:
     """Metric -> points by epoch; of a point recorded twice the first."""
     history: dict[str, Points] = {}
-    for key in run.data.metrics:
-        if key.startswith(names.HEALTH_PREFIX):
-            continue  # many, and looked at in MLflow
+    for key in keys:
         points: dict[int, float] = {}
         for metric in sorted(client.get_metric_history(run.info.run_id, key), key=lambda metric: metric.timestamp):
             if math.isfinite(metric.value):

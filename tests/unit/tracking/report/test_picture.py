@@ -100,3 +100,30 @@ def test_what_cannot_be_drawn_is_refused() -> None:
     bars = style_figure(go.Figure(go.Bar(x=[1], y=[1])), "val_loss")
     with pytest.raises(CannotDraw, match="no still picture is drawn of bar"):
         draw_png(bars)
+
+
+def test_a_heat_map_has_its_rows_from_the_top_in_the_colours_of_its_scale() -> None:
+    scale = [(0.0, COLORS[0]), (1.0, COLORS[1])]
+    figure = style_figure(
+        go.Figure(go.Heatmap(x=[1, 2], y=["a", "b"], z=[[0, 0], [1, None]], coloraxis="coloraxis")), ""
+    )
+    bar = {"tickvals": [0, 1], "ticktext": ["1", "10"], "title": {"text": "norm"}}
+    figure.update_layout(coloraxis={"colorscale": scale, "cmin": 0, "cmax": 1, "colorbar": bar})
+
+    picture = look_at(draw_png(figure))
+
+    body = picture[:, : int(0.8 * picture.shape[1])]
+    upper, lower = body[: len(body) // 3], body[2 * len(body) // 3 :]
+    assert count(upper, COLORS[0]) > 1.5 * count(lower, COLORS[1]) > 1000
+    assert count(upper, COLORS[1]) == 0
+
+
+def test_a_note_beside_an_axis_is_drawn_there() -> None:
+    figure = style_figure(go.Figure(line([1, 2, 3])), "val_loss")
+    figure.add_annotation(x=3, y=1, text="here", showarrow=False, font={"size": 30}, bgcolor=COLORS[1])
+
+    picture = look_at(draw_png(figure))
+
+    rows, columns = np.nonzero((picture == [0xD5, 0x5E, 0x00]).all(axis=2))
+    assert rows.mean() > 0.5 * picture.shape[0]
+    assert columns.mean() > 0.7 * picture.shape[1]
