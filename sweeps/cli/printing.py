@@ -107,13 +107,12 @@ def _print_failures(console: PlainConsole, outcome: SweepOutcome) -> None:
     """A line for each reason that trials failed for."""
     from rich.text import Text
 
-    by_reason: dict[str, list[tuple[str, str]]] = {}
-    for trial, reason, log in outcome.failures:
-        by_reason.setdefault(reason, []).append((trial, log))
+    by_reason: dict[str, list[str]] = {}
+    for trial, reason, _ in outcome.failures:
+        by_reason.setdefault(reason, []).append(trial)
     for reason, trials in by_reason.items():
-        names = ", ".join(trial for trial, _ in trials)
-        log = f"; see {trials[0][1]}" if trials[0][1] else ""
-        line = Text.assemble((f"failed: {len(trials)} × {reason}", "red"), f" ({names}{log})")
+        names = ", ".join(trials)
+        line = Text.assemble((f"failed: {len(trials)} × {reason}", "red"), f" ({names})")
         console.print(line, soft_wrap=True)
 
 

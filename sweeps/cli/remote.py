@@ -79,8 +79,19 @@ def status(sweep_id: SweepId = None, address: Address = None, as_json: Json = Fa
         _print_status(found)
 
 
-def logs(sweep_id: SweepId = None, follow: Follow = False, address: Address = None) -> None:
-    """Print what a sweep's driver has said."""
+def logs(
+    sweep_id: SweepId = None,
+    trial: Annotated[
+        str | None,
+        typer.Argument(metavar="TRIAL", help="One trial: its settings and why it ended.", show_default=False),
+    ] = None,
+    follow: Follow = False,
+    address: Address = None,
+) -> None:
+    """Print what a sweep's driver has said; of one trial its settings, its last lines and how to run it alone."""
+    if trial is not None:
+        _print_trial(sweep_id, trial, follow=follow)
+        return
     from sweeps.errors import BadUsage
     from sweeps.home import open_home
     from sweeps.remote.control import find_sweep
@@ -100,6 +111,20 @@ def logs(sweep_id: SweepId = None, follow: Follow = False, address: Address = No
     with interrupted_as(lambda: left):
         for text in read_logs(home, found, cluster, follow=follow):
             write_plain(text)
+
+
+def _print_trial(sweep_id: str | None, trial: str, *, follow: bool) -> None:
+    from sweeps.errors import BadUsage
+    from sweeps.remote.loading import find_trial, load_recorded
+    from sweeps.remote.trial_log import describe_trial
+    from sweeps.terminal import write_plain
+
+    if follow:
+        raise BadUsage(f"{trial}: a trial has no log to follow; leave --follow out, or TRIAL for the whole sweep's")
+    with interrupted_as(lambda: "nothing was changed"):
+        recorded = load_recorded(sweep_id)
+        lines = describe_trial(recorded, find_trial(recorded.table, trial))
+    write_plain("\n".join(lines) + "\n")
 
 
 def pause(sweep_id: SweepId = None) -> None:

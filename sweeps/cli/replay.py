@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tracking.table import SweepTable, TrialRow
     from trainer.loop.training_run import TrainingRun
 
-MAX_NAMED = 12  # trials in the message on one that there is not
-
 
 @dataclass(frozen=True)
 class _Replay:
@@ -33,6 +31,13 @@ class _Replay:
     trial: TrialRow
     run: TrainingRun
     notes: tuple[str, ...]
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it failed when it was recorded, in the epoch after the last one."""
+        from tracking.names import TrialState
+
+        return self.trial.state is TrialState.FAILED
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -53,7 +58,7 @@ def replay(
     """Train one trial again from its settings and seed, here and without Ray, and compare every epoch.
 
     Ends with "identical to the bit", "equal within x" (both exit code 0), or "differs from epoch e on" (exit code 5).
-    A trial that was stopped early is trained to its last epoch.
+    A trial that was stopped early is trained to its last epoch, one that failed to the epoch in which it did.
     """
     from sweeps.environment import describe_driver
     from sweeps.errors import ExitCode
@@ -64,7 +69,7 @@ def replay(
     console = open_console()
     with interrupted_as(lambda: "nothing was changed"):
         recorded = load_recorded(sweep_id)
-        prepared = _prepare(recorded, _find_trial(recorded.table, trial))
+        prepared = _prepare(recorded, _find_recorded(recorded.table, trial))
         if not as_json:
             _print_head(console, recorded.sweep_id, prepared)
         epochs = []
@@ -79,21 +84,24 @@ def replay(
         facts: dict[str, Any] = {"sweep_id": recorded.sweep_id, "trial": trial, **asdict(outcome)}
         print_json({**facts, "reasons": list(reasons), "epochs": [asdict(epoch) for epoch in epochs]})
     else:
-        console.print(f"{trial}: {tell_replay(outcome, epochs[-1].epoch)}", soft_wrap=True)
+        if epochs:
+            console.print(f"{trial}: {tell_replay(outcome, epochs[-1].epoch)}", soft_wrap=True)
+        if prepared.has_failed:
+            lost = prepared.trial.num_epochs + 1
+            console.print(f"epoch {lost}, in which it failed then, was trained here without a failure", soft_wrap=True)
         if not is_identical:
             console.print(_tell_reasons(reasons), soft_wrap=True)
     raise typer.Exit(int(ExitCode.DIFFERS if outcome.sameness is Sameness.DIFFERENT else ExitCode.DONE))
 
 
-def _find_trial(table: SweepTable, trial_id: str) -> TrialRow:
+def _find_recorded(table: SweepTable, trial_id: str) -> TrialRow:
+    """A trial that there is something to compare with, or that failed before there was."""
     from sweeps.errors import BadUsage
+    from sweeps.remote.loading import find_trial
+    from tracking.names import TrialState
 
-    found = next((each for each in table.trials if each.trial_id == trial_id), None)
-    if found is None:
-        known = [each.trial_id for each in table.trials]
-        more = f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
-        raise BadUsage(f"{table.sweep_id} has no trial {trial_id}; it has {', '.join(known[:MAX_NAMED])}{more}")
-    if not found.num_epochs:
+    found = find_trial(table, trial_id)
+    if not found.num_epochs and found.state is not TrialState.FAILED:
         raise BadUsage(f"{trial_id} of {table.sweep_id}: no epoch of it is recorded, so there is nothing to compare")
     return found
 
@@ -154,6 +162,8 @@ def _train(prepared: _Replay) -> Iterator[ReplayedEpoch]:
             yield compare_epoch(trial, result.epoch, result.metrics())
         for epoch in range(run.epoch + 1, trial.num_epochs + 1):  # it diverged here, and did not then
             yield compare_epoch(trial, epoch, {})
+        if prepared.has_failed and run.stop_reason is None:
+            run.run_epoch()
         if TEST_ACCURACY in trial.summary and run.stop_reason not in (None, "diverged"):
             test_loss, test_accuracy = run.evaluate_test()
             yield compare_test(trial, run.epoch, {TEST_LOSS: test_loss, TEST_ACCURACY: test_accuracy})

@@ -12,6 +12,7 @@ from sweeps.errors import ExitCode
 from sweeps.home import Home, SweepFolder
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.sweep import RunningSweep
+from sweeps.trials.without_result import tell_without_result
 from tracking.names import SweepState
 from tracking.store.connection import describe
 from tracking.store.queries import load_sweep
@@ -102,6 +103,9 @@ def _build_outcome(
     elif unread:
         exit_code = ExitCode.UNREACHABLE
         problem = f"the sweep is {state}, but its report could not be written now ({unread}): run `{command}` later"
+    else:
+        nothing = tell_without_result(sweep.ledger, sweep.sweep_id)
+        problem = "; ".join(part for part in (problem, nothing) if part)
     failures = tuple(
         (
             entry.trial_id,

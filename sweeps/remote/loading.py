@@ -9,7 +9,9 @@ from sweeps.home import Home, SweepFolder, open_home
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
-    from tracking.table import SweepTable
+    from tracking.table import SweepTable, TrialRow
+
+MAX_NAMED = 12  # trials in the message on one that there is not
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,20 @@ def load_resolved_spec(recorded: Recorded) -> SweepSpec:
         return load_spec_text(text, RESOLVED_ARTIFACT)
     except SpecError as error:
         raise BadUsage(f"{recorded.sweep_id}: the file that says what it ran as is damaged\n{error}") from error
+
+
+def find_trial(table: SweepTable, trial_id: str) -> TrialRow:
+    """The trial of that id.
+
+    Raises:
+        BadUsage: There is none, with those that there are.
+    """
+    from sweeps.errors import BadUsage
+
+    found = next((each for each in table.trials if each.trial_id == trial_id), None)
+    if found is None:
+        known = [each.trial_id for each in table.trials]
+        more = f" and {len(known) - MAX_NAMED} more" if len(known) > MAX_NAMED else ""
+        has = f"it has {', '.join(known[:MAX_NAMED])}{more}" if known else "none is recorded of it yet"
+        raise BadUsage(f"{table.sweep_id} has no trial {trial_id}; {has}")
+    return found

@@ -147,8 +147,21 @@ def test_a_trial_of_a_population_is_refused(recorded: Home, stopped: TrialRow) -
 
 
 def test_a_trial_without_an_epoch_is_refused(recorded: Home, stopped: TrialRow) -> None:
-    record_in(recorded, build(replace(stopped, history={}, state=TrialState.FAILED)))
+    record_in(recorded, build(replace(stopped, history={}, state=TrialState.STOPPED)))
     assert says("adam-000") == f"adam-000 of {ID}: no epoch of it is recorded, so there is nothing to compare"
+
+
+@pytest.mark.parametrize("num_epochs", [0, 1])
+def test_a_trial_that_failed_is_trained_to_the_epoch_in_which_it_did(
+    record: Record, stopped: TrialRow, num_epochs: int
+) -> None:
+    history = {metric: points[:num_epochs] for metric, points in stopped.history.items()} if num_epochs else {}
+    record(replace(stopped, history=history, state=TrialState.FAILED))
+    done = replay("adam-000")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[-1] == f"epoch {num_epochs + 1}, in which it failed then, was trained here without a failure"
+    assert len(lines) == 3 + 2 * num_epochs
 
 
 def says(trial: str) -> str:

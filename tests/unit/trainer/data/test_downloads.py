@@ -316,7 +316,7 @@ def test_every_row_can_be_asked_for():
 
 @pytest.mark.parametrize("row", DOWNLOADS.values(), ids=DOWNLOADS)
 def test_every_row_has_a_source_and_archives_with_checksums(row):
-    assert "http" in row.source
+    assert "http" in row.home_page
     for archive in row.list_archives(getattr(torchvision.datasets, row.torchvision_class)):
         assert re.fullmatch(f"https?://.*/{re.escape(Path(archive.path).name)}", archive.url)
         assert re.fullmatch("[0-9a-f]{32}", archive.md5)
