@@ -15,7 +15,15 @@ from tracking.recording.events import SweepRecord, TrialRecord
 from tracking.recording.recorder import Recorder
 from tracking.table import SweepTable
 
-__all__ = ["RESOLVED", "build_small_table", "record_table", "recorded", "recorded_folder"]
+__all__ = [
+    "RESOLVED",
+    "build_small_table",
+    "record_table",
+    "record_trials",
+    "recorded",
+    "recorded_folder",
+    "start_recording",
+]
 
 RESOLVED = """
 name: optimizers
@@ -53,6 +61,13 @@ def build_small_table(**changes: object) -> SweepTable:
 
 def record_table(table: SweepTable, recorder: Recorder) -> None:
     """Records a sweep as its driver would have done."""
+    start_recording(table, recorder)
+    record_trials(table, recorder)
+    recorder.end_sweep("completed", format_markdown(build_leaderboard(table)))
+    assert recorder.close(120.0), recorder.problem
+
+
+def start_recording(table: SweepTable, recorder: Recorder) -> None:
     recorder.start_sweep(
         SweepRecord(
             sweep_id=table.sweep_id,
@@ -71,6 +86,9 @@ def record_table(table: SweepTable, recorder: Recorder) -> None:
             notices=table.notices,
         )
     )
+
+
+def record_trials(table: SweepTable, recorder: Recorder) -> None:
     for trial in table.trials:
         recorder.start_trial(
             TrialRecord(trial.trial_id, trial.number, trial.arm, trial.stage, trial.seed, trial.parameters)
@@ -80,8 +98,6 @@ def record_table(table: SweepTable, recorder: Recorder) -> None:
             recorder.record_epoch(trial.trial_id, epoch, values)
         assert trial.state is not None
         recorder.end_trial(trial.trial_id, trial.state, trial.stop_reason, trial.summary)
-    recorder.end_sweep("completed", format_markdown(build_leaderboard(table)))
-    assert recorder.close(120.0), recorder.problem
 
 
 def record_in(home: Home, table: SweepTable) -> None:

@@ -20,6 +20,9 @@ SWEEP_ARMS = "sweep.arms"  # JSON list
 SWEEP_SEARCHED = "sweep.searched"  # JSON list
 SWEEP_NOTICES = "sweep.notices"  # JSON list
 SWEEP_CONFIRM = "sweep.confirm"  # JSON: how the best are confirmed, and how often seeds were added
+SWEEP_HEADLINE = "sweep.headline"  # the verdict in one sentence; begins with "So far" while it runs
+SWEEP_VERDICT = "sweep.verdict"  # its grounds
+SWEEP_WARNINGS = "sweep.warnings"  # JSON list: what makes it weaker than it looks
 SWEEP_REQUEST = "sweep.request"  # what somebody asks of its driver: a Request, "@", seconds since 1970
 SWEEP_SECONDS = "sweep.driver_seconds"  # how long it has run under its drivers, when the last one ended
 SWEEP_PHASE = "sweep.phase"  # what the driver makes of it: "" | paused | stopping | cancelling
@@ -67,6 +70,7 @@ PHASE_PAUSED = "paused"
 SWEEP_FILE_ARTIFACT = "sweep.yaml"
 RESOLVED_ARTIFACT = "resolved.yaml"
 MANIFEST_ARTIFACT = "manifest.json"
+REPORT_ARTIFACT = "report.html"
 
 # Metrics
 TRAIN_LOSS = "train_loss"

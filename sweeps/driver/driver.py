@@ -19,6 +19,7 @@ from sweeps.driver.history import (
     restore_files,
 )
 from sweeps.driver.interrupts import after_tune, graceful_interrupts, remote_requests
+from sweeps.driver.live_report import live_report
 from sweeps.driver.measuring import check_room, plan_prepared
 from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, end_at_once, finish
 from sweeps.driver.preflight import Prepared, check_storage, prepare
@@ -248,7 +249,12 @@ def _run(
 def _drive(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared, home: Home) -> SweepOutcome:
     """Runs a sweep that has been opened, and closes it, whatever ends it."""
     try:
-        with remote_requests(sweep, home.tracking_uri), after_tune(), interrupted_by_full_disk(sweep):
+        with (
+            remote_requests(sweep, home.tracking_uri),
+            after_tune(),
+            interrupted_by_full_disk(sweep),
+            live_report(sweep, home),
+        ):
             _tune(sweep, arms, prior, prepared)
         if not sweep.finished:  # whatever made Tune end: what is left can be resumed
             sweep.interrupt()

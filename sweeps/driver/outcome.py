@@ -43,21 +43,21 @@ def finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
 
     What MLflow does not take or give now changes neither the state nor what the journal has.
     """
-    state, note = _settle_state(sweep), ""
-    files: tuple[Path, ...] = ()
+    state = _settle_state(sweep)
+    result: tuple[str, tuple[Path, ...], dict[str, str]] = ("", (), {})
     table, problem, unread = None, sweep.halted, ""
     patience = HURRIED_SECONDS if sweep.recorder.disk_problem else DELIVERY_SECONDS  # what is not written is not sent
     if sweep.recorder.flush(timeout_seconds=patience):
         try:
             table = load_sweep(sweep.sweep_id, home.tracking_uri, sweep.folder.path)
             table = replace(table, state=str(state), seconds=sweep.elapsed_seconds())  # closed after its report
-            note, files = write_result(table, sweep.folder)
+            result = write_result(table, sweep.folder)
         except Exception as error:  # noqa: BLE001  # the border: the result is in the journal, whatever hinders its report
             unread = describe(error, home.tracking_uri)
         else:
             if not sweep.interrupted:
                 problem = problem or register_winner(table, lambda: prepared.data, home, sweep.folder)
-    sweep.recorder.end_sweep(state, note, files)
+    sweep.recorder.end_sweep(state, *result)
     return _build_outcome(sweep, state, table, problem, unread, is_delivered=_deliver(sweep, patience))
 
 

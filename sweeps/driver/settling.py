@@ -12,7 +12,8 @@ from sweeps.errors import BadUsage
 from sweeps.home import Home, SweepFolder
 from sweeps.running.live import add_to_log
 from tracking import names
-from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_markdown
+from tracking.analysis.leaderboard import find_winner
+from tracking.analysis.note import build_note, build_verdict_tags
 from tracking.names import STAGE_CONFIRM, SweepState, TrialState
 from tracking.recording.recorder import open_ended
 from tracking.report.write import write_report, write_trials_csv
@@ -63,9 +64,9 @@ def settle(sweep_id: str, home: Home) -> Settled:
     done, problem = [], ""
     with open_ended(home.tracking_uri, folder.journal) as ended:
         table = load_sweep(sweep_id, home.tracking_uri, folder.path)
-        note, files = write_result(table, folder)
+        result = write_result(table, folder)
         if ended and ended.lacks_result:
-            ended.attach_result(note, files)
+            ended.attach_result(*result)
             done.append("its report is stored with its run in MLflow")
         is_over = table.state in (SweepState.COMPLETED, SweepState.FAILED)
         if (
@@ -109,12 +110,13 @@ def _load_data(table: SweepTable, folder: SweepFolder) -> Dataset:
     return data
 
 
-def write_result(table: SweepTable, folder: SweepFolder) -> tuple[str, tuple[Path, ...]]:
-    """Writes report and table; returns the note for the sweep's run, and the files to keep with it."""
+def write_result(table: SweepTable, folder: SweepFolder) -> tuple[str, tuple[Path, ...], dict[str, str]]:
+    """Writes report and table; returns the note for the sweep's run, the files to keep with it, and its tags."""
     write_report(table, folder.report)
     write_trials_csv(table, folder.trials)
     logs = sorted(set(folder.logs.glob("*.log")) - {folder.libraries_log})
-    return format_markdown(build_leaderboard(table)), (folder.report, folder.trials, folder.manifest, *logs)
+    files = (folder.report, folder.trials, folder.manifest, *logs)
+    return build_note(table), files, build_verdict_tags(table)
 
 
 def register_winner(table: SweepTable, load_data: LoadData, home: Home, folder: SweepFolder) -> str:

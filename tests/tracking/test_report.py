@@ -207,7 +207,10 @@ def test_a_sweep_with_running_trials_has_a_report() -> None:
 
     page = build_page(replace(table, trials=running), "")
 
-    assert "The sweep is still running." in page
+    assert f"{len(running)} of {len(running)} trials begun have not ended" in page
+    assert "So far: " in page
+    assert "data-reload-seconds" in page
+    assert "data-reload-seconds=" not in build_page(build_table(), "")
     assert page.count('class="state running"') == len(running)
 
 

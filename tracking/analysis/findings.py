@@ -85,8 +85,12 @@ def build_cautions(table: SweepTable, rows: Sequence[LeaderboardRow]) -> tuple[s
         cautions.append("The sweep was interrupted: what follows is what it had reached.")
     elif table.state == SweepState.FAILED:
         cautions.append("The sweep failed.")
-    elif table.state == STATE_RUNNING and any(trial.state is None for trial in table.trials):
-        cautions.append("The sweep is still running.")
+    elif table.state == STATE_RUNNING:
+        num_running = sum(trial.state is None for trial in table.trials)
+        cautions.append(
+            f"Half a report: the sweep is still running, {num_running} of {len(table.trials)} trials begun have not "
+            "ended, and others may come. Nothing here is final."
+        )
     if len({row.num_trials for row in rows}) > 1:
         counts = ", ".join(f"{row.arm} {row.num_trials}" for row in rows)
         cautions.append(f"Unequal tuning: the arms have different numbers of trials ({counts}).")

@@ -230,6 +230,7 @@ class Delivery:
         self._drop(find_family(client, self._sweep_id, known).doubles)
         seconds = self._time.elapsed_ms(time_ms) / 1000
         tags = {names.SWEEP_STATE: str(state), names.SWEEP_PHASE: "", names.SWEEP_SECONDS: f"{seconds:.3f}"}
+        tags |= ended.tags
         if ended.note:
             tags[names.NOTE] = ended.note
         self._log(self._parent_id, tags=tags)

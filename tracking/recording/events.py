@@ -239,6 +239,7 @@ class SweepEnded:
         state: How.
         note: Markdown for the run's page; "" leaves what is there.
         artifacts: Paths of files for the parent run.
+        tags: Of the parent run: the verdict.
     """
 
     kind: ClassVar[str] = "end_sweep"
@@ -246,15 +247,18 @@ class SweepEnded:
     state: SweepState
     note: str = ""
     artifacts: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     def to_content(self) -> dict[str, Any]:
-        """State, note and paths."""
-        return {"state": str(self.state), "note": self.note, "artifacts": list(self.artifacts)}
+        """State, note, paths and tags."""
+        content = {"state": str(self.state), "note": self.note, "artifacts": list(self.artifacts)}
+        return {**content, **({"tags": dict(self.tags)} if self.tags else {})}
 
     @classmethod
     def from_content(cls, trial_id: str, content: Mapping[str, Any]) -> Self:  # noqa: ARG003
-        """State, note and paths."""
-        return cls(SweepState(content["state"]), content["note"], tuple(content["artifacts"]))
+        """Journals of before November 28, 2026 have no tags."""
+        state, tags = SweepState(content["state"]), dict(content.get("tags", {}))
+        return cls(state, content["note"], tuple(content["artifacts"]), tags)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ class Progress:
             case SweepEnded():
                 for arm in self._best:
                     yield from self._extend_best(arm, event.time_ms, seconds)
-                yield from self._count(event.time_ms, seconds)
+                if seconds > self._last_steps.get(names.TRIALS_ENDED, -1):
+                    yield from self._count(event.time_ms, seconds)
 
     def _take_epoch(self, epoch: EpochRecorded, time_ms: int, seconds: int) -> Iterator[Point]:
         trial = self._trials[epoch.trial_id]

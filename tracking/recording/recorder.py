@@ -175,7 +175,13 @@ class Recorder:
         self._add(PhaseNoted(phase))
 
     def end_sweep(
-        self, state: str, note_markdown: str = "", artifacts: Sequence[Path] = (), *, time_ms: int | None = None
+        self,
+        state: str,
+        note_markdown: str = "",
+        artifacts: Sequence[Path] = (),
+        tags: Mapping[str, str] | None = None,
+        *,
+        time_ms: int | None = None,
     ) -> None:
         """Closes the parent run and any trial still open; stores the files.
 
@@ -183,10 +189,11 @@ class Recorder:
             state: completed | interrupted | failed.
             note_markdown: Shown on the run's page; "" leaves what is there.
             artifacts: Files for the parent run; those of the sweep's folder are found there even after it has moved.
+            tags: Of the parent run: the verdict.
             time_ms: When it ended, in milliseconds since 1970; None for now.
         """
         paths = tuple(self._name(Path(path).absolute()) for path in artifacts)
-        self._add(SweepEnded(SweepState(state), note_markdown, paths), time_ms)
+        self._add(SweepEnded(SweepState(state), note_markdown, paths, dict(tags or {})), time_ms)
 
     def end_cut_off_sweep(self) -> None:
         """Closes a sweep whose process was killed, as interrupted at the time of its last event."""
@@ -398,7 +405,7 @@ class EndedSweep:
         end = self.recorder.past[-1].what
         return isinstance(end, SweepEnded) and end.state is not SweepState.INTERRUPTED and not end.artifacts
 
-    def attach_result(self, note_markdown: str, artifacts: Sequence[Path]) -> None:
+    def attach_result(self, note_markdown: str, artifacts: Sequence[Path], tags: Mapping[str, str]) -> None:
         """Stores report and note with the sweep's run, as its end would have done, at the time of its end.
 
         Raises:
@@ -406,7 +413,7 @@ class EndedSweep:
         """
         end = self.recorder.past[-1]
         assert isinstance(end.what, SweepEnded)
-        self.recorder.end_sweep(end.what.state, note_markdown, artifacts, time_ms=end.time_ms)
+        self.recorder.end_sweep(end.what.state, note_markdown, artifacts, tags, time_ms=end.time_ms)
         self.recorder.flush_all()
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _RECORD_TAGS = (names.SWEEP_METHOD, names.SWEEP_DATASET, names.SWEEP_FALLBACK, names.SWEEP_METRICS, names.SWEEP_JOB)
+_VERDICT_TAGS = (names.SWEEP_HEADLINE, names.SWEEP_VERDICT, names.SWEEP_WARNINGS)
 _OWN_TAGS = (names.TRIAL_HEALTH, names.TRIAL_CURVATURE, names.TRIAL_LINEAGE)  # words that an end brings with it
 _NONFINITE = re.compile(r"(\S+) at epoch (\d+)")
 
@@ -94,7 +95,8 @@ def _read_sweep(client: MlflowClient, run: Run, folder: Path) -> Iterator[Event]
     )
     yield _happened(run.info.start_time, SweepStarted(record))
     if tags[names.SWEEP_STATE] in tuple(SweepState) and run.info.end_time:
-        ended = SweepEnded(SweepState(tags[names.SWEEP_STATE]), tags.get(names.NOTE, ""))
+        verdict = {key: tags[key] for key in _VERDICT_TAGS if key in tags}
+        ended = SweepEnded(SweepState(tags[names.SWEEP_STATE]), tags.get(names.NOTE, ""), (), verdict)
         yield _happened(run.info.end_time, ended)
 
 

@@ -48,6 +48,7 @@ CONTENT_POLICY = (
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtons": [["toImage"]]}
 MINOR_COLUMNS = ("best settings", "trials")
 EMPTY = "–"
+RELOAD_SECONDS = 30  # after which the page of a sweep that runs loads itself anew
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class PageTable:
 
 def build_page(table: SweepTable, plotly_js: str) -> str:
     """The report as HTML; everything from the sweep is escaped."""
-    rows = build_leaderboard(table)
+    rows, is_running = build_leaderboard(table), table.state == STATE_RUNNING
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False, keep_trailing_newline=True)
     environment.filters["keep_percent"] = _keep_percent
     template = environment.from_string(_read("report.html.j2"))
@@ -102,7 +103,8 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
         name=table.name,
         notices=table.notices,
         kicker=_build_kicker(table),
-        headline=build_headline(table, rows),
+        headline=f"So far: {build_headline(table, rows)}" if is_running else build_headline(table, rows),
+        reload_seconds=RELOAD_SECONDS if is_running else None,
         verdict=build_verdict(table, rows),
         cautions=build_cautions(table, rows),
         facts=build_facts(table),
@@ -147,6 +149,8 @@ def _build_kicker(table: SweepTable) -> str:
     if starts:
         ended = f" to {_format_time(max(ends))}" if ends and table.state != STATE_RUNNING else ""
         parts.append(f"{_format_time(min(starts))}{ended} UTC")
+    if table.state == STATE_RUNNING:
+        parts.append(f"as of {_format_time(datetime.now(UTC).timestamp())} UTC; loads itself anew")
     if table.seconds is not None:
         parts.append(f"ran for {format_duration(table.seconds)}")
     return " · ".join(parts)

@@ -34,6 +34,16 @@
   );
   addEventListener("afterprint", () => holders.forEach((holder) => Plotly.relayout(holder, { width: null, autosize: true })));
 
+  // The page of a sweep that runs loads itself anew, where it stands by itself and nobody is typing into it.
+  const seconds = Number(document.body.dataset.reloadSeconds);
+  const isAlone = window.top === window;
+  const reload = () => {
+    const isUsed = document.hidden || [...document.querySelectorAll("input")].some((input) => input.value);
+    if (isUsed) setTimeout(reload, 1000);
+    else location.reload();
+  };
+  if (seconds && isAlone) setTimeout(reload, 1000 * seconds);
+
   // Tables of trials: sorted by a column's title, filtered by words.
   const keyOf = (row, index) => {
     const cell = row.cells[index];

@@ -21,7 +21,11 @@ def write_report(table: SweepTable, path: Path) -> None:
     """Writes the report; an older one at `path` is replaced at once, never left half written."""
     from plotly.offline import get_plotlyjs
 
-    page = build_page(table, get_plotlyjs())
+    write_page(build_page(table, get_plotlyjs()), path)
+
+
+def write_page(page: str, path: Path) -> None:
+    """Puts a report in its place, at once."""
     with _replace(path) as file:
         file.write(page)
 

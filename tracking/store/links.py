@@ -21,7 +21,6 @@ ADDRESS_VARIABLE = "SWEEPS_MLFLOW_ADDRESS"  # in the environment: where people o
 MAX_COMPARED = 100  # MLflow's page of more runs is slow, and its address long
 _VIEW = "mlflow.sharedViewState."  # begins the tag of an experiment in which MLflow keeps a view under a key
 _MAX_VIEW_CHARACTERS = 5000  # of such a tag
-_REPORT = "report.html"
 _TRAINING = "workflowType=machine_learning"  # MLflow shows its pages for chat applications otherwise
 
 
@@ -70,7 +69,7 @@ def build_link(address: str, experiment_id: str, run_id: str) -> str:
 
 def build_report_link(run_link: str) -> str:
     """The report of a sweep, by the page of its run; "" for no page."""
-    return _go_to(run_link, f"artifacts/{_REPORT}") if run_link else ""
+    return _go_to(run_link, f"artifacts/{names.REPORT_ARTIFACT}") if run_link else ""
 
 
 def build_trials_link(run_link: str, sweep_id: str) -> str:

@@ -40,6 +40,7 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("end_trial", "sgd-000", {"state": "early_stopped", "stop_reason": "ü", "metrics": {}, "marks": {"a": "b"}}),
     ("phase", "", {"phase": "stopping"}),
     ("end_sweep", "", {"state": "completed", "note": "# done", "artifacts": ["/a/report.html"]}),
+    ("end_sweep", "", {"state": "failed", "note": "", "artifacts": [], "tags": {"sweep.verdict": "ü"}}),
 ]
 
 
