@@ -7,7 +7,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from tracking.store.connection import (
     open_client,
     short_retries,
 )
+from tracking.store.histories import load_histories
 from tracking.store.links import build_link, find_address
 from tracking.store.runs import SweepDeleted, check_not_deleted, find_family
 from tracking.store.tags import join_tags
@@ -48,7 +48,6 @@ __all__ = [
     "load_text",
 ]
 
-NUM_READERS = 8  # a server answers one metric of one run per request
 NUM_SHOWN_WHEN_NOT_FOUND = 5
 
 Result = TypeVar("Result")
@@ -254,8 +253,8 @@ def _summarize(run: Run, project: str) -> SweepSummary:
 def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> SweepTable:
     parent, children, deleted = _find_family(client, sweep_id)
     address = find_address(str(client.tracking_uri))
-    with ThreadPoolExecutor(NUM_READERS) as pool:
-        trials = tuple(pool.map(lambda run: _build_row(run, _load_history(client, run), address), children))
+    histories = load_histories(client, {run.info.run_id: _list_metrics(run, of_health=False) for run in children})
+    trials = (_build_row(run, histories[run.info.run_id], address) for run in children)
     artifacts, missing = _load_texts(client, parent, (names.SWEEP_FILE_ARTIFACT, names.MANIFEST_ARTIFACT), folder)
     tags = join_tags(parent.data.tags)
     arms = tuple(_read_list(tags, names.SWEEP_ARMS))
@@ -284,14 +283,13 @@ def _load_sweep(client: MlflowClient, sweep_id: str, folder: Path | None) -> Swe
 def _load_health(client: MlflowClient, table: SweepTable, runs: Sequence[Run]) -> dict[str, dict[str, Points]]:
     """The health of each arm's best search trial: of all trials it would be the larger part of all numbers."""
     best = {ranking[0].trial_id for arm in table.arms if (ranking := table.ranking(arm))}
-    with ThreadPoolExecutor(NUM_READERS) as pool:
-        chosen = [run for run in runs if run.data.tags[names.TRIAL_ID] in best]
-        found = pool.map(lambda run: _load_points(client, run, _list_health(run)), chosen)
-        return {run.data.tags[names.TRIAL_ID]: points for run, points in zip(chosen, found, strict=True)}
+    chosen = {run.info.run_id: run for run in runs if run.data.tags[names.TRIAL_ID] in best}
+    found = load_histories(client, {id_: _list_metrics(run, of_health=True) for id_, run in chosen.items()})
+    return {run.data.tags[names.TRIAL_ID]: found[id_] for id_, run in chosen.items()}
 
 
-def _list_health(run: Run) -> list[str]:
-    return [key for key in run.data.metrics if key.startswith(names.HEALTH_PREFIX)]
+def _list_metrics(run: Run, *, of_health: bool) -> list[str]:
+    return [key for key in run.data.metrics if key.startswith(names.HEALTH_PREFIX) is of_health]
 
 
 def _read_confirmation(tags: Mapping[str, str]) -> Confirmation:
@@ -375,23 +373,6 @@ def _build_row(run: Run, history: dict[str, Points], address: str) -> TrialRow:
         end_time=run.info.end_time / 1000 if run.info.end_time and state != names.STATE_RUNNING else None,
         link=build_link(address, run.info.experiment_id, run.info.run_id),
     )
-
-
-def _load_history(client: MlflowClient, run: Run) -> dict[str, Points]:
-    """All metrics but those of health, which are many."""
-    return _load_points(client, run, [key for key in run.data.metrics if not key.startswith(names.HEALTH_PREFIX)])
-
-
-def _load_points(client: MlflowClient, run: Run, keys: Iterable[str]) -> dict[str, Points]:
-    """Metric -> points by epoch; of a point recorded twice the first."""
-    history: dict[str, Points] = {}
-    for key in keys:
-        points: dict[int, float] = {}
-        for metric in sorted(client.get_metric_history(run.info.run_id, key), key=lambda metric: metric.timestamp):
-            if math.isfinite(metric.value):
-                points.setdefault(metric.step, metric.value)
-        history[key] = tuple(sorted(points.items()))
-    return history
 
 
 def _load_texts(
