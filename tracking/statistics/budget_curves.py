@@ -172,7 +172,7 @@ def _best_so_far(
     best = np.maximum.accumulate(signed[orders], axis=1)
     spent = np.cumsum(trials.costs[orders], axis=1)
     limits = budgets * (1 + 1e-12)  # the sum of all costs depends on their order by rounding
-    last = np.stack([(spent <= limit).sum(axis=1) - 1 for limit in limits], axis=1)
+    last = np.stack([np.searchsorted(row, limits, side="right") - 1 for row in spent])
     found: Matrix = np.take_along_axis(best, last, axis=1)
     return found
 
