@@ -19,7 +19,7 @@ NUM_RUNS = 6
 
 
 def record_runs(client: MlflowClient, number: int = NUM_RUNS) -> dict[str, list[str]]:
-    """Runs with different metrics, and what is wanted of them; of the first one a point comes twice, and one is no number."""
+    """Runs with different metrics, and what is wanted; of the first one a point comes twice, and one is no number."""
     experiment = client.create_experiment("histories")
     for index in range(number):
         run = client.create_run(experiment)
