@@ -8,7 +8,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
 from tracking.analysis.labels import is_fraction, title_of
-from tracking.names import TrialState
+from tracking.names import TRAIN_LOSS, VAL_LOSS, TrialState
 from tracking.plots.style import (
     INK,
     Plot,
@@ -26,6 +26,7 @@ from tracking.table import Points, SweepTable, TrialRow
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+MAX_FIRST = 2.0  # times the median first loss: what lies above is cut off
 UNBOUNDED = (TrialState.DIVERGED, TrialState.FAILED)
 
 
@@ -39,25 +40,48 @@ def build_best_curves(table: SweepTable, metric: str) -> Plot | None:
         if not ranking:
             continue
         best = ranking[0]
-        figure.add_trace(
-            go.Scatter(
-                **_split(best.history[metric]),
-                name=escape(arm),
-                mode="lines+markers",
-                line={"color": arm_color(table.arms, arm), "width": 2.5, "dash": arm_dash(table.arms, arm)},
-                marker={"symbol": arm_symbol(table.arms, arm), "size": 7},
-                text=[describe_trial(table, best)] * len(best.history[metric]),
-                hovertemplate=hover_text(metric),
-            )
-        )
+        figure.add_trace(_build_curve(table, best, metric))
+        if metric == VAL_LOSS and best.history.get(TRAIN_LOSS):
+            figure.add_trace(_build_training_curve(table, best))
     if not figure.data:
         return None
     _style_curves(figure, metric, table)
-    return Plot(
-        f"best-{metric}",
-        f"{title_of(metric).capitalize()} of {'each arm’s' if len(table.arms) > 1 else 'the'} best trial",
-        "One trial per arm: the best that ran to its end." if _all_complete(table) else "One trial per arm: its best.",
-        figure,
+    caption = "One trial per arm: " + ("the best that ran to its end." if _all_complete(table) else "its best.")
+    if metric == VAL_LOSS:
+        caption += " Dotted: its loss on the training images; far below the other, it has learned them by heart."
+    title = f"{title_of(metric).capitalize()} of {'each arm’s' if len(table.arms) > 1 else 'the'} best trial"
+    return Plot(f"best-{metric}", title, caption + _tell_cut(figure), figure)
+
+
+def _build_curve(table: SweepTable, trial: TrialRow, metric: str) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        **_split(trial.history[metric]),
+        name=escape(trial.arm),
+        legendgroup=trial.arm,
+        mode="lines+markers",
+        line={"color": arm_color(table.arms, trial.arm), "width": 2.5, "dash": arm_dash(table.arms, trial.arm)},
+        marker={
+            "symbol": arm_symbol(table.arms, trial.arm), "size": 7, "color": arm_color(table.arms, trial.arm),
+        },
+        text=[describe_trial(table, trial)] * len(trial.history[metric]),
+        hovertemplate=hover_text(metric),
+    )  # fmt: skip
+
+
+def _build_training_curve(table: SweepTable, trial: TrialRow) -> go.Scatter:
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        **_split(trial.history[TRAIN_LOSS]),
+        name=f"{escape(trial.arm)}, training",
+        legendgroup=trial.arm,
+        showlegend=False,
+        mode="lines",
+        line={"color": arm_color(table.arms, trial.arm), "width": 1.5, "dash": "dot"},
+        text=[describe_trial(table, trial)] * len(trial.history[TRAIN_LOSS]),
+        hovertemplate=hover_text(TRAIN_LOSS),
     )
 
 
@@ -80,7 +104,8 @@ def build_median_curves(table: SweepTable, metric: str) -> Plot | None:
     caption = "Line: median over the trials that reported an epoch; band: their middle half."
     if len({trial.num_epochs for trial in table.select()}) > 1:
         caption += " Open symbols: some trials had ended by then, mostly the weaker ones; the line shows the others."
-    return Plot(f"median-{metric}", f"Median {title_of(metric)} of all trials", caption, figure)
+    title = f"Median {title_of(metric)} of all trials"
+    return Plot(f"median-{metric}", title, caption + _tell_cut(figure), figure)
 
 
 def _build_band(table: SweepTable, arm: str, by_epoch: Mapping[int, list[float]]) -> go.Scatter:
@@ -236,6 +261,14 @@ def _build_ends(table: SweepTable, trials: Sequence[TrialRow], metric: str, colo
     )
 
 
+def _tell_cut(figure: go.Figure) -> str:
+    """That the figure does not show the highest values, where it does not; with a space before it."""
+    bounds = figure.layout.yaxis.range
+    if bounds is None or all(value <= bounds[1] for trace in figure.data for value in trace.y):
+        return ""
+    return f" What lies above {bounds[1]:.2g} is cut off."
+
+
 def _style_curves(figure: go.Figure, metric: str, table: SweepTable, *, height: int = 400) -> None:
     style_figure(figure, metric, height=height)
     epochs = [epoch for trial in table.select() for epoch, _ in trial.history.get(metric, ())]
@@ -260,14 +293,18 @@ def _value_range(table: SweepTable, metric: str) -> list[float] | None:
 
 
 def _loss_range(table: SweepTable, metric: str) -> list[float] | None:
-    """From the lowest loss to the highest first one of a trial that did not diverge: one must not hide all."""
+    """From the lowest loss to the highest first one, but to twice a usual first one at most.
+
+    A trial that diverges, or that starts from far away, must not press all others to the foot of the figure.
+    """
     sane = [
         trial.history[metric] for trial in table.select() if trial.history.get(metric) and trial.state not in UNBOUNDED
     ]
     if not sane:
         return None
     low = min(value for points in sane for _, value in points)
-    high = max(points[0][1] for points in sane)
+    first = [points[0][1] for points in sane]
+    high = min(max(first), MAX_FIRST * median(first))
     margin = 0.06 * (high - low) or 0.1
     return [low - margin, high + margin]
 

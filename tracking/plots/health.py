@@ -35,7 +35,7 @@ _MISSING = "No arm’s best trial has recorded an epoch of it."
 # Button, metric, title of the axis, whether it is drawn on a logarithm.
 _QUANTITIES = (
     ("gradient", "gradient_norm", "norm of the gradient (log scale)", True),
-    ("first over last layer", "first_to_last_gradient", "first layer’s gradient / last layer’s (log scale)", True),
+    ("first / last", "first_to_last_gradient", "first layer’s gradient / last layer’s (log scale)", True),
     ("step", "update_to_weight", "norm of the step / norm of the weights (log scale)", True),
     ("dead units", "dead_units", "ReLU units that no image turns on", False),
 )
@@ -138,7 +138,7 @@ def build_layers_plot(table: SweepTable) -> Plot | NoPlot:
         "The norm of each layer’s gradient at the last step of an epoch, in each arm’s best trial; the first layer is "
         "on top. Where it falls towards the top, the gradient vanishes on its way back."
     )
-    return Plot("layers", title, caption, figure, wide=True)
+    return Plot("layers", title, caption, figure, wide=True, min_width=320 * num_columns)
 
 
 def _find_layers(health: Mapping[str, Points]) -> dict[str, Points]:

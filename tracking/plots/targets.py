@@ -101,7 +101,9 @@ def build_target_plot(table: SweepTable, unit: str) -> Plot | NoPlot:
         figure.add_trace(_build_steps(table, arm, times, 1.06 * last))
     style_figure(figure, "accuracy")
     top = max(float(times.shares[-1]) for times in race.arms.values() if len(times.shares))
-    figure.update_yaxes(title_text="trials that got there", range=[-0.02, min(1.02, 1.15 * top)], tickformat=".0%")
+    figure.update_yaxes(
+        title_text="trials that got there", range=[-0.02 * top, min(1.02, 1.15 * top)], tickformat=".0%"
+    )
     figure.update_xaxes(title_text="epoch" if unit == "epochs" else "seconds of training", rangemode="tozero")
     if len(table.arms) == 1:
         figure.update_layout(showlegend=False)

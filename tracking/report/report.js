@@ -1,28 +1,38 @@
 "use strict";
 (() => {
-  // Plots: those on the first screen at once, the others when the browser has time or a reader comes near them.
+  // Plots: those on the first screen once the text is there, the others when the browser has time or a reader comes
+  // near them. Plotly is half a second of work: it is read as text first, and run when the first plot is drawn.
   const holders = [...document.querySelectorAll(".plotly-graph-div")];
+  const runPlotly = () => {
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.append(script);
+  };
   const draw = (holder) => {
     if (holder.dataset.drawn) return;
     holder.dataset.drawn = "yes";
+    if (!window.Plotly) runPlotly();
     const figure = JSON.parse(holder.nextElementSibling.textContent);
     Plotly.newPlot(holder, figure.data, figure.layout, figure.config);
   };
-  const waiting = holders.filter((holder) => {
-    if (holder.getBoundingClientRect().top > innerHeight) return true;
-    draw(holder);
-    return false;
-  });
-  const near = new IntersectionObserver(
-    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)),
-    { rootMargin: "600px" },
-  );
-  waiting.forEach((holder) => near.observe(holder));
-  const drawOn = (deadline) => {
-    do draw(waiting.shift()); while (waiting.length && deadline.timeRemaining() > 8);
+  const start = () => {
+    const waiting = holders.filter((holder) => {
+      if (holder.getBoundingClientRect().top > innerHeight) return true;
+      draw(holder);
+      return false;
+    });
+    const near = new IntersectionObserver(
+      (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target)),
+      { rootMargin: "600px" },
+    );
+    waiting.forEach((holder) => near.observe(holder));
+    const drawOn = (deadline) => {
+      do draw(waiting.shift()); while (waiting.length && deadline.timeRemaining() > 8);
+      if (waiting.length) requestIdleCallback(drawOn);
+    };
     if (waiting.length) requestIdleCallback(drawOn);
   };
-  if (waiting.length) requestIdleCallback(drawOn);
+  requestAnimationFrame(() => setTimeout(start));
 
   // Paper is narrower than a screen: plots are drawn anew for it.
   const PAPER_PIXELS = 690;
