@@ -23,28 +23,8 @@ MIN_BRANCHES = 10
 MAX_LEAVES = 50_000  # parameters of all of them
 MAX_TEXT_CHARACTERS = 4096  # of a path; MLflow cuts a param after 6,000
 
+
 # What the same thing is called elsewhere, where the spelling gives no hint.
-SYNONYMS: Mapping[str, str] = {
-    "learning_rate": "lr",
-    "optim": "optimizer",
-    "init": "initializer",
-    "weight_init": "initializer",
-    "initialization": "initializer",
-    "bs": "batch_size",
-    "num_epochs": "epochs",
-    "max_epochs": "epochs",
-    "eps": "epsilon",
-    "wd": "weight_decay",
-    "l2": "weight_decay",
-    "architecture": "model",
-    "scheduler": "schedule",
-    "lr_scheduler": "schedule",
-    "criterion": "loss",
-    "patience": "early_stopping_patience",
-    "warmup": "warmup_epochs",
-}
-
-
 def check_space(parameters: Mapping[str, Parameter], constraints: Sequence[str], faults: Faults) -> None:
     """Adds the faults of parameters and their values, and of configurations that the space can draw.
 
@@ -247,7 +227,7 @@ def _explain_lacking(
     """
     owners = rows_with(name)
     if not owners:
-        hint = did_you_mean(SYNONYMS.get(name, name), sorted(known_names()))
+        hint = did_you_mean(name, sorted(known_names()))
         return f"unknown parameter; {hint or '`sweeps schema` lists all there are'}"
     table = owners[0][0]
     having = [row for owner, row in owners if owner == table]

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from trainer.tables.elsewhere import ELSEWHERE, list_spellings
+
 Value = float | int | str | bool | None
 
 _MAX_SHOWN = 120  # characters of a value, in a message
+_MAX_EDITS = 3  # of a name that is taken for another
 _MAX_COMPARED = 100  # characters of a name that is looked for among others
 
 
@@ -209,12 +212,44 @@ def get_int(settings: Mapping[str, Value], name: str) -> int:
 
 
 def find_nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that is spelt most like another, in whatever case; None where none is near."""
+    """The one of some names that another most probably stands for; None where that is not clear.
+
+    What another tool calls so is meant before what is spelt alike; a word of another tool whose meaning is not among
+    the names has no nearest one, however it is spelt.
+    """
     if len(name) > _MAX_COMPARED:
         return None
     by_lower_case = {each.lower(): each for each in names}
-    nearest = difflib.get_close_matches(name.lower(), list(by_lower_case), n=1, cutoff=0.6)
-    return by_lower_case[nearest[0]] if nearest else None
+    forms = list_spellings(name)
+    same = next((by_lower_case[form] for form in forms if form in by_lower_case), None)
+    if same is not None:
+        return same
+    if any(form in ELSEWHERE for form in forms):
+        meant = {each for form in forms for each in ELSEWHERE.get(form, ()) if each in by_lower_case}
+        return by_lower_case[meant.pop()] if len(meant) == 1 else None
+    spelt = name.lower()
+    edits = {each: count_edits(spelt, each) for each in by_lower_case if abs(len(each) - len(spelt)) <= _MAX_EDITS}
+    near = [each for each, number in edits.items() if number <= min(len(spelt) // 3, _MAX_EDITS)]
+    if not near:
+        return None
+    return by_lower_case[min(near, key=lambda each: (edits[each], -difflib.SequenceMatcher(a=spelt, b=each).ratio()))]
+
+
+def count_edits(first: str, second: str) -> int:
+    """Letters to insert, delete, replace or swap with their neighbour to make one word of the other.
+
+    Source: the optimal string alignment distance, a restricted Damerau-Levenshtein distance.
+    """
+    before: list[int] = []
+    row = list(range(len(second) + 1))
+    for index, letter in enumerate(first, 1):
+        earlier, before, row = before, row, [index]
+        for column, other in enumerate(second, 1):
+            cost = min(before[column] + 1, row[-1] + 1, before[column - 1] + (letter != other))
+            if index > 1 and column > 1 and letter == second[column - 2] and first[index - 2] == other:
+                cost = min(cost, earlier[column - 2] + 1)
+            row.append(cost)
+    return row[-1]
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str | None:
