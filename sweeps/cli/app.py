@@ -230,7 +230,7 @@ def report(
     found = find_sweep(home, sweep_id)
     folder = home.folder(found)
     with interrupted_as(lambda: f"write it with: sweeps report {found}"):
-        settled = settle(found, home)
+        settled = settle(found, home, writes_report=format_ is ReportFormat.HTML)
         if format_ is ReportFormat.MD:
             write_markdown(settled.table, folder.markdown_report)
     written = folder.markdown_report if format_ is ReportFormat.MD else folder.report

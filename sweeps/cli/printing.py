@@ -137,6 +137,7 @@ def print_leaderboard(console: PlainConsole, table: SweepTable) -> None:
     """Prints a row per arm, best first."""
     from tracking.analysis.findings import build_headline, build_verdict
     from tracking.analysis.leaderboard import build_leaderboard, format_cells
+    from tracking.analysis.next_steps import build_next_steps
     from tracking.analysis.pareto import format_front
 
     rows = build_leaderboard(table)
@@ -144,13 +145,19 @@ def print_leaderboard(console: PlainConsole, table: SweepTable) -> None:
     if table.metrics:
         console.print(build_table(*format_front(table), title="Pareto front"))
     console.print(f"{build_headline(table, rows)}. {build_verdict(table, rows)}".rstrip())
+    for step in build_next_steps(table, rows):
+        console.print(f"next: {step.reason}", soft_wrap=True)
+        if step.command:
+            console.print(f"      {step.command}", soft_wrap=True)
 
 
 def table_facts(table: SweepTable) -> dict[str, Any]:
     """The result of a sweep for machines."""
     from dataclasses import asdict
 
+    from tracking.analysis.findings import build_headline, build_verdict
     from tracking.analysis.leaderboard import build_leaderboard
+    from tracking.analysis.next_steps import build_next_steps
     from tracking.analysis.pareto import find_front
 
     names = [name for name, _ in table.metrics]
@@ -159,9 +166,13 @@ def table_facts(table: SweepTable) -> dict[str, Any]:
         if table.metrics
         else []
     )
+    rows = build_leaderboard(table)
     return {
         "sweep_id": table.sweep_id,
-        "leaderboard": [asdict(row) for row in build_leaderboard(table)],
+        "leaderboard": [asdict(row) for row in rows],
+        "headline": build_headline(table, rows),
+        "verdict": build_verdict(table, rows),
+        "next_steps": [asdict(step) for step in build_next_steps(table, rows)],
         "notices": list(table.notices),
         **({"front": front} if table.metrics else {}),
     }

@@ -15,6 +15,7 @@ from sweeps.home import JOB_VARIABLE, SweepFolder
 from sweeps.running.same_sweep import check_same_prior, note_extensions, note_versions
 from sweeps.space.arms import Arm, searched
 from sweeps.spec import SweepSpec
+from sweeps.spec.search_facts import describe_search
 from tracking import names
 from tracking.recording.events import SweepRecord
 
@@ -41,6 +42,7 @@ def write_manifest(
         check_same_prior(history.begun, digest_prior(folder.prior))
         extended = {"extended": list(history.extended)} if history.extended else {}
         manifest = extend_manifest(history.begun.manifest, history.last.manifest, {**driver, **extended})
+    manifest["search"] = describe_search(prepared.spec)
     folder.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
 

@@ -45,7 +45,7 @@ class Settled:
     problem: str
 
 
-def settle(sweep_id: str, home: Home) -> Settled:
+def settle(sweep_id: str, home: Home, *, writes_report: bool = True) -> Settled:
     """Does what the end of a sweep has left undone, since MLflow was away or its process was killed.
 
     What waits in the journal is sent, report and table are written anew, and, where the sweep is over, they are stored
@@ -54,6 +54,7 @@ def settle(sweep_id: str, home: Home) -> Settled:
     Args:
         sweep_id: The sweep.
         home: Where its results are.
+        writes_report: Whether report and table are written though nothing was left undone.
 
     Raises:
         SweepNotFound: When MLflow does not hold the sweep.
@@ -64,8 +65,9 @@ def settle(sweep_id: str, home: Home) -> Settled:
     done, problem = [], ""
     with open_ended(home.tracking_uri, folder.journal) as ended:
         table = load_sweep(sweep_id, home.tracking_uri, folder.path)
-        result = write_result(table, folder)
-        if ended and ended.lacks_result:
+        is_left = ended is not None and ended.lacks_result
+        result = write_result(table, folder) if writes_report or is_left else None
+        if ended and is_left and result:
             ended.attach_result(*result)
             done.append("its report is stored with its run in MLflow")
         is_over = table.state in (SweepState.COMPLETED, SweepState.FAILED)

@@ -23,6 +23,7 @@ from tracking.analysis.leaderboard import (
     format_markdown,
     format_markdown_table,
 )
+from tracking.analysis.next_steps import build_next_steps
 from tracking.analysis.pareto import format_front
 from tracking.analysis.untuned import format_untuned
 from tracking.analysis.verdict import format_confirmed
@@ -53,6 +54,7 @@ def build_markdown(
     parts = chain(
         _tell_outcome(table, rows),
         (_show(plot, drawn) for plot in confirmed),
+        _list_next_steps(table, rows),
         _list_tables(table, rows),
         _list_warnings(table, rows),
         chain.from_iterable(_show_section(section, drawn) for section in sections),
@@ -68,6 +70,16 @@ def _tell_outcome(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Iterator
         yield f"> **{escape_markdown(notice)}**"
     yield escape_markdown(build_question(table))
     yield f"**{escape_markdown(build_headline(table, rows))}.** {escape_markdown(build_verdict(table, rows))}".rstrip()
+
+
+def _list_next_steps(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Iterator[str]:
+    steps = build_next_steps(table, rows)
+    if steps:
+        yield "## What to do next"
+    for step in steps:
+        yield f"- {escape_markdown(step.reason)}"
+        if step.command:
+            yield _fence(step.command, "console")
 
 
 def _list_tables(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Iterator[str]:

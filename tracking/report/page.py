@@ -21,6 +21,7 @@ from tracking.analysis.findings import (
 )
 from tracking.analysis.labels import format_duration, format_number, format_percent, is_fraction, title_of
 from tracking.analysis.leaderboard import LeaderboardRow, build_leaderboard, format_cells, searched_parameters
+from tracking.analysis.next_steps import build_next_steps
 from tracking.analysis.pareto import format_front
 from tracking.analysis.plan_accuracy import build_forecast
 from tracking.analysis.selection import format_selection
@@ -95,7 +96,7 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False, keep_trailing_newline=True)
     environment.filters["keep_percent"] = _keep_percent
     template = environment.from_string(_read("report.html.j2"))
-    manifest = {name: value for name, value in table.manifest.items() if name != "plan"}
+    manifest = {name: value for name, value in table.manifest.items() if name not in ("plan", "search")}
     return template.render(
         content_policy=CONTENT_POLICY,
         css=_read("report.css"),
@@ -107,6 +108,7 @@ def build_page(table: SweepTable, plotly_js: str) -> str:
         reload_seconds=RELOAD_SECONDS if is_running else None,
         verdict=build_verdict(table, rows),
         cautions=build_cautions(table, rows),
+        next_steps=build_next_steps(table, rows),
         facts=build_facts(table),
         first_tables=(
             _build_leaderboard(table, rows),

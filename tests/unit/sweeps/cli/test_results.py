@@ -228,4 +228,3 @@ def test_a_report_as_markdown_lies_with_its_pictures_in_the_sweeps_folder(record
     assert "**adam leads with 72.13 % test accuracy.**" in text
     assert (folder.path / "figures" / "confirmed.png").is_file()
     assert "(figures/confirmed.png)" in text
-    assert not folder.report.exists()

@@ -53,7 +53,7 @@ def test_its_parts_come_in_order() -> None:
     assert text.splitlines()[2] == "> **NOT CIFAR-10.**"
     titles = re.findall(r"^## (.*)$", text, re.MULTILINE)
     figures = [section.title for section in build_sections(build_table())]
-    assert titles == ["Confirmed accuracies", "Leaderboard", "Warnings", *figures, "How it was made"]
+    assert titles == ["What to do next", "Confirmed accuracies", "Leaderboard", "Warnings", *figures, "How it was made"]
     assert "- 4 trials diverged: train\\_loss is not finite at epoch 2" in text
     assert "torch 2.14.1" in text
     assert "name: optimizers\nmethod: bayes" in text
