@@ -4,7 +4,8 @@ SPEC ?= sweeps/examples/quickstart.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 # The lock is its own constraint: a machine-wide one, which pip would add to it, could contradict a pin.
-PIP_INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check
+NUM_PACKAGES = $(shell grep -c == requirements.lock)
 
 .PHONY: help setup sweep ui test quick test-thorough test-faults lint docs system lock up down test-containers clean
 
@@ -15,9 +16,12 @@ setup: $(VENV)/.ready  ## virtual environment with everything pinned in requirem
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed; the pinned torch has wheels for Python 3.11. Or: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
-	$(PYTHON) -m venv $(VENV)
-	$(PIP_INSTALL) --requirement requirements.lock
-	$(PIP_INSTALL) --no-deps --editable .
+	@echo "setting up, once: an environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "installing the $(NUM_PACKAGES) packages of requirements.lock; downloading them is most of it"
+	@PIP_CONSTRAINT=requirements.lock tests/show-installation.sh $(NUM_PACKAGES) $(PIP_INSTALL) --requirement requirements.lock
+	@echo "installing this project"
+	@PIP_CONSTRAINT=requirements.lock $(PIP_INSTALL) --quiet --no-deps --editable .
 	@touch $@
 
 sweep: setup  ## run the quickstart sweep (SPEC=file.yaml ARGS='--set ...' for another)

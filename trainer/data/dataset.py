@@ -54,6 +54,11 @@ class Dataset:
     test_labels_N: NDArray[np.int64]
     digest: str
 
+    @property
+    def num_bytes(self) -> int:
+        """Size of the images."""
+        return self.train_images_NHWC.nbytes + self.test_images_NHWC.nbytes
+
 
 @dataclass(frozen=True, eq=False)
 class Split:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from trainer.data.dataset import SIDE_PIXELS, Dataset, DataUnavailable, build_dataset
 from trainer.data.lock import hold_lock
+from trainer.data.progress import Tell, tell_nobody, watch_files
 
 _CONNECT_SECONDS = 5.0  # for the first answer of the server, so that a machine without a network is told at once
 _STALL_SECONDS = 60.0  # for the next bytes of a download under way
@@ -76,12 +77,13 @@ class Download:
     build_images: Callable[[Any], NDArray[np.uint8]]
 
 
-def load_download(name: str, folder: Path) -> Dataset:
+def load_download(name: str, folder: Path, tell: Tell = tell_nobody) -> Dataset:
     """Returns the dataset of a row of the table, downloading it when the folder does not have it yet.
 
     Args:
         name: One of `DOWNLOADS`.
         folder: Where the archives and what they hold are kept.
+        tell: Takes how much has been downloaded.
 
     Raises:
         DataUnavailable: It is not there and the server cannot be reached, or the folder cannot be read or written.
@@ -95,7 +97,7 @@ def load_download(name: str, folder: Path) -> Dataset:
         # https://github.com/numpy/numpy/pull/31177
         warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
         try:
-            parts = _read_parts(row, torchvision_class, folder) or _download_parts(row, torchvision_class, folder)
+            parts = _read_parts(row, torchvision_class, folder) or _download_parts(row, torchvision_class, folder, tell)
         except (OSError, *_UNREADABLE, http.client.HTTPException) as error:
             if isinstance(error, urllib.error.HTTPError):  # is the answer as well, with its connection
                 error.close()
@@ -131,30 +133,36 @@ def _read_parts(row: Download, torchvision_class: Any, folder: Path) -> tuple[An
     return None
 
 
-def _download_parts(row: Download, torchvision_class: Any, folder: Path) -> tuple[Any, ...]:
+def _download_parts(row: Download, torchvision_class: Any, folder: Path, tell: Tell) -> tuple[Any, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     with hold_lock(folder / f".{row.name}.lock"):
         if parts := _read_parts(row, torchvision_class, folder):
             return parts  # another process had the lock, and downloaded it
         missing = _find_missing(row.list_archives(torchvision_class), folder)
-        if missing:
-            check_server(missing[0].url)  # all are on the same
+        sizes = [check_server(archive.url) for archive in missing]
+        num_bytes = None if None in sizes else sum(size or 0 for size in sizes)
         if row.unpacked:  # torchvision unpacks again what is absent, but not everything that is broken
             for path in folder.glob(row.unpacked):
                 path.unlink()
         patience = socket.getdefaulttimeout()
         socket.setdefaulttimeout(_STALL_SECONDS)  # torchvision's own download would wait for ever
         try:
-            return tuple(torchvision_class(folder, download=True, **arguments) for arguments in row.parts)
+            with watch_files([folder / each.path for each in missing], num_bytes, tell):
+                return tuple(torchvision_class(folder, download=True, **arguments) for arguments in row.parts)
         finally:
             socket.setdefaulttimeout(patience)
 
 
-def check_server(url: str) -> None:
-    """Raises OSError when the server does not answer in time."""
+def check_server(url: str) -> int | None:
+    """Returns when the server answers: with the size of a file in bytes, None where it does not say.
+
+    Raises:
+        OSError: It does not answer in time.
+    """
     request = urllib.request.Request(url, method="HEAD")
-    with urllib.request.urlopen(request, timeout=_CONNECT_SECONDS):
-        pass
+    with urllib.request.urlopen(request, timeout=_CONNECT_SECONDS) as answer:
+        size: str = answer.headers.get("Content-Length", "")
+    return int(size) if size.isdecimal() else None
 
 
 def _explain(error: Exception) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from trainer.data.dataset import Dataset, DataUnavailable, build_dataset
 from trainer.data.lock import hold_lock
 from trainer.data.pictures import decode_pictures, is_plain
+from trainer.data.progress import Tell, tell_nobody
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"))
 _FORMAT = 3  # rises when images are decoded in another way, so that older caches are not taken
@@ -45,7 +46,7 @@ class _Listing:
     key: str
 
 
-def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
+def load_imagefolder(folder: Path, cache_dir: Path, tell: Tell = tell_nobody) -> Dataset:
     """Returns the images of a folder, resized to 32x32 and in RGB, decoding them unless the cache has them.
 
     Images of another shape are stretched, those turned by an EXIF tag are turned upright. The cache is one folder of
@@ -54,6 +55,7 @@ def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
     Args:
         folder: Has train/<class>/<images> and test/<class>/<images>, the same classes in both.
         cache_dir: Where decoded images are kept.
+        tell: Takes how many images are decoded.
 
     Raises:
         DataUnavailable: The folder is not made like that, or images cannot be read; names them.
@@ -69,7 +71,7 @@ def load_imagefolder(folder: Path, cache_dir: Path) -> Dataset:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with hold_lock(cache_dir / f".imagefolder-{place}.lock"):
             if not cached.is_dir():
-                dataset = _decode_folder(folder, listing)
+                dataset = _decode_folder(folder, listing, tell)
                 for outdated in cache_dir.glob(f"imagefolder-{place}-*"):
                     shutil.rmtree(outdated)
                 _write_cache(dataset, cached)
@@ -137,8 +139,8 @@ def _list_part(folder: Path) -> dict[str, list[os.DirEntry[str]]]:
     return images
 
 
-def _decode_folder(folder: Path, listing: _Listing) -> Dataset:
-    images_NHWC, faults = decode_pictures([path for path, _ in (*listing.train, *listing.test)])
+def _decode_folder(folder: Path, listing: _Listing, tell: Tell) -> Dataset:
+    images_NHWC, faults = decode_pictures([path for path, _ in (*listing.train, *listing.test)], tell)
     if faults:
         names = [f"{Path(path).relative_to(folder)} ({reason})" for path, reason in faults]
         raise DataUnavailable(

@@ -9,11 +9,14 @@ import os
 from pathlib import Path
 
 from trainer.data.dataset import Dataset, DataUnavailable
+from trainer.data.progress import Tell, tell_nobody
 
 DRAWN = "trainer.data.synthetic"  # where the images come from that nobody took
 
 
-def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None) -> Dataset:
+def load_dataset(
+    name: str, data_dir: str | None, cache_dir: Path | None = None, *, tell: Tell = tell_nobody
+) -> Dataset:
     """Returns a dataset, from where it was cached when it has been loaded before.
 
     Args:
@@ -21,6 +24,7 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
         data_dir: imagefolder: the folder that has train/<class>/ and test/<class>/. synthetic: None. The others: where
             the download is kept, None for the cache folder.
         cache_dir: Where downloads and decoded images are kept; None for $SWEEPS_DATA or else ~/.cache/sweeps.
+        tell: Takes how far it is, where it takes long.
 
     Raises:
         DataUnavailable: It cannot be had; the message says what to do.
@@ -38,12 +42,12 @@ def load_dataset(name: str, data_dir: str | None, cache_dir: Path | None = None)
             raise DataUnavailable(
                 "dataset imagefolder needs data_dir, the folder that has train/<class>/ and test/<class>/"
             )
-        return load_imagefolder(Path(data_dir).expanduser(), cache_dir)
+        return load_imagefolder(Path(data_dir).expanduser(), cache_dir, tell)
     from trainer.data.downloads import DOWNLOADS, load_download
 
     if name not in DOWNLOADS:
         raise ValueError(f"found dataset {name!r}; allowed: {', '.join(DOWNLOADS)}, imagefolder, synthetic")
-    return load_download(name, Path(data_dir).expanduser() if data_dir else cache_dir)
+    return load_download(name, Path(data_dir).expanduser() if data_dir else cache_dir, tell)
 
 
 def find_cache() -> Path:

@@ -15,23 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.data.dataset import SIDE_PIXELS
+from trainer.data.progress import Tell, tell_nobody
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 _OF_8_BITS = frozenset(("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV"))
 _OF_16_BITS = frozenset(("I;16", "I;16B", "I;16L", "I;16N"))
+_TOLD_EACH = 500  # images
 
 
 class UnknownRange(ValueError):
     """A picture whose numbers cannot be read as brightness; the message names its mode."""
 
 
-def decode_pictures(paths: Sequence[str]) -> tuple[NDArray[np.uint8], list[tuple[str, str]]]:
+def decode_pictures(paths: Sequence[str], tell: Tell = tell_nobody) -> tuple[NDArray[np.uint8], list[tuple[str, str]]]:
     """The images (NHWC) in order, and (path, reason) of those that cannot be read.
 
     Args:
         paths: Picture files.
+        tell: Takes how many have been decoded.
     """
     from PIL import Image
 
@@ -40,6 +43,8 @@ def decode_pictures(paths: Sequence[str]) -> tuple[NDArray[np.uint8], list[tuple
     images_NHWC = np.empty((len(paths), SIDE_PIXELS, SIDE_PIXELS, 3), dtype=np.uint8)
 
     def decode_one(index: int) -> tuple[str, str] | None:
+        if index and index % _TOLD_EACH == 0:
+            tell(f"{index:,} of {len(paths):,} images")
         try:
             images_NHWC[index] = _decode_file(paths[index])
         except unreadable as error:

@@ -298,8 +298,8 @@ def no_server(monkeypatch, small):
 
 
 def list_requests(names):
-    """What the server is asked: whether it is there, and for each file whether it was moved, and then for itself."""
-    return [("HEAD", names[0]), *[("GET", name) for name in names for _ in range(2)]]
+    """What the server is asked: for each file its size, then whether it was moved, and then for itself."""
+    return [*(("HEAD", name) for name in names), *[("GET", name) for name in names for _ in range(2)]]
 
 
 def check_remedies(message, small, folder, address):

@@ -111,11 +111,11 @@ def test_the_shape_tells_the_class(data):
     train_NP, test_NP = (
         measure_difference_from_ground(part) for part in (data.train_images_NHWC, data.test_images_NHWC)
     )
-    assert measure_nearest_image(train_NP, test_NP, data) > 0.3
+    assert measure_nearest_image(train_NP, test_NP, data) > 0.2  # chance: 0.1, standard error 0.013
 
 
 def test_classes_survive_mirroring(data):
     # The nearest image is looked for among mirrored ones, and still tells the class.
     train_NP = measure_difference_from_ground(data.train_images_NHWC[:, :, ::-1])
     test_NP = measure_difference_from_ground(data.test_images_NHWC)
-    assert measure_nearest_image(train_NP, test_NP, data) > 0.3
+    assert measure_nearest_image(train_NP, test_NP, data) > 0.2  # chance: 0.1, standard error 0.013
