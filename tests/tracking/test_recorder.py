@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from tracking.names import TrialState
-from tracking.recording.events import SweepRecord, TrialRecord
+from tracking.recording.events import EpochRecorded, SweepRecord, SweepStarted, TrialRecord, TrialStarted
 from tracking.recording.journal import Journal, JournalBusy
 from tracking.recording.recorder import Recorder, deliver_journal
 from tracking.store.queries import SweepNotFound, list_sweeps, load_sweep
@@ -474,3 +474,27 @@ def test_many_epochs_take_few_calls(
     row = load_sweep(sweep.sweep_id, store_uri).trials[0]
     assert [epoch for epoch, _ in row.history["val_loss"]] == list(range(1, 391))
     assert len(row.parameters) == 155
+
+
+def test_epochs_of_many_trials_that_wait_go_out_trial_by_trial(
+    tmp_path: Path, store_uri: str, sweep: SweepRecord, build_trial: BuildTrial
+) -> None:
+    """However they came: as many calls as trials, and no more for as many epochs."""
+    journal = Journal(tmp_path / "journal.jsonl")
+    trials = [build_trial(number) for number in range(6)]
+    happened = [SweepStarted(sweep), *map(TrialStarted, trials)]
+    happened += [
+        EpochRecorded(trial.trial_id, epoch, build_metrics(epoch)) for epoch in range(1, 121) for trial in trials
+    ]
+    for what in happened:
+        journal.append(journal.build_event(1_790_000_000_000, what))
+    journal.close()
+
+    recorder = Recorder(store_uri, tmp_path / "journal.jsonl", artifact_root=tmp_path / "artifacts")
+    assert recorder.flush(SECONDS)
+    num_answers = recorder.num_answers
+    assert recorder.close(SECONDS)
+
+    assert num_answers <= 2 * len(trials) + 6
+    table = load_sweep(sweep.sweep_id, store_uri)
+    assert all(history(table, trial.trial_id) == list(range(1, 121)) for trial in trials)

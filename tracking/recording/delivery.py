@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 MAX_METRICS = 800  # MLflow takes 1,000 metrics, params and tags in one call, of which 100 params and 100 tags
 MAX_PARAMS = 100
+NUM_SENDERS = 4
 ORPHANED = "the sweep ended before this trial did"
 INTERRUPTED = "the sweep was interrupted; this trial had not gone on when it was resumed"
 
@@ -93,6 +95,7 @@ class Delivery:
 
     Attributes:
         refusals: What MLflow will never take, one sentence each; the rest goes on.
+        num_answers: How often MLflow has taken something of a trial: it grows as long as things get on.
     """
 
     def __init__(self, tracking_uri: str, artifact_root: Path | None, folder: Path, past: Iterable[Event] = ()) -> None:
@@ -112,6 +115,7 @@ class Delivery:
         self._num_sent = 0  # of the points
         self._repairs: dict[str, None] = {}  # sentences, in their order
         self.refusals: list[str] = []
+        self.num_answers = 0
         for event in past:
             self._learn(event)
 
@@ -296,6 +300,7 @@ class Delivery:
             start, time_ms = self._trials[trial_id]
             tags = build_user_tag() | self._trial_tags(start) | {names.PARENT_RUN_ID: self._parent_id}
             created = self._open.create_run(self._experiment_id, start_time=time_ms, run_name=trial_id, tags=tags)
+            self.num_answers += 1
             run = _Run(created.info.run_id, running=True, tag_keys=set(tags))
             self._add_params(run, start)
             self._runs[trial_id] = run
@@ -381,13 +386,17 @@ class Delivery:
         return self._client
 
     def _flush(self) -> None:
+        """Sends what is left of all runs: to a server several at a time, which a database file would not take."""
         if self._client is not None:
             for point in self._points[self._num_sent :]:
                 self._add_metrics(self._parent, point.time_ms, point.step, {point.key: point.value})
             self._num_sent = len(self._points)
             self._flush_run(self._parent)
-        for run in self._runs.values():
-            self._flush_run(run)
+        waiting = [run for run in self._runs.values() if run.metrics or run.params or run.tags]
+        is_server = self._uri.startswith(("http://", "https://"))
+        with ThreadPoolExecutor(NUM_SENDERS if is_server else 1, thread_name_prefix="mlflow-sender") as pool:
+            for _ in pool.map(self._flush_run, waiting):
+                pass
 
     def _flush_run(self, run: _Run) -> None:
         if run.metrics or run.params or run.tags:
@@ -416,3 +425,4 @@ class Delivery:
                 tags=tag_batches[call] if call < len(tag_batches) else [],
                 synchronous=True,
             )
+            self.num_answers += 1

@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 LINGER_SECONDS = 0.5  # events of half a second go out together
-MAX_EVENTS_AT_ONCE = 400
+MAX_EVENTS_AT_ONCE = 4000  # a call takes as long for several epochs of a trial: the more wait, the more go with each
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 CHECK_SECONDS = 15.0
 REWRITE_SECONDS = 1.0  # how often a disk that was full is tried again
@@ -212,6 +212,11 @@ class Recorder:
         return len(self._pending)
 
     @property
+    def num_answers(self) -> int:
+        """How often MLflow has taken something; it grows as long as things get on, also while nothing is whole yet."""
+        return self._delivery.num_answers
+
+    @property
     def problem(self) -> str | None:
         """One sentence on what keeps events from MLflow; None when all is well."""
         if self._problem or self._journal_problem:
@@ -249,9 +254,9 @@ class Recorder:
         Raises:
             TrackingUnavailable: When MLflow does not take it; it stays in the journal.
         """
-        num_left = self.pending + 1
-        while self.pending and self.pending < num_left:
-            num_left = self.pending
+        num_known = -1
+        while self.pending and self.num_answers > num_known:
+            num_known = self.num_answers
             self.flush(CHECK_SECONDS)
         if self.pending:
             raise TrackingUnavailable(self.problem or f"MLflow at {hide_password(self._uri)} is too slow; try again")
