@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from large_table import build_large_table
+from recorded import record_table
 
+from tracking.recording.recorder import Recorder
 from tracking.report.write import write_report
-from tracking.table import SweepTable
+from tracking.store.queries import load_sweep
+from tracking.table import Confirmation, SweepTable
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -256,3 +260,44 @@ def test_a_sweep_without_trials_has_a_report(
 
     assert page.get_by_role("heading", level=1).inner_text() == "No trial was recorded"
     assert page.get_by_role("figure").count() == 0
+
+
+def test_half_a_sweep_has_half_a_report_that_says_what_is_missing(open_page: OpenPage, tmp_path: Path) -> None:
+    """Its seeds so far would be enough for a winner by a test that was planned for them."""
+    whole = build_large_table(12, 8)
+    half = tuple(trial for trial in whole.trials if trial.trial_id != "sgd-confirm-007")
+    running = build_large_table(12, 8, state="running", trials=half, confirmation=Confirmation(seeds=8))
+    write_report(running, tmp_path / "report.html")
+
+    page = open_page((tmp_path / "report.html").as_uri())
+
+    assert page.get_by_role("heading", level=1).inner_text().startswith("So far: adam leads with")
+    assert page.get_by_text("No verdict before all 8 seeds of every arm are in.").is_visible()
+    assert page.get_by_role("region", name="Verdict table").count() == 0
+    assert page.get_by_role("heading", name="Confirmed test accuracy").is_visible()
+
+
+def test_the_numbers_on_the_page_are_those_of_the_store(
+    open_page: OpenPage, build_table: Callable[..., SweepTable], tmp_path: Path
+) -> None:
+    recorder = Recorder(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "journal.jsonl", artifact_root=tmp_path)
+    record_table(build_table(), recorder)
+    table = load_sweep(build_table().sweep_id, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    write_report(table, tmp_path / "report.html")
+
+    page = open_page((tmp_path / "report.html").as_uri())
+
+    cells = "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))"
+    rows = page.get_by_role("region", name="All trials table").locator("tbody tr").evaluate_all(cells)
+    shown = {row[0]: row for row in rows}
+    assert set(shown) == {trial.trial_id for trial in table.select()}
+    for trial in table.select():
+        best = trial.best("val_accuracy", "maximize")
+        assert shown[trial.trial_id][1:3] == [trial.arm, str(trial.state).replace("_", " ")]
+        assert shown[trial.trial_id][3] == ("–" if best is None else f"{100 * best:.2f} %")
+    board = page.get_by_role("region", name="Leaderboard table").locator("tbody tr").evaluate_all(cells)
+    tests = {trial.arm: trial.summary["test_accuracy"] for trial in table.confirmed()}
+    assert {row[0]: row[1] for row in board} == {arm: f"{100 * value:.2f} %" for arm, value in tests.items()}
+    costs = page.get_by_role("region", name="Cost of each arm table").locator("tbody tr").evaluate_all(cells)
+    epochs = {arm: sum(trial.num_epochs for trial in table.select(arm)) for arm in table.arms}
+    assert {row[0]: int(row[3]) for row in costs} == epochs

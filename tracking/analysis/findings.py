@@ -10,7 +10,7 @@ from tracking.analysis.labels import METRIC_TITLES, PARAMETER_TITLES, format_num
 from tracking.analysis.leaderboard import LeaderboardRow, ranked_by_test
 from tracking.analysis.race import count_saved
 from tracking.analysis.untuned import tell_untuned
-from tracking.analysis.verdict import judge_retrainings, tell_headline, tell_verdict
+from tracking.analysis.verdict import count_lacking, judge_retrainings, tell_headline, tell_verdict
 from tracking.names import BEST_VAL_ACCURACY, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY, SweepState, TrialState
 from tracking.ranking import Goal
 from tracking.table import SweepTable
@@ -72,6 +72,10 @@ def build_verdict(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str:
             "Not every arm's best settings were retrained, so this order is by validation, on which the settings were "
             "chosen: it is no test result and not a verdict."
         )
+    if lacking := count_lacking(table, rows):
+        told = ", ".join(f"{arm} {number}" for arm, number in lacking.items())
+        planned = table.confirmation.seeds
+        return f"{lead}No verdict before all {planned} seeds of every arm are in. Retrainings that are missing: {told}."
     return lead + (
         "One seed per arm: an observation, not a verdict. The same settings with another seed often differ by a "
         f"point or more. `sweeps confirm {table.sweep_id} --seeds 10` gives a verdict."

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tracking.names import TEST_ACCURACY, TrialState
-from tracking.table import TrialRow
+from tracking.names import TEST_ACCURACY, SweepState, TrialState
+from tracking.table import SweepTable, TrialRow
 
 if TYPE_CHECKING:
     from tracking.statistics.intervals import Interval
@@ -24,6 +24,19 @@ def list_outcomes(trials: Iterable[TrialRow]) -> dict[int, float]:
         elif TEST_ACCURACY in trial.summary:
             found[trial.seed] = trial.summary[TEST_ACCURACY]
     return found
+
+
+def count_lacking_seeds(table: SweepTable, trials: Iterable[TrialRow]) -> int:
+    """How many of the planned retrainings of a configuration are still to end; 0 once the sweep has ended.
+
+    Args:
+        table: The sweep.
+        trials: The retrainings that there are; one that failed has ended.
+    """
+    if table.state == SweepState.COMPLETED:
+        return 0
+    ended = [trial for trial in trials if trial.state not in (None, TrialState.STOPPED)]
+    return max(0, table.confirmation.seeds - len(ended))
 
 
 def show_interval(interval: Interval) -> str:

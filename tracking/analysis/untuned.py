@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_percent
 from tracking.analysis.leaderboard import find_best
-from tracking.analysis.outcomes import WORST, list_outcomes, show_interval
+from tracking.analysis.outcomes import WORST, count_lacking_seeds, list_outcomes, show_interval
 from tracking.statistics.levels import ALPHA
 from tracking.statistics.verdict import Verdict
 from tracking.table import SweepTable
@@ -32,7 +32,10 @@ class Untuned:
 
 
 def compare_untuned(table: SweepTable) -> Mapping[str, Untuned]:
-    """Arm -> its untuned defaults, in the order of the arms; those without any result are left out."""
+    """Arm -> its untuned defaults, in the order of the arms; those without any result are left out.
+
+    Tuned settings and defaults stand beside each other when all their seeds are in.
+    """
     from tracking.statistics.arms import summarize_arm
     from tracking.statistics.comparison import compare_with_default
 
@@ -40,7 +43,12 @@ def compare_untuned(table: SweepTable) -> Mapping[str, Untuned]:
     if not any(defaults.values()):
         return {}
     best = {arm: find_best(table, arm) for arm in table.arms}
-    tuned = {arm: list_outcomes(table.retrainings(trial)) for arm, trial in best.items() if trial is not None}
+    retrained = {arm: table.retrainings(trial) for arm, trial in best.items() if trial is not None}
+    tuned = {
+        arm: list_outcomes(trials)
+        for arm, trials in retrained.items()
+        if not count_lacking_seeds(table, trials) and not count_lacking_seeds(table, table.defaults(arm))
+    }
     pairs = compare_with_default(tuned, defaults, WORST, alpha=ALPHA, margin=table.confirmation.margin)
     summaries = {arm: summarize_arm(each, WORST, bounds=(0.0, 1.0)) for arm, each in defaults.items()}
     return {arm: Untuned(each, pairs.get(arm)) for arm, each in summaries.items() if each is not None}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, find_best, ranked_by_test
-from tracking.analysis.outcomes import WORST, list_outcomes, show_interval
+from tracking.analysis.outcomes import WORST, count_lacking_seeds, list_outcomes, show_interval
 from tracking.analysis.race import find_dropped
 from tracking.statistics.levels import spent_alpha, verdict_alpha
 from tracking.statistics.verdict import Verdict
@@ -54,8 +54,9 @@ class Judgement:
 def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judgement | None:
     """Compares the arms over the seeds with which the best settings of each were trained again.
 
-    None as long as nothing can be said: fewer than two arms, an arm with a best trial that was not retrained, or one
-    with fewer than two seeds.
+    None as long as nothing can be said: fewer than two arms, an arm with a best trial that was not retrained, one with
+    fewer than two seeds, or one that lacks some of its seeds. A verdict at some seed of the plan would be one more look
+    at the data, for which its level has not paid.
 
     Args:
         table: The sweep.
@@ -64,7 +65,7 @@ def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judg
     from tracking.statistics.arms import summarize_arm
     from tracking.statistics.comparison import compare_arms
 
-    if not ranked_by_test(rows):
+    if not ranked_by_test(rows) or count_lacking(table, rows):
         return None
     best = {row.arm: find_best(table, row.arm) for row in rows if row.best_value is not None}
     outcomes = {arm: list_outcomes(table.retrainings(trial)) for arm, trial in best.items() if trial is not None}
@@ -86,6 +87,21 @@ def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judg
     best_first = sorted(known, key=lambda arm: (arm != comparison.best, arm in dropped, -known[arm].mean))
     alpha = spent_alpha(raced=how.race, num_extensions=how.extensions)
     return Judgement(comparison, {arm: known[arm] for arm in best_first}, alpha, how.margin, dropped)
+
+
+def count_lacking(table: SweepTable, rows: Sequence[LeaderboardRow]) -> dict[str, int]:
+    """Arm -> how many of its planned retrainings are still to end; none once the sweep has ended, or dropped the arm.
+
+    Args:
+        table: The sweep.
+        rows: Its leaderboard.
+    """
+    dropped, lacking = find_dropped(table), {}
+    for row in rows:
+        best = find_best(table, row.arm)
+        if best is not None and row.arm not in dropped:
+            lacking[row.arm] = count_lacking_seeds(table, table.retrainings(best))
+    return {arm: number for arm, number in lacking.items() if number}
 
 
 def tell_headline(judgement: Judgement) -> str:

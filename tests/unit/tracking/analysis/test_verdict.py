@@ -11,7 +11,7 @@ from tracking.analysis.leaderboard import build_leaderboard
 from tracking.analysis.verdict import Judgement, format_comparison, judge_retrainings, tell_headline, tell_verdict
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.statistics.verdict import Verdict
-from tracking.table import SweepTable, TrialRow
+from tracking.table import Confirmation, SweepTable, TrialRow
 
 NOISE = (0.001, -0.002, 0.0015, -0.0005, 0.002, -0.0015, 0.0005, -0.001)
 
@@ -114,6 +114,29 @@ def test_only_the_best_settings_of_an_arm_are_compared_and_only_over_common_seed
 def test_nothing_is_judged_while_an_arm_has_fewer_than_two_seeds(accuracies: list[float]) -> None:
     table = build_table(sgd=shift(0.0), adam=accuracies)
     assert judge_retrainings(table, build_leaderboard(table)) is None
+
+
+def test_there_is_no_verdict_before_all_planned_seeds_are_in() -> None:
+    """With 7 of 8 seeds the difference would be certain enough; the level is that of one look at 8."""
+    table = build_table(adam=shift(0.03, 8), sgd=shift(0.0, 7))
+    running = replace(table, state="running", confirmation=Confirmation(seeds=8))
+    rows = build_leaderboard(running)
+
+    assert judge_retrainings(running, rows) is None
+    assert build_headline(running, rows).startswith("adam leads with 72.99")
+    assert build_verdict(running, rows).endswith(
+        "No verdict before all 8 seeds of every arm are in. Retrainings that are missing: sgd 1."
+    )
+    ended = replace(running, state="completed")  # one of them failed
+    assert judge_retrainings(ended, rows) is not None
+
+
+def test_a_retraining_that_failed_is_not_waited_for() -> None:
+    table = build_table(adam=shift(0.03, 8), sgd=shift(0.0, 8))
+    failed = replace(table.trials[-1], state=TrialState.FAILED, summary={})
+    running = replace(table, state="running", confirmation=Confirmation(seeds=8), trials=(*table.trials[:-1], failed))
+
+    assert judge(running).comparison.best == "adam"
 
 
 def test_the_table_has_a_row_for_each_arm_beside_the_best() -> None:
