@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sweeps.plan.costs import MAX_COSTS
+from sweeps.plan.plan import thin
 from tracking.analysis.labels import format_bytes, format_duration
 from tracking.names import SweepState
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sweeps.terminal import PlainConsole
     from tracking.store.queries import SweepSummary
     from tracking.table import SweepTable
+
+_MAX_EPOCH_COLUMNS = 8
 
 
 def build_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> Table:
@@ -200,7 +203,7 @@ def print_plan(console: PlainConsole, plan: Plan, price: float, gpu_price: float
         price: Of a core for an hour.
         gpu_price: Of a GPU for an hour.
     """
-    epochs = sorted({epoch for arm in plan.arms for epoch in arm.reached})
+    epochs = thin(sorted({epoch for arm in plan.arms for epoch in arm.reached}), _MAX_EPOCH_COLUMNS)
     columns = ("arm", "trials", *(f"to epoch {epoch}" for epoch in epochs), "retrained", "epochs in all")
     console.print(build_table(columns, (_list_arm(arm, epochs) for arm in plan.arms)))
     if any(measured.cost for measured in plan.costs):

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import random
 import statistics
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sweeps.plan.costs import CostKey, build_cost_key, count_costs, draw_configurations, tell_apart
+from sweeps.plan.costs import CostKey, build_cost_key, count_costs, draw_configurations, find_differing
 from sweeps.plan.disk import Storage, build_disk_plan
-from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range, add_ranges
+from sweeps.plan.plan import ArmPlan, MeasuredCost, Plan, Range, add_ranges, thin
 from sweeps.plan.simulation import KnownTrial, Simulated, simulate
 from sweeps.search.methods import METHODS
-from sweeps.space.arms import Arm
 from sweeps.spec.arms import build_arms, num_confirm_trials, num_search_trials
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.seeds import derive_seed
@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
     from trainer.timing import Cost
 
-_NUM_ORDERS = 40
-_MAX_SIMULATED_EPOCHS = 300_000  # of all orders together
+_MAX_ORDERS = 40
+_MIN_ORDERS = 4
+_MAX_SIMULATED_LOOKS = 300_000  # of rules at trials, of all orders together
+_MAX_LOOKS = 30  # at a trial; where there would be more, rules look at it after as many of its epochs, evenly spread
 _UNKNOWN_TRIALS = 50  # of each arm, where no count of trials ends the search
 _MAX_TRIALS = 400  # of each arm that are played; of more, what these come to is scaled
+_MIN_TRIALS = 4  # of each arm, however many arms there are
 PROCESS_SECONDS = 5.0  # a trial's process starts and imports torch, once per slot
 TRIAL_SECONDS = 0.3  # between two trials in the same process
 
@@ -49,12 +52,18 @@ def build_plan(
         storage: The disk that results go to; None for a plan without it.
     """
     arms = build_arms(spec)
-    configurations = {arm.name: draw_configurations(spec, arm) for arm in arms}
+    drawn = {
+        arm: [_Configuration(*_find_seconds(each, costs), num_epochs(each)) for each in configurations]
+        for arm, configurations in draw_configurations(spec).items()
+    }
+    limits = num_search_trials(spec, arms)
     luck = random.Random(derive_seed(spec.seed, "plan"))
-    runs = [_play(spec, arms, configurations, slots, costs, luck, index) for index in range(_num_orders(spec, arms))]
+    runs = [_play(spec, limits, drawn, slots, luck, index) for index in range(_num_orders(limits))]
     found = count_costs(spec)
-    total = sum(count for count, _ in found.values())
-    arm_plans = tuple(_plan_arm(spec, arm, runs) for arm in arms)
+    total, differing = sum(count for count, _ in found.values()), find_differing(found)
+    arm_plans = tuple(
+        _plan_arm(spec, arm, limit, max(each.num_epochs for each in drawn[arm]), runs) for arm, limit in limits.items()
+    )
     known = list(costs.values())
     wall = core = None
     if known:
@@ -74,7 +83,8 @@ def build_plan(
         cpus=spec.resources.cpu,
         gpus=spec.resources.gpu,
         costs=tuple(
-            MeasuredCost(tell_apart(key, found), count / total, costs.get(key)) for key, (count, _) in found.items()
+            MeasuredCost({name: value for name, value in key if name in differing}, count / total, costs.get(key))
+            for key, (count, _) in found.items()
         ),
         wall_seconds=wall,
         core_hours=None if core is None else core.times(spec.resources.cpu),
@@ -93,10 +103,35 @@ def num_epochs(parameters: Mapping[str, Value]) -> int:
     return epochs
 
 
-def _num_orders(spec: SweepSpec, arms: tuple[Arm, ...]) -> int:
-    limits = num_search_trials(spec, arms)
-    trials = sum(min(_MAX_TRIALS, limit or _UNKNOWN_TRIALS) for limit in limits.values())
-    return max(4, min(_NUM_ORDERS, _MAX_SIMULATED_EPOCHS // (trials * 30)))
+@dataclass(frozen=True)
+class _Configuration:
+    """What a trial with some settings takes: seconds of an epoch, of its start and of its test images; epochs."""
+
+    epoch_seconds: float
+    setup_seconds: float
+    test_seconds: float
+    num_epochs: int
+
+
+def _count_played(limits: Mapping[str, int | None]) -> dict[str, int]:
+    """Trials of each arm that are played."""
+    most = _MAX_SIMULATED_LOOKS // (_MIN_ORDERS * _MAX_LOOKS * len(limits))
+    most = max(_MIN_TRIALS, min(_MAX_TRIALS, most))
+    return {arm: min(most, limit or _UNKNOWN_TRIALS) for arm, limit in limits.items()}
+
+
+def _num_orders(limits: Mapping[str, int | None]) -> int:
+    num_looks = sum(_count_played(limits).values()) * _MAX_LOOKS
+    return max(_MIN_ORDERS, min(_MAX_ORDERS, _MAX_SIMULATED_LOOKS // num_looks))
+
+
+def _choose_looks(spec: SweepSpec, num_epochs: int) -> tuple[int, ...]:
+    """The epochs of a trial after which its rule looks at it, to the last; curves are flat, so that no other counts."""
+    rule = spec.early_terminate
+    if rule is None:
+        return (num_epochs,)
+    looks: Sequence[int] = range(1, num_epochs) if rule.judges_every_epoch else rule.rungs(num_epochs)
+    return (*thin([epoch for epoch in looks if epoch < num_epochs], _MAX_LOOKS), num_epochs)
 
 
 @dataclass(frozen=True)
@@ -127,10 +162,9 @@ class _Run:
 
 def _play(
     spec: SweepSpec,
-    arms: tuple[Arm, ...],
-    configurations: Mapping[str, Sequence[Mapping[str, Value]]],
+    limits: Mapping[str, int | None],
+    drawn: Mapping[str, Sequence[_Configuration]],
     slots: int,
-    costs: Mapping[CostKey, Cost],
     luck: random.Random,
     index: int,
 ) -> _Run:
@@ -139,34 +173,32 @@ def _play(
     The level of a trial is drawn, and its curve flat. A searcher that learns proposes better and better ones: in half
     of the searches levels rise as trials come.
     """
-    limits = num_search_trials(spec, arms)
     improves = METHODS[spec.method].learns and index % 2
+    looks = {count: _choose_looks(spec, count) for count in {each.num_epochs for own in drawn.values() for each in own}}
     trials: dict[str, list[KnownTrial]] = {}
     confirm: list[float] = []
-    for arm in arms:
-        own = configurations[arm.name]
-        count = min(_MAX_TRIALS, limits[arm.name] or _UNKNOWN_TRIALS)
+    for arm, count in _count_played(limits).items():
+        own = drawn[arm]
         in_order = METHODS[spec.method].is_exhaustive and len(own) == count
         chosen = list(own) if in_order else [luck.choice(own) for _ in range(count)]
-        trials[arm.name] = []
-        for number, parameters in enumerate(chosen):
+        trials[arm] = []
+        for number, each in enumerate(chosen):
             level = luck.random() + (number / count if improves else 0.0)
-            seconds, setup, _ = _find_seconds(parameters, costs)
-            trials[arm.name].append(KnownTrial([level] * num_epochs(parameters), seconds, setup + TRIAL_SECONDS))
+            epochs, setup_seconds = looks[each.num_epochs], each.setup_seconds + TRIAL_SECONDS
+            trials[arm].append(KnownTrial([level] * len(epochs), epochs, each.epoch_seconds, setup_seconds))
         for _ in range(num_confirm_trials(spec)):
-            parameters = luck.choice(own)
-            seconds, setup, test = _find_seconds(parameters, costs)
-            confirm.append(setup + TRIAL_SECONDS + seconds * num_epochs(parameters) + test)
-    longest = max(len(trial.scores) for known in trials.values() for trial in known)
+            each = luck.choice(own)
+            training_seconds = each.epoch_seconds * each.num_epochs
+            confirm.append(each.setup_seconds + TRIAL_SECONDS + training_seconds + each.test_seconds)
+    longest = max(looks)
     played = {arm: len(known) for arm, known in trials.items()}
     rules = ArmRules(tuple(trials), spec.early_terminate, longest, played, spec.seed)
     done = simulate(trials, {arm: rules[arm] for arm in trials}, slots)
     factors = _find_factors(spec, done, limits, played, slots)
-    epochs = {arm: sum(ran.num_epochs) * factors[arm] for arm, ran in done.arms.items()}
     seconds = sum(ran.seconds * factors[arm] for arm, ran in done.arms.items())
     in_all = sum(ran.seconds for ran in done.arms.values())
     return _Run(
-        epochs,
+        {arm: sum(ran.num_epochs) * factors[arm] for arm, ran in done.arms.items()},
         {arm: len(ran.num_epochs) * max(1.0, factors[arm]) for arm, ran in done.arms.items()},
         {arm: ran.num_epochs for arm, ran in done.arms.items()},
         seconds,
@@ -212,19 +244,18 @@ def _find_wall(run: _Run, slots: int) -> float:
     return PROCESS_SECONDS + max(run.wall_seconds, run.busy_seconds / slots + tail)
 
 
-def _plan_arm(spec: SweepSpec, arm: Arm, runs: Sequence[_Run]) -> ArmPlan:
-    limit = num_search_trials(spec, (arm,) if not spec.compare else build_arms(spec))[arm.name]
+def _plan_arm(spec: SweepSpec, arm: str, limit: int | None, longest: int, runs: Sequence[_Run]) -> ArmPlan:
     num_confirm = num_confirm_trials(spec)
-    longest = max(num_epochs(each) for each in draw_configurations(spec, arm))
-    ran = [run.ran[arm.name] for run in runs]
-    epochs = _spread([run.epochs[arm.name] for run in runs], Range(1.0, 1.0, 1.0))
+    ran = [run.ran[arm] for run in runs]
+    epochs = _spread([run.epochs[arm] for run in runs], Range(1.0, 1.0, 1.0))
     rule = spec.early_terminate
     rungs = () if rule is None else rule.rungs(longest)
-    flat = [each for one in ran for each in one]
+    flat = sorted(each for one in ran for each in one)
     # A trial that is stopped at a rung has run until there.
-    reached = {epoch: sum(each >= epoch for each in flat) / len(flat) for epoch in (*rungs, longest)}
+    shown = (*thin(rungs, _MAX_LOOKS), longest)
+    reached = {epoch: 1 - bisect_left(flat, epoch) / len(flat) for epoch in shown}
     confirmed = float(num_confirm * longest)
-    return ArmPlan(arm.name, limit, num_confirm, add_ranges([epochs, Range(confirmed, confirmed, confirmed)]), reached)
+    return ArmPlan(arm, limit, num_confirm, add_ranges([epochs, Range(confirmed, confirmed, confirmed)]), reached)
 
 
 def _count_trials(runs: Sequence[_Run]) -> dict[str, float]:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from sweeps.errors import BadUsage
 from sweeps.search.methods import METHODS
-from sweeps.search.proposer import ArmSearch
-from sweeps.search.sampling import RandomProposer
-from sweeps.space.arms import Arm, build_grid, size
-from sweeps.space.constraints import parse_constraint
+from sweeps.space.arms import Arm, build_grid, from_unit_cube, num_dimensions, size
+from sweeps.space.constraints import fulfils, parse_constraint
 from sweeps.spec.arms import build_arms
 from sweeps.trials.seeds import derive_seed
 from trainer.config import Value, build_trial_config
@@ -50,20 +49,44 @@ def build_cost_key(parameters: Mapping[str, Value]) -> CostKey:
 
 
 NUM_DRAWS = 64  # configurations of each arm whose costs stand for all
+_MAX_DRAWS = 4_000  # of all arms together
+_MAX_LOOKS = 50_000  # of all arms together, at configurations of which one has to fulfil the constraints
+_MIN_LOOKS = 1_000  # of an arm
 
 
 MAX_COSTS = 8  # that are measured
 
 
-def draw_configurations(spec: SweepSpec, arm: Arm) -> list[dict[str, Value]]:
-    """Configurations that stand for those of an arm: all of a small grid, else random draws."""
+def draw_configurations(spec: SweepSpec) -> dict[str, list[dict[str, Value]]]:
+    """Configurations that stand for those of each arm: all of a small grid, else random draws.
+
+    Raises:
+        BadUsage: None was found that fulfils the constraints.
+    """
     constraints = tuple(map(parse_constraint, spec.constraints))
-    num_points = size(arm)
-    if METHODS[spec.method].is_exhaustive and num_points is not None and num_points <= NUM_DRAWS:
-        return list(build_grid(arm, constraints))
-    proposer = RandomProposer(ArmSearch(arm, derive_seed(spec.seed, "plan"), constraints=constraints))
-    draws = (proposer.propose(number) for number in range(NUM_DRAWS))
-    return [each for each in draws if each is not None]
+    arms = build_arms(spec)
+    num_draws = max(4, min(NUM_DRAWS, _MAX_DRAWS // len(arms)))
+    num_looks = max(_MIN_LOOKS, _MAX_LOOKS // len(arms))
+    found: dict[str, list[dict[str, Value]]] = {}
+    for arm in arms:
+        num_points = size(arm)
+        if METHODS[spec.method].is_exhaustive and num_points is not None and num_points <= num_draws:
+            found[arm.name] = list(build_grid(arm, constraints))
+        else:
+            drawn = _draw(arm, derive_seed(spec.seed, "plan"), num_looks)
+            found[arm.name] = list(islice((each for each in drawn if fulfils(each, constraints)), num_draws))
+        if not found[arm.name]:
+            raise BadUsage(f"constraints: no configuration of arm {arm.name} was found that fulfils them; change one")
+    return found
+
+
+def _draw(arm: Arm, seed: int, count: int) -> Iterator[dict[str, Value]]:
+    """Yields configurations of an arm, drawn at random, whether they fulfil the constraints or not."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        yield from_unit_cube(arm, rng.random(num_dimensions(arm)))
 
 
 def count_costs(spec: SweepSpec) -> dict[CostKey, tuple[int, dict[str, Value]]]:
@@ -71,22 +94,22 @@ def count_costs(spec: SweepSpec) -> dict[CostKey, tuple[int, dict[str, Value]]]:
 
     Of those that have it, the one with the lowest learning rate stands for it, as the least likely to diverge.
     """
-    drawn = [each for arm in build_arms(spec) for each in draw_configurations(spec, arm)]
-    counts = Counter(build_cost_key(each) for each in drawn)
-    examples: dict[CostKey, dict[str, Value]] = {}
-    for each in sorted(drawn, key=lambda parameters: -_read_number(parameters.get("lr"))):
-        examples[build_cost_key(each)] = each
+    drawn = [each for own in draw_configurations(spec).values() for each in own]
+    keys = [build_cost_key(each) for each in drawn]
+    counts = Counter(keys)
+    by_rate = sorted(zip(keys, drawn, strict=True), key=lambda pair: -_read_number(pair[1].get("lr")))
+    examples = dict(by_rate)
     return {key: (count, examples[key]) for key, count in counts.most_common()}
 
 
-def tell_apart(key: CostKey, others: Mapping[CostKey, object]) -> dict[str, Value]:
-    """The settings of a cost in which the others differ; those that not all have follow from one that all have."""
-    others_by_name = [dict(other) for other in others]
-    return {
-        name: value
-        for name, value in key
-        if all(name in other for other in others_by_name) and any(other[name] != value for other in others_by_name)
-    }
+def find_differing(keys: Collection[CostKey]) -> frozenset[str]:
+    """The settings in which costs differ; those that not all have follow from one that all have."""
+    values: dict[str, set[Value]] = {}
+    num_costs = Counter(name for key in keys for name, _ in key)
+    for key in keys:
+        for name, value in key:
+            values.setdefault(name, set()).add(value)
+    return frozenset(name for name, found in values.items() if len(found) > 1 and num_costs[name] == len(keys))
 
 
 def _read_number(value: Value) -> float:

@@ -125,3 +125,10 @@ class Plan:
 def add_ranges(ranges: Sequence[Range]) -> Range:
     """The sum, end by end."""
     return Range(sum(each.low for each in ranges), sum(each.mid for each in ranges), sum(each.high for each in ranges))
+
+
+def thin(epochs: Sequence[int], count: int) -> list[int]:
+    """So many of them, evenly spread, the first and the last among them; all where there are no more."""
+    if len(epochs) <= count:
+        return list(epochs)
+    return [epochs[round(index * (len(epochs) - 1) / (count - 1))] for index in range(count)]

@@ -12,8 +12,6 @@ from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
 
-_RUNS_AGAIN = (TrialState.STOPPED, TrialState.FAILED)  # in a sweep that is resumed
-
 
 def count_superfluous(sweep: RunningSweep, entries: Iterable[TrialEntry]) -> dict[str, int]:
     """Trials with checkpoints that nobody needs any more, by id: how many of the latest ones have to stay."""
@@ -30,14 +28,17 @@ def list_affected(sweep: RunningSweep, entry: TrialEntry) -> list[TrialEntry]:
 def _count_needed(sweep: RunningSweep, entry: TrialEntry, waiting: Set[str]) -> int | None:
     """How many of a trial's checkpoints, the latest ones, are needed; None for all of them.
 
-    A trial that waits goes on from its last one. A retraining that came to its end may be the one whose weights are
-    registered. Where trials go on with the weights of others, one that has ended may be the donor of any that has not:
-    `waiting` has the arms with such trials.
+    A trial that waits goes on from its last one. One that failed runs again with `sweeps resume --failed`, and its last
+    one shows what it came to. A retraining that came to its end may be the one whose weights are registered. Where
+    trials go on with the weights of others, one that has ended may be the donor of any that has not: `waiting` has the
+    arms with such trials.
     """
     if entry.phase is TrialPhase.PAUSED:
         return None if _changes_settings(sweep) else 1
-    if not entry.ended or entry.state in _RUNS_AGAIN:
+    if not entry.ended or entry.state is TrialState.STOPPED:  # which a resumed sweep goes on with
         return None
+    if entry.state is TrialState.FAILED:
+        return None if entry.stage == STAGE_SEARCH and entry.arm in waiting else 1
     if entry.stage == STAGE_CONFIRM:
         return 1 if entry.state is TrialState.COMPLETED else 0
     if entry.stage != STAGE_SEARCH:

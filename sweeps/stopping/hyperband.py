@@ -40,6 +40,11 @@ class Hyperband(RuleSection):
             raise fault_at("s", "belongs to max_iter; remove it, or give max_iter in the place of min_iter", "min_iter")
         return self
 
+    @property
+    def judges_every_epoch(self) -> bool:
+        """A strict one looks at the rungs that a trial has passed after each of its epochs."""
+        return self.strict
+
     def rungs(self, num_epochs: int) -> tuple[int, ...]:
         """The epochs at which trials of the first bracket are judged."""
         if self.min_iter is not None:

@@ -19,6 +19,11 @@ class Median(RuleSection):
     min_iter: int = Field(default=1, ge=1, description="Epoch of the first decision.")
     min_trials: int = Field(default=3, ge=1, description="Other trials that must have reached the epoch.")
 
+    @property
+    def judges_every_epoch(self) -> bool:
+        """It has no rungs."""
+        return True
+
 
 @dataclass
 class MedianRule(Rule):
@@ -32,6 +37,7 @@ class MedianRule(Rule):
     min_trials: int
     means: dict[int, RankedScores] = field(default_factory=dict)  # epoch -> the means so far of those that reached it
     best: dict[int, float] = field(default_factory=dict)  # trial -> best score so far
+    running: dict[int, tuple[int, float]] = field(default_factory=dict)  # trial -> results so far, and their mean
     decisions: dict[tuple[int, int], Decision] = field(default_factory=dict)  # (trial, epoch) -> what was said
 
     def judge(self, trial: int, epoch: int, score: float) -> Decision:
@@ -40,8 +46,10 @@ class MedianRule(Rule):
         if key not in self.decisions:
             self.best[trial] = max(to_finite(score), self.best.get(trial, -math.inf))
             means = self.means.setdefault(epoch, RankedScores())
-            before = self.means[epoch - 1].get(trial, 0.0) if epoch - 1 in self.means else 0.0
-            means.add(trial, before + (to_finite(score) - before) / epoch if math.isfinite(before) else -math.inf)
+            count, before = self.running.get(trial, (0, 0.0))
+            mean = before + (to_finite(score) - before) / (count + 1) if math.isfinite(before) else -math.inf
+            self.running[trial] = count + 1, mean
+            means.add(trial, mean)
             self.decisions[key] = self._compare(trial, epoch)
         return self.decisions[key]
 

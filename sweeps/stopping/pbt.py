@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -28,9 +29,9 @@ class Pbt(RuleSection):
     resample: float = Field(default=0.25, ge=0, le=1, description="Probability that a setting is drawn anew.")
     factor: float = Field(default=1.2, gt=1, description="By which a setting is multiplied or divided otherwise.")
 
-    def rungs(self, num_epochs: int) -> tuple[int, ...]:
+    def rungs(self, num_epochs: int) -> range:
         """The epochs after which the population is compared."""
-        return tuple(range(self.interval, num_epochs, self.interval))
+        return range(self.interval, num_epochs, self.interval)
 
 
 @dataclass
@@ -44,33 +45,40 @@ class PbtRule(Rule):
     has diverged or failed stays out.
     """
 
-    epochs: tuple[int, ...]
+    epochs: Sequence[int]
     num_members: int
     quantile: float
     seed: int
     scores: dict[int, dict[int, float]] = field(default_factory=dict)  # epoch -> member -> score
     gone_on: dict[int, set[int]] = field(default_factory=dict)  # epoch -> members that have gone on from there
     out: set[int] = field(default_factory=set)  # members that have ended
+    _waiting: dict[int, list[int]] = field(default_factory=dict)  # epoch -> members that may go on, by number
 
     def judge(self, trial: int, epoch: int, score: float) -> Decision:
         """Pauses a member at the end of a generation."""
-        for earlier in self.epochs:
-            if earlier < epoch and trial in self.scores.get(earlier, {}):
-                self.gone_on.setdefault(earlier, set()).add(trial)
+        for earlier in sorted(self.scores, reverse=True):
+            if earlier < epoch and trial in self.scores[earlier]:
+                if trial in self.gone_on.get(earlier, ()):
+                    break  # and from those before it as well
+                self._note_gone_on(earlier, trial)
         if epoch not in self.epochs:
             return CONTINUE
-        self.scores.setdefault(epoch, {}).setdefault(trial, to_finite(score))
+        scores = self.scores.setdefault(epoch, {})
+        if trial not in scores:
+            scores[trial] = to_finite(score)
+            if trial not in self.out:
+                insort(self._waiting.setdefault(epoch, []), trial)
         if trial in self.gone_on.get(epoch, ()):
             return CONTINUE
         return Decision("pause", f"pbt: waits for its generation at epoch {epoch}")
 
     def record_ended(self, trial: int, epoch: int, score: float) -> None:  # noqa: ARG002
         """Nobody waits for a member that has ended."""
-        self.out.add(trial)
+        self._take_out(trial)
 
     def withdraw(self, trial: int) -> None:
         """Nor for one that has failed, whose weights may not be on the disk."""
-        self.out.add(trial)
+        self._take_out(trial)
         for epoch, scores in self.scores.items():
             if trial not in self.gone_on.get(epoch, ()):
                 scores.pop(trial, None)
@@ -81,16 +89,11 @@ class PbtRule(Rule):
 
     def next_promoted(self) -> int | None:
         """The next member of the earliest generation that is complete and has not gone on."""
-        for epoch in self.epochs:
-            scores = self.scores.get(epoch, {})
-            waiting = [member for member in sorted(scores) if member not in self.gone_on.get(epoch, set()) | self.out]
-            if waiting and self._is_complete(epoch):
-                return waiting[0]
-        return None
+        return next((self._waiting[epoch][0] for epoch in sorted(self._waiting) if self._is_complete(epoch)), None)
 
     def promote(self, trial: int) -> None:
         """Takes in that a member goes on."""
-        self.gone_on.setdefault(self._last_generation(trial), set()).add(trial)
+        self._note_gone_on(self._last_generation(trial), trial)
 
     def explain_pause(self, trial: int) -> str:
         """That its generation never was complete."""
@@ -108,13 +111,31 @@ class PbtRule(Rule):
     @property
     def pause_epochs(self) -> tuple[int, ...]:
         """The ends of the generations."""
-        return self.epochs
+        return tuple(self.epochs)
+
+    def _note_gone_on(self, epoch: int, trial: int) -> None:
+        self.gone_on.setdefault(epoch, set()).add(trial)
+        self._end_wait(epoch, trial)
+
+    def _take_out(self, trial: int) -> None:
+        self.out.add(trial)
+        for epoch in list(self._waiting):
+            self._end_wait(epoch, trial)
+
+    def _end_wait(self, epoch: int, trial: int) -> None:
+        waiting = self._waiting.get(epoch, [])
+        place = bisect_left(waiting, trial)
+        if waiting[place : place + 1] == [trial]:
+            del waiting[place]
+        if not waiting:
+            self._waiting.pop(epoch, None)
 
     def _is_complete(self, epoch: int) -> bool:
-        return len(set(self.scores.get(epoch, {})) | self.out) >= self.num_members
+        scores = self.scores[epoch]
+        return len(scores) + sum(member not in scores for member in self.out) >= self.num_members
 
     def _last_generation(self, trial: int) -> int:
-        return max(epoch for epoch, scores in self.scores.items() if trial in scores)
+        return next(epoch for epoch in sorted(self.scores, reverse=True) if trial in self.scores[epoch])
 
 
 def mutate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -37,7 +38,12 @@ class RuleSection(Frozen):
     remedy: ClassVar[str] = ""
     type: str
 
-    def rungs(self, num_epochs: int) -> tuple[int, ...]:  # noqa: ARG002
+    @property
+    def judges_every_epoch(self) -> bool:
+        """Whether a trial may be stopped between its rungs, too."""
+        return False
+
+    def rungs(self, num_epochs: int) -> Sequence[int]:  # noqa: ARG002
         """The epochs of a trial at which it is judged; none for a rule that judges at every epoch."""
         return ()
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from sweeps.errors import BadUsage
 from sweeps.plan.build import build_plan
 from sweeps.plan.costs import MAX_COSTS, build_cost_key, count_costs, list_measured
-from sweeps.plan.plan import Plan, Range
+from sweeps.plan.plan import Plan, Range, thin
+from sweeps.plan.simulation import KnownTrial
 from sweeps.spec import SweepSpec, load_spec
 from trainer.timing import Cost
 
@@ -186,3 +188,44 @@ def test_a_plan_is_plain_values(load) -> None:
     assert facts["epochs"] == {"low": 64.0, "mid": 64.0, "high": 64.0}
     assert facts["wall_seconds"]["mid"] == plan.wall_seconds.mid  # type: ignore[union-attr]
     assert {tuple(each["settings"]) for each in facts["costs"]} == {("batch_size", "optimizer")}
+
+
+@pytest.mark.parametrize(
+    "rule", ["median", "pbt, interval: 1", "asha_promotion, eta: 2", "hyperband, min_iter: 1, strict: true"]
+)
+@pytest.mark.parametrize(("num_arms", "num_trials"), [(300, 9), (2, 100_000)])
+def test_the_work_is_bounded_however_many_trials_arms_and_epochs(
+    rule: str, num_arms: int, num_trials: int, load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    monkeypatch.setattr("sweeps.plan.build.KnownTrial", lambda *known: made.append(KnownTrial(*known)) or made[-1])
+    text = (
+        f"method: random\ncompare: batch_size\nconfirm: {{top: 0}}\nearly_terminate: {{type: {rule}}}\n"
+        f"budget: {{trials_per_arm: {num_trials}}}\n"
+        "parameters: {dataset: synthetic, epochs: 100_000, optimizer: sgd, lr: {min: 0.01, max: 1.0}, "
+        f"batch_size: {{values: {list(range(1, num_arms + 1))}}}}}\n"
+    )
+    plan = build_plan(load(text=text), 16, {}, 0)
+    assert len(plan.arms) == num_arms
+    assert sum(len(trial.scores) for trial in made) <= 500_000
+    assert all(trial.epochs[-1] == 100_000 for trial in made)
+    assert num_arms * num_trials <= plan.epochs.low
+    assert len(plan.arms[0].reached) <= 40
+
+
+def test_a_grid_of_a_hundred_thousand_is_planned_from_some_of_it(load) -> None:
+    lists = {"batch_size": range(1, 51), "epochs": range(1, 51), "lr": [number / 1000 for number in range(1, 41)]}
+    parameters = "".join(f"  {name}: {{values: {list(values)}}}\n" for name, values in lists.items())
+    plan = build(load(text=f"method: grid\nconfirm: {{top: 0}}\nparameters:\n  dataset: synthetic\n{parameters}"))
+    assert plan.arms[0].num_trials == 100_000
+    assert plan.epochs.mid == pytest.approx(100_000 * 25.5, rel=0.2)
+
+
+def test_an_arm_that_constraints_forbid_is_named(load) -> None:
+    with pytest.raises(BadUsage, match="no configuration of arm sgd was found that fulfils them"):
+        build_plan(load("constraints=[optimizer != 'sgd']"), 1, {}, 0)
+
+
+def test_thinned_epochs_keep_the_first_and_the_last() -> None:
+    assert thin(range(1, 5), 4) == [1, 2, 3, 4]
+    assert thin(range(1, 1000), 4) == [1, 334, 666, 999]

@@ -156,3 +156,15 @@ def test_epochs_spent_and_rank_of_the_winner_on_recorded_curves(
     section = RULES[rule].section.model_validate({"type": rule})
     ran = search(trials, RULES[rule].build(section, RuleContext(EPOCHS))).arms["all"].num_epochs
     assert (sum(ran), rank_of_winner(trials, ran)) == (num_epochs, rank)
+
+
+@pytest.mark.parametrize("rule", ["asha", "asha_promotion", "pbt", "median"])
+def test_looks_at_the_rungs_alone_come_to_the_same(rule: str) -> None:
+    row, levels = RULES[rule], random.Random(3).sample(range(100), 20)
+    section = row.section(type=rule)
+    rungs = section.rungs(EPOCHS) or range(1, EPOCHS)
+    every = [KnownTrial([level / 100] * EPOCHS, setup_seconds=0.5) for level in levels]
+    some = [KnownTrial([level / 100] * (len(rungs) + 1), (*rungs, EPOCHS), setup_seconds=0.5) for level in levels]
+    found = [search(trials, row.build(section, RuleContext(EPOCHS, 20, 0)), num_slots=3) for trials in (every, some)]
+    assert found[0] == found[1]
+    assert rule == "pbt" or sum(found[0].arms["all"].num_epochs) < 20 * EPOCHS
