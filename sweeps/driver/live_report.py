@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
 
 EVERY_SECONDS = 30.0
-COST_RATIO = 10.0  # a report that takes long comes seldom: it has a tenth of a slot at most
+COST_RATIO = 2.0  # a report that takes long, since there is much of it or no time to spare, comes less often
 MAX_SECONDS = 900.0  # that one may take
 END_SECONDS = 10.0
 

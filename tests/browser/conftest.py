@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from recorded import record_table
+from recorded import record_trials, start_recording
+from stores import find_free_port
 
+from tracking.analysis.note import build_note, build_verdict_tags
 from tracking.recording.recorder import Recorder
 from tracking.report.write import write_report
-from tracking.store.ui import build_ui_command, build_ui_environment
+from tracking.store.connection import open_client
+from tracking.store.links import SweepLinks, find_links
+from tracking.store.runs import find_family
+from tracking.store.ui import run_ui
 from tracking.table import SweepTable
 
 if TYPE_CHECKING:
@@ -91,27 +91,26 @@ def report_file(build_table: Callable[..., SweepTable], tmp_path_factory: pytest
 
 
 @pytest.fixture(scope="session")
-def mlflow_ui(build_table: Callable[..., SweepTable], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """MLflow's UI over the recorded sweep, as `sweeps ui` serves it; its address."""
+def sweep_links(
+    build_table: Callable[..., SweepTable], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SweepLinks]:
+    """MLflow's UI over the recorded sweep, as `sweeps ui` serves it; its links."""
     table, home = build_table(), tmp_path_factory.mktemp("ui")
-    uri = f"sqlite:///{home / 'mlflow.db'}"
-    record_table(table, Recorder(uri, home / "sweep" / "journal.jsonl", artifact_root=home / "artifacts"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with subprocess.Popen(
-        build_ui_command(home / "artifacts", port),
-        env=build_ui_environment(uri),
-        cwd=home,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as server:
-        assert server.stdout is not None
-        assert any("Application startup complete" in line for line in server.stdout), "MLflow's UI did not start"
-        drain = threading.Thread(target=server.stdout.read)  # a full pipe would stop the server
-        drain.start()
-        yield f"http://127.0.0.1:{port}"
-        os.killpg(server.pid, signal.SIGKILL)
-        drain.join()
+    uri, report = f"sqlite:///{home / 'mlflow.db'}", home / "sweep" / "report.html"
+    write_report(table, report)
+    recorder = Recorder(uri, home / "sweep" / "journal.jsonl", artifact_root=home / "artifacts")
+    start_recording(table, recorder)
+    record_trials(table, recorder)
+    recorder.end_sweep("completed", build_note(table), (report,), build_verdict_tags(table))
+    assert recorder.close(120.0), recorder.problem
+    with run_ui(uri, home / "artifacts", find_free_port()) as server:
+        client = open_client(uri)
+        links = find_links(client, server.address, table.sweep_id, find_family(client, table.sweep_id))
+        assert links is not None
+        yield links
+
+
+@pytest.fixture(scope="session")
+def mlflow_ui(sweep_links: SweepLinks) -> str:
+    """The address of MLflow's UI."""
+    return sweep_links.trials.partition("/#")[0]

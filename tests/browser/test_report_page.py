@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -249,6 +250,26 @@ def test_what_cannot_be_drawn_is_named_with_its_reason(open_page: OpenPage, repo
 
     missing = page.get_by_role("listitem").filter(has_text="Not drawn: Which settings decide.")
     assert missing.inner_text().endswith("It needs 10 ended trials of an arm with a value.")
+
+
+def test_the_report_of_a_sweep_that_runs_is_half_and_loads_itself_anew_until_the_whole_one_is_there(
+    open_page: OpenPage, build_table: Callable[..., SweepTable], tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    write_report(build_table(state="running"), file)
+    page = open_page(file.as_uri())
+    page.clock.install()
+    page.reload()
+    assert page.get_by_role("heading", level=1).inner_text().startswith("So far: ")
+    assert page.get_by_text("Half a report: the sweep is still running").is_visible()
+    assert page.get_by_text("loads itself anew every 30 s").is_visible()
+    write_report(build_table(), file)
+
+    page.clock.run_for(31_000)
+
+    page.get_by_role("heading", level=1, name=re.compile("^No clear winner")).wait_for()
+    assert page.get_by_text("Half a report").count() == 0
+    assert page.locator("body").get_attribute("data-reload-seconds") is None
 
 
 def test_a_sweep_without_trials_has_a_report(

@@ -152,7 +152,7 @@ def _build_kicker(table: SweepTable) -> str:
         ended = f" to {_format_time(max(ends))}" if ends and table.state != STATE_RUNNING else ""
         parts.append(f"{_format_time(min(starts))}{ended} UTC")
     if table.state == STATE_RUNNING:
-        parts.append(f"as of {_format_time(datetime.now(UTC).timestamp())} UTC; loads itself anew")
+        parts.append(f"as of {_format_time(datetime.now(UTC).timestamp())} UTC")
     if table.seconds is not None:
         parts.append(f"ran for {format_duration(table.seconds)}")
     return " · ".join(parts)

@@ -52,7 +52,10 @@
     if (isUsed) setTimeout(reload, 1000);
     else location.reload();
   };
-  if (seconds && isAlone) setTimeout(reload, 1000 * seconds);
+  if (seconds && isAlone) {
+    document.querySelector(".kicker").append(`; loads itself anew every ${seconds} s`);
+    setTimeout(reload, 1000 * seconds);
+  }
 
   // Tables of trials: sorted by a column's title, filtered by words.
   const keyOf = (row, index) => {

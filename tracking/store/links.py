@@ -126,7 +126,7 @@ def save_view(
     """
     best = names.BEST_VAL_ACCURACY if metric == names.VAL_ACCURACY else metric
     columns = [f"tags.`{name}`" for name in (names.TRIAL_ARM, names.TRIAL_STAGE, names.TRIAL_STATE)]
-    columns += [f"metrics.`{name}`" for name in dict.fromkeys((best, names.TEST_ACCURACY))]
+    columns += [f"metrics.`{name}`" for name in dict.fromkeys((best, metric, names.TEST_ACCURACY))]
     view = {
         "searchFilter": _filter_trials(sweep_id),
         "orderByKey": f"metrics.`{best}`",
