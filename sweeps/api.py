@@ -123,8 +123,11 @@ def run_sweep(
 
     def run(view: View | None) -> SweepOutcome:
         from sweeps.driver.driver import run_sweep as drive
+        from sweeps.plan.words import introduce
 
-        return drive(spec, home, sweep_file=text, listeners=[view] if view else [], measure=measure)
+        if view:
+            view.preparation.say(introduce(spec))
+        return drive(spec, home, sweep_file=text, measure=measure, **_show_on(view))
 
     return _show(run, home, progress=progress)
 
@@ -150,7 +153,7 @@ def resume_sweep(
     def run(view: View | None) -> SweepOutcome:
         from sweeps.driver.driver import resume_sweep as drive
 
-        return drive(sweep_id, home, retry_failed=retry_failed, listeners=[view] if view else [])
+        return drive(sweep_id, home, retry_failed=retry_failed, **_show_on(view))
 
     return _show(run, home, progress=progress)
 
@@ -249,6 +252,11 @@ def _build_view() -> View:
     from sweeps.terminal import open_console
 
     return NotebookView() if is_notebook() else build_view(open_console(stderr=True))
+
+
+def _show_on(view: View | None) -> dict[str, Any]:
+    """The arguments by which the driver tells a view how far it is."""
+    return {"listeners": [view], "preparation": view.preparation} if view else {}
 
 
 def _show(run: Callable[[View | None], SweepOutcome], home: Home, *, progress: bool) -> Sweep:

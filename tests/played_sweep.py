@@ -9,13 +9,14 @@ import zlib
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sweeps.driver.callback import SweepCallback, keep_error
+from sweeps.driver.callback import SweepCallback
 from sweeps.driver.history import describe_confirmation
 from sweeps.driver.outcome import SweepOutcome, finish
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.home import Home
 from sweeps.running.build import build_sweep
+from sweeps.running.error_log import keep_error
 from sweeps.running.repair import open_journal
 from sweeps.running.replay import replay
 from sweeps.running.sweep import RunningSweep

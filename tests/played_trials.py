@@ -8,11 +8,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sweeps.driver.callback import SweepCallback, keep_error
+from sweeps.driver.callback import SweepCallback
 from sweeps.driver.scheduler import ArmScheduler
 from sweeps.driver.searcher import ArmSearcher
 from sweeps.home import SweepFolder
 from sweeps.running.build import build_sweep
+from sweeps.running.error_log import keep_error
 from sweeps.running.live import log_to
 from sweeps.running.replay import DeafRecorder
 from sweeps.running.sweep import RunningSweep

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from trainer.config import SETTINGS, TrialConfig, Value, build_trial_config, get_row
+from trainer.cost import Cost, Footprint
 from trainer.data.dataset import VALIDATION_FRACTION, Dataset, split_for_training
 from trainer.loop.training_run import TrainingRun
 from trainer.tables.models import ModelRow
@@ -29,29 +30,6 @@ _WITHOUT_END: Mapping[str, Value] = {
     "early_stopping_min_delta": 0.0,
     "measure_curvature": False,
 }
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one training costs where it was measured.
-
-    Attributes:
-        epoch_seconds: Training and validation of an epoch, the median of several measurements.
-        low_seconds: The same, from the fastest of them.
-        high_seconds: The same, from the slowest of them.
-        setup_seconds: From the request to the first step, compiling included.
-        test_seconds: Evaluation of the test images.
-        memory_bytes: Most that the measuring process has had, the shared images included; of a GPU where it used one.
-        checkpoint_bytes: Size of a checkpoint.
-    """
-
-    epoch_seconds: float
-    low_seconds: float
-    high_seconds: float
-    setup_seconds: float
-    test_seconds: float
-    memory_bytes: int
-    checkpoint_bytes: int
 
 
 def measure_cost(
@@ -108,19 +86,6 @@ def measure_cost(
         memory_bytes=_measure_memory(run.device),
         checkpoint_bytes=_measure_checkpoint(run),
     )
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """What one training leaves on the disk.
-
-    Attributes:
-        checkpoint_bytes: Size of a checkpoint, once the optimizer has all of its state.
-        num_metrics: Numbers that an epoch is recorded with.
-    """
-
-    checkpoint_bytes: int
-    num_metrics: int
 
 
 def count_weights(parameters: Mapping[str, Value], num_classes: int) -> int:

@@ -78,7 +78,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would come to, as `sweeps plan`.")
     ] = False,
-    measure: Measure = True,
+    measure: Measure = False,
     extend: Annotated[
         str | None,
         typer.Option(
@@ -92,7 +92,7 @@ def run(
     from sweeps.spec import load_spec
 
     if extend is not None:
-        others = {"FILE": file is not None, "--dry-run": dry_run, "--no-measure": not measure}
+        others = {"FILE": file is not None, "--dry-run": dry_run, "--measure": measure}
         check_extends(extend, [name for name, given in others.items() if given], overrides or ())
         remote.extend(extend, overrides or (), as_json=as_json)
         return
@@ -105,14 +105,25 @@ def run(
 
     spec, home = load_spec(file, overrides or ()), open_home()
     with interrupted_as(lambda: "nothing had been trained, and nothing is left behind"):
-        from sweeps.driver.driver import run_sweep
+        from sweeps.plan.words import introduce
         from sweeps.running.live import build_view
         from sweeps.terminal import open_console
 
         console = open_console(stderr=as_json)
         with redirect_stdout(sys.stderr), build_view(console) as view:
+            view.preparation.say(introduce(spec))  # before what takes seconds to import
+            from sweeps.driver.driver import run_sweep
+
             text = "" if str(file) == "-" else file.read_text("utf-8")
-            outcome = run_sweep(spec, home, sweep_file=text, sweep_id=sweep_id, listeners=[view], measure=measure)
+            outcome = run_sweep(
+                spec,
+                home,
+                sweep_file=text,
+                sweep_id=sweep_id,
+                listeners=[view],
+                measure=measure,
+                preparation=view.preparation,
+            )
     print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
 

@@ -272,7 +272,7 @@ def _go_on(
         console = open_console(stderr=as_json)
         left = f"go on with: sweeps resume {found}"
         with interrupted_as(lambda: left), redirect_stdout(sys.stderr), build_view(console) as view:
-            outcome = resume_sweep(found, home, listeners=[view], **go_on.options)
+            outcome = resume_sweep(found, home, listeners=[view], preparation=view.preparation, **go_on.options)
         print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
 

@@ -6,7 +6,6 @@ takes events into a queue, the terminal redraws in a thread of its own.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from sweeps.driver.room import RoomWatch
 from sweeps.running.lifecycle import lose, start
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.trials.ledger import TrialEntry
-from tracking.names import TrialState
 from trainer.failures import shorten_log, shorten_reason
 from trainer.trainable import parse_trial
 
@@ -97,14 +95,3 @@ def _read_error(trial: Trial) -> str:
         return shorten_log(Path(trial.error_file or "").read_text(encoding="utf-8", errors="backslashreplace"))
     except OSError:
         return ""
-
-
-def keep_error(sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
-    """A listener that writes why a trial failed to its log: the reason, and the traceback or what Ray said."""
-    if entry is None or event is not TrialEvent.ENDED or entry.state is not TrialState.FAILED:
-        return
-    with contextlib.suppress(OSError):  # a full disk must not end the sweep; the reason is recorded anyway
-        log = sweep.folder.trial_log(entry.trial_id)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        text = f"{entry.stop_reason}\n\n{entry.error}"
-        log.write_text(text, encoding="utf-8", errors="backslashreplace")

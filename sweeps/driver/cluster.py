@@ -44,6 +44,12 @@ _ENVIRONMENT = {
 }
 
 
+def import_ray() -> None:
+    """Imports Ray and Ray Tune, which takes seconds; nothing is started."""
+    _set_environment()
+    import ray.tune  # noqa: F401
+
+
 def start_ray(data_bytes: int) -> dict[str, float]:
     """Joins the cluster of `RAY_ADDRESS`, which has been checked, or starts Ray here; returns the cluster's resources.
 

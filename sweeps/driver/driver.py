@@ -1,4 +1,4 @@
-"""Runs a sweep from its spec to its report; the only file that makes a Tuner."""
+"""Runs a sweep from its spec to its report. Ray Tune is imported while the sweep prepares, not before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from sweeps.driver.callback import SweepCallback, keep_error
 from sweeps.driver.cluster import borrow_ray
 from sweeps.driver.history import (
     History,
@@ -22,19 +21,21 @@ from sweeps.driver.interrupts import after_tune, graceful_interrupts, remote_req
 from sweeps.driver.live_report import live_report
 from sweeps.driver.measuring import check_room, plan_prepared
 from sweeps.driver.outcome import DELIVERY_SECONDS, SweepOutcome, end_at_once, finish
+from sweeps.driver.pace import Pace
 from sweeps.driver.preflight import Prepared, check_storage, prepare
 from sweeps.driver.prior import Prior, digest_prior, load_prior
 from sweeps.driver.record import build_record, write_manifest
 from sweeps.driver.removal import CheckpointRemover
-from sweeps.driver.room import RoomWatch, interrupted_by_full_disk, without_snapshots
-from sweeps.driver.scheduler import ArmScheduler
-from sweeps.driver.searcher import ArmSearcher
+from sweeps.driver.room import interrupted_by_full_disk
 from sweeps.errors import BadUsage, Interrupted, Unreachable
 from sweeps.home import Home, SweepFolder
-from sweeps.library_output import keep_library_output, terminal_error
+from sweeps.library_output import keep_library_output
 from sweeps.plan.plan import Plan
+from sweeps.plan.words import summarize
+from sweeps.running.error_log import keep_error
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.live import log_to
+from sweeps.running.preparation import Preparation
 from sweeps.running.repair import repair_journal
 from sweeps.running.replay import describe_found, replay
 from sweeps.running.same_sweep import check_same_prior
@@ -50,9 +51,6 @@ from tracking.recording.journal import Journal, JournalBusy
 from tracking.recording.recorder import Recorder
 from tracking.store.connection import TrackingUnavailable
 from tracking.store.resumable import NotResumable, check_resumable
-from trainer.trainable import CifarTrainable
-
-MAX_LOST_PROCESSES = 3  # restarts of a trial whose process or node was lost
 
 
 def run_sweep(
@@ -63,6 +61,7 @@ def run_sweep(
     sweep_id: str = "",
     listeners: Sequence[Listener] = (),
     measure: bool = False,
+    preparation: Preparation | None = None,
 ) -> SweepOutcome:
     """Runs a sweep and writes its report.
 
@@ -72,12 +71,15 @@ def run_sweep(
         sweep_file: The file as the user wrote it, kept beside the result; empty for a spec made in Python.
         sweep_id: The sweep's id; empty for a new one.
         listeners: Called in the driver's loop at every event; must not wait.
-        measure: Whether to train a few steps first, so that the report can say how long it was expected to take.
+        measure: Whether to train a few steps of each kind of trial first; else the time is reckoned from the first
+            epochs of its trials.
+        preparation: Hears of what is done before the first trial, and of the plan; None for nobody.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
         Unreachable: When Ray or MLflow does not answer before the start.
     """
+    preparation = preparation or Preparation()
     if sweep_id and home.folder(sweep_id).has_begun:
         raise BadUsage(f"{sweep_id}: it has been started already; go on with `sweeps resume {sweep_id}`")
     check_storage(home.path)
@@ -88,12 +90,14 @@ def run_sweep(
         with _open_journal(folder) as journal, borrow_ray():
             folder.sweep_file.write_text(sweep_file or dump_spec(spec), encoding="utf-8")
             folder.resolved_file.write_text(dump_spec(spec), encoding="utf-8")  # from here on it is found by its id
-            prepared = prepare(spec, home)
+            prepared = prepare(spec, home, preparation=preparation)
             folder.resolved_file.write_text(dump_spec(prepared.spec), encoding="utf-8")
-            plan = plan_prepared(prepared, home, measure=measure)
+            plan = plan_prepared(prepared, home, measure=measure, preparation=preparation)
+            preparation.say(summarize(plan))
             if warning := check_room(plan, home):
-                print(warning, file=terminal_error())  # before the first trial
-            return _run(prepared, home, folder, journal, listeners, plan=plan.to_json())
+                preparation.say(warning)
+            pace = () if measure else (Pace(plan, prepared.data.num_bytes, preparation.say),)
+            return _run(prepared, home, folder, journal, (*listeners, *pace), plan=plan.to_json())
     except JournalBusy:
         raise
     except BaseException as error:
@@ -113,6 +117,7 @@ def resume_sweep(
     more: MoreRetrainings | None = None,
     extends: bool = False,
     listeners: Sequence[Listener] = (),
+    preparation: Preparation | None = None,
 ) -> SweepOutcome:
     """Goes on with an interrupted or crashed sweep where its journal ends, unfinished trials from their checkpoints.
 
@@ -124,6 +129,7 @@ def resume_sweep(
         more: Configurations or seeds to retrain beyond those that the sweep was begun with; None for none.
         extends: Whether its search goes on, larger, though it has ended.
         listeners: As in `run_sweep`.
+        preparation: As in `run_sweep`.
 
     Raises:
         BadUsage: When there is nothing to resume, what changes the sweep's results has changed, or MLflow does not hold
@@ -149,7 +155,7 @@ def resume_sweep(
         check_same_prior(history.begun, digest_prior(folder.prior))
         _check_store(home, sweep_id, journal)
         with borrow_ray():
-            prepared = prepare(spec, home, history.begun)
+            prepared = prepare(spec, home, history.begun, preparation)
             restore_files(folder, history, spec)
             return _run(prepared, home, folder, journal, listeners, history=history)
 
@@ -182,20 +188,23 @@ def _check_store(home: Home, sweep_id: str, journal: Journal) -> None:
         raise BadUsage(str(error)) from error
 
 
-def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool) -> Plan:
+def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool, preparation: Preparation | None = None) -> Plan:
     """What a sweep would come to, on the Ray that it would run on; everything that it needs is checked as well.
 
     Args:
         spec: The sweep.
         home: Where results would go.
         measure: Whether to train a few steps of each cost, or to leave the times out.
+        preparation: As in `run_sweep`.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
         Unreachable: When Ray or MLflow does not answer.
     """
     with borrow_ray():
-        return plan_prepared(prepare(spec, home), home, measure=measure)
+        return plan_prepared(
+            prepare(spec, home, preparation=preparation), home, measure=measure, preparation=preparation
+        )
 
 
 def _run(
@@ -248,6 +257,8 @@ def _run(
 
 def _drive(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared, home: Home) -> SweepOutcome:
     """Runs a sweep that has been opened, and closes it, whatever ends it."""
+    from sweeps.driver.tuning import run_tune
+
     try:
         with (
             remote_requests(sweep, home.tracking_uri),
@@ -255,7 +266,7 @@ def _drive(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: P
             interrupted_by_full_disk(sweep),
             live_report(sweep, home),
         ):
-            _tune(sweep, arms, prior, prepared)
+            run_tune(sweep, arms, prior, prepared.data)
         if not sweep.finished:  # whatever made Tune end: what is left can be resumed
             sweep.interrupt()
         sweep.notify(None, TrialEvent.STEP)
@@ -268,53 +279,3 @@ def _drive(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: P
         sweep.recorder.end_sweep(SweepState.FAILED, "The driver failed.", ())
         sweep.recorder.flush(timeout_seconds=DELIVERY_SECONDS)
         raise
-
-
-def _tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, prepared: Prepared) -> None:
-    """Runs Tune until nothing is left to try, or a signal stops it."""
-    from ray import tune
-
-    resources = {"cpu": sweep.spec.resources.cpu, "gpu": sweep.spec.resources.gpu}
-    trainable = tune.with_resources(tune.with_parameters(CifarTrainable, data=prepared.data), resources)
-    room = RoomWatch(sweep)
-    num_drivers = len(list(sweep.folder.ray.glob("*")))  # before this one
-    tuner = tune.Tuner(
-        trainable,
-        tune_config=tune.TuneConfig(
-            search_alg=ArmSearcher(sweep, arms, prior, room),
-            scheduler=ArmScheduler(sweep),
-            num_samples=-1,
-            reuse_actors=True,
-            trial_name_creator=_name_trial,
-            trial_dirname_creator=_name_trial,
-        ),
-        run_config=tune.RunConfig(
-            name=f"trials-{num_drivers:04d}",  # a folder of its own: Tune would write over the checkpoints of another
-            storage_path=str(sweep.folder.ray),
-            callbacks=[SweepCallback(sweep, room)],
-            # Not at the end, as is the default: a trial that is over needs none, and a failed one has none.
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=2, checkpoint_at_end=False),
-            failure_config=tune.FailureConfig(max_failures=MAX_LOST_PROCESSES),
-            progress_reporter=_build_silent_reporter(),
-            verbose=0,
-        ),
-    )
-    with without_snapshots():
-        tuner.fit()
-
-
-def _build_silent_reporter() -> Any:
-    """In a notebook Tune's own reporter would clear the cell's output, at every verbosity."""
-    from ray.tune import ProgressReporter
-
-    class SilentReporter(ProgressReporter):  # type: ignore[misc]
-        def should_report(self, trials: Any, done: bool = False) -> bool:  # noqa: ARG002
-            return False
-
-    return SilentReporter()
-
-
-def _name_trial(trial: Any) -> str:
-    """A name, and a folder for its checkpoints, for each time that a trial goes on after a pause."""
-    part = trial.config["part"]
-    return f"{trial.config['trial_id']}_{part:03d}" if part else str(trial.config["trial_id"])

@@ -15,6 +15,7 @@ from sweeps.plan.build import build_plan
 from sweeps.plan.costs import CostKey, count_costs, list_measured
 from sweeps.plan.disk import Storage
 from sweeps.plan.plan import Plan
+from sweeps.running.preparation import Preparation
 from tracking.analysis.labels import format_bytes
 from trainer.config import TABLES, ConfigError, Value, build_trial_config
 from trainer.config.own_rows import is_own
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from sweeps.driver.preflight import Prepared
     from sweeps.home import Home
     from sweeps.spec import Resources, SweepSpec
+    from trainer.cost import Cost, Footprint
     from trainer.data.dataset import Dataset
-    from trainer.timing import Cost, Footprint
 
 logger = logging.getLogger(__name__)
 _MAX_AT_ONCE = 16  # slots that are kept at work
@@ -33,26 +34,29 @@ _NUM_METRICS = 30  # of an epoch, where it was not measured
 _ROUNDS = 2  # in which all are measured, the later ones when Ray has settled
 
 
-def plan_prepared(prepared: Prepared, home: Home, *, measure: bool) -> Plan:
+def plan_prepared(prepared: Prepared, home: Home, *, measure: bool, preparation: Preparation | None = None) -> Plan:
     """The plan of a sweep whose preconditions hold, on a Ray that runs.
 
     Args:
         prepared: The sweep.
         home: Where its results would go.
         measure: Whether to train a few steps of each cost, or to leave the times out.
+        preparation: Hears of each step; None for nobody.
 
     Raises:
         BadUsage: A machine that would run a trial cannot.
     """
-    data, spec = prepared.data, prepared.spec
+    data, spec, preparation = prepared.data, prepared.spec, preparation or Preparation()
     costs: Mapping[CostKey, Cost] = {}
     if measure:
-        costs = measure_costs(list_measured(spec), data, spec.resources, prepared.slots)
-    footprint = find_footprint(spec, data, costs.values())
+        with preparation.step("measuring what trials cost") as step:
+            costs = measure_costs(list_measured(spec), data, spec.resources, prepared.slots)
+            step.result = f"measured: {len(costs)} kinds of trials"
+    with preparation.step("starting the processes of the first trials"):
+        footprint = warm_up(spec, data, list(costs.values()), prepared.slots)
     has_store, free = home.artifact_root is not None, shutil.disk_usage(home.path).free
     storage = None if footprint is None else Storage(footprint, free, has_store)
-    num_bytes = data.train_images_NHWC.nbytes + data.test_images_NHWC.nbytes
-    return build_plan(spec, prepared.slots, costs, num_bytes, storage)
+    return build_plan(spec, prepared.slots, costs, data.num_bytes, storage)
 
 
 def check_room(plan: Plan, home: Home) -> str:
@@ -77,6 +81,42 @@ def check_room(plan: Plan, home: Home) -> str:
     )
 
 
+def warm_up(spec: SweepSpec, data: Dataset, costs: list[Cost], slots: int) -> Footprint | None:
+    """Has a process start for each of the first trials, which imports what takes seconds to import.
+
+    Ray gives an actor a process that has nothing to do, if there is one: the first trials begin in these. One of them
+    finds the footprint meanwhile.
+
+    Args:
+        spec: The sweep.
+        data: The images.
+        costs: Those that were measured.
+        slots: Trials at a time.
+
+    Returns:
+        As `find_footprint`; None as well where no process could find it.
+    """
+    import ray
+
+    resources = {"num_cpus": spec.resources.cpu, "num_gpus": spec.resources.gpu, "max_retries": 0}
+    look = ray.remote(**resources)(find_footprint).remote(spec, ray.put(data), costs)
+    for _ in range(min(slots, _MAX_AT_ONCE) - 1):
+        ray.remote(**resources)(_import_all).remote()
+    try:
+        footprint: Footprint | None = ray.get(look, timeout=_MAX_SECONDS)
+    except ray.exceptions.RayError as error:  # its trials will fail as well, and say why
+        logger.warning("a checkpoint could not be measured: %s", error)
+        return None
+    return footprint
+
+
+def _import_all() -> None:
+    """Runs where a trial will."""
+    import trainer.loop.checkpoint
+    import trainer.loop.training_run
+    import trainer.trainable  # noqa: F401
+
+
 def find_footprint(spec: SweepSpec, data: Dataset, costs: Iterable[Cost]) -> Footprint | None:
     """What the trial that needs most of the disk leaves there; None where nothing is known of the user's own network.
 
@@ -85,7 +125,9 @@ def find_footprint(spec: SweepSpec, data: Dataset, costs: Iterable[Cost]) -> Foo
         data: The images.
         costs: Those that were measured.
     """
-    from trainer.timing import Footprint, measure_footprint
+    import trainer.trainable  # noqa: F401  # where this runs, a trial will
+    from trainer.cost import Footprint
+    from trainer.timing import measure_footprint
 
     found = []
     for parameters in _list_largest(spec, len(data.classes)):

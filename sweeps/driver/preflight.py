@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweeps.driver.cluster import check_cluster, check_nodes, count_slots, start_ray
+from sweeps.driver.background import Background
+from sweeps.driver.cluster import check_cluster, check_nodes, count_slots, import_ray, start_ray
 from sweeps.errors import BadUsage, Unreachable
 from sweeps.home import JOB_VARIABLE, Home
+from sweeps.running.preparation import Preparation
 from sweeps.running.same_sweep import check_same_ground
 from sweeps.space.distributions import Constant
 from sweeps.space.parameters import Choices
 from sweeps.spec import SweepSpec
 from sweeps.spec.arms import build_arms, constant_of, list_own
 from sweeps.stopping.rules import RULES
-from tracking.store.connection import TrackingUnavailable, check_tracking, is_new_store
+from tracking.store.connection import TrackingUnavailable, check_place, check_tracking, is_new_store
 from tracking.store.runs import check_writable
 from trainer.config import SETTINGS, ConfigError
 from trainer.config.own_code import digest_own_code
@@ -55,43 +56,68 @@ class Prepared:
     fell_back: bool  # its images are those of the fallback
 
 
-def prepare(spec: SweepSpec, home: Home, begun: SweepRecord | None = None) -> Prepared:
+def prepare(
+    spec: SweepSpec, home: Home, begun: SweepRecord | None = None, preparation: Preparation | None = None
+) -> Prepared:
     """Checks storage, data, MLflow and Ray, side by side where they are slow; what is refused is refused before Ray.
 
     Args:
         spec: The sweep.
         home: Where results go.
         begun: What the first driver of a sweep that is resumed found; None for a new one.
+        preparation: Hears of each step and of each notice, as soon as it is known; None for nobody.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
         Unreachable: When Ray or MLflow does not answer.
     """
+    preparation = preparation or Preparation()
     check_storage(home.path)
     check_cluster()
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        tracking = pool.submit(check_tracking, home.tracking_uri, 60.0, partial(check_writable, project=spec.project))
-        spec, data, notices = _load_data(spec)
-        fell_back = bool(notices)
-        if constant_of(spec, "evaluate_on") == "test":
-            notices = (*notices, _REPRODUCTION)
-        if spec.early_terminate is not None and RULES[spec.early_terminate.type].changes_settings:
-            notices = (*notices, _CHANGING)
-        _check_fit(spec, data)
-        ground = _describe_ground(spec, data)
-        if begun is not None:
-            check_same_ground(begun, ground, [arm.name for arm in build_arms(spec)])
-        if not is_new_store(home.tracking_uri):  # making one takes as long as starting Ray
-            _await(tracking)
-        cluster = start_ray(sum(array.nbytes for array in (data.train_images_NHWC, data.test_images_NHWC)))
-        slots = count_slots(spec.resources)
-        if "RAY_ADDRESS" in os.environ:
-            check_nodes(home.path)
+    tracking = _check_tracking(home.tracking_uri, spec.project)
+    loading = Background(partial(_load_data, spec, preparation))
+    with preparation.step("importing Ray"):
+        import_ray()
+    spec, data, notices = loading.result()
+    fell_back = bool(notices)
+    notices = (*notices, *_list_notices(spec))
+    for notice in notices[fell_back:]:
+        preparation.say(notice)
+    _check_fit(spec, data)
+    ground = _describe_ground(spec, data)
+    if begun is not None:
+        check_same_ground(begun, ground, [arm.name for arm in build_arms(spec)])
+    with preparation.step("waiting for MLflow"):
         _await(tracking)
+    with preparation.step("starting Ray") as step:
+        cluster = start_ray(data.num_bytes)
+        slots = count_slots(spec.resources)
+        step.result = f"Ray started: {slots} {'trial' if slots == 1 else 'trials'} at a time"
+    if "RAY_ADDRESS" in os.environ:
+        with preparation.step("asking the nodes of the cluster"):
+            check_nodes(home.path)
     return Prepared(spec, data, ground, cluster, slots, notices, fell_back)
 
 
-def _await(tracking: Future[None]) -> None:
+def _list_notices(spec: SweepSpec) -> tuple[str, ...]:
+    """What has to stand beside every number of the sweep."""
+    changes = spec.early_terminate is not None and RULES[spec.early_terminate.type].changes_settings
+    reproduces = constant_of(spec, "evaluate_on") == "test"
+    return (*((_REPRODUCTION,) if reproduces else ()), *((_CHANGING,) if changes else ()))
+
+
+def _check_tracking(uri: str, project: str) -> Background[None]:
+    """Asks MLflow in the background whether the sweep can be recorded.
+
+    A new SQLite file is only looked at from outside: making its tables takes as long as starting Ray, and the recorder
+    does it while the first trials train.
+    """
+    if is_new_store(uri):
+        return Background(partial(check_place, uri))
+    return Background(partial(check_tracking, uri, 60.0, partial(check_writable, project=project)))
+
+
+def _await(tracking: Background[None]) -> None:
     try:
         tracking.result()
     except TrackingUnavailable as error:
@@ -134,11 +160,11 @@ def check_storage(path: Path) -> None:
         )
 
 
-def _load_data(spec: SweepSpec) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
+def _load_data(spec: SweepSpec, preparation: Preparation) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
     """Loads the data set; where CIFAR-10 cannot be had and the file allows it, the synthetic one, loudly."""
-    name, data_dir = constant_of(spec, "dataset"), constant_of(spec, "data_dir")
+    name, data_dir = str(constant_of(spec, "dataset")), constant_of(spec, "data_dir")
     try:
-        data = load_dataset(str(name), None if data_dir is None else str(data_dir))
+        data = _load_told(name, None if data_dir is None else str(data_dir), preparation)
         return _fix_data_dir(spec), data, ()
     except DataUnavailable as error:
         fallback = spec.fallback
@@ -148,10 +174,22 @@ def _load_data(spec: SweepSpec) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:
             f"NOT CIFAR-10: these are drawn shapes (dataset: {fallback}), used because CIFAR-10 could not be had "
             f"and the sweep file says `fallback: {fallback}`. The numbers say nothing about CIFAR-10. ({error})"
         )
+    preparation.say(notice)
     parameters = {key: value for key, value in spec.parameters.items() if key != "data_dir"}
     parameters["dataset"] = Constant(value=fallback)
     spec = spec.model_copy(update={"parameters": parameters})
-    return spec, load_dataset(fallback, None), (notice,)
+    return spec, _load_told(fallback, None, preparation), (notice,)
+
+
+def _load_told(name: str, data_dir: str | None, preparation: Preparation) -> Dataset:
+    with preparation.step(f"loading {name}") as step:
+
+        def tell(progress: str) -> None:
+            step.progress = progress
+
+        data = load_dataset(name, data_dir, tell=tell)
+        step.result = f"data loaded: {name}, {len(data.train_labels_N):,} images to train on and to validate"
+    return data
 
 
 def _fix_data_dir(spec: SweepSpec) -> SweepSpec:

@@ -25,7 +25,7 @@ from trainer.config import SETTINGS, Value
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
-    from trainer.timing import Cost
+    from trainer.cost import Cost
 
 _MAX_ORDERS = 40
 _MIN_ORDERS = 4

@@ -12,7 +12,7 @@ from sweeps.stopping.rules import RULES
 
 if TYPE_CHECKING:
     from sweeps.spec import SweepSpec
-    from trainer.timing import Footprint
+    from trainer.cost import Footprint
 
 # Bytes, measured on sweeps of 20 to 400 trials and 1 to 100 epochs.
 STORE = 950_000  # an empty SQLite store of MLflow

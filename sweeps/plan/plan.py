@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.config import Value
 
 if TYPE_CHECKING:
-    from trainer.timing import Cost
+    from trainer.cost import Cost
 
 
 @dataclass(frozen=True)

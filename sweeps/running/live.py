@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sweeps.running.preparation import Preparation
 from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
 from sweeps.spec.arms import num_confirm_trials
 from sweeps.stopping.rules import RULES
@@ -42,7 +43,13 @@ _WORDS = {
 
 
 class View(ABC):
-    """Listens to a sweep between entering and leaving it."""
+    """Listens to a sweep between entering and leaving it.
+
+    Attributes:
+        preparation: Shows what is done before the first trial.
+    """
+
+    preparation: Preparation
 
     def __enter__(self) -> Self:
         return self
@@ -127,6 +134,9 @@ class LineView(View):
     _is_held: bool = False
     _has_told_what_was_found: bool = False
 
+    def __post_init__(self) -> None:
+        self.preparation = Preparation(lambda line: self.console.print(line, soft_wrap=True))
+
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Prints what is worth a line."""
         if sweep.found and not self._has_told_what_was_found:
@@ -159,6 +169,12 @@ class TableView(View):
     _events: deque[Text] = field(default_factory=lambda: deque(maxlen=_NUM_EVENTS))
     _started: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        self.preparation = Preparation(self._say, tells_of_long_steps=False)
+
+    def _say(self, line: str) -> None:
+        self.console.print(line)  # above the table, which is drawn anew under it
+
     def __enter__(self) -> Self:
         """Draws the table."""
         self._live = Live(
@@ -190,7 +206,8 @@ class TableView(View):
     def _render(self) -> RenderableType:
         elapsed = time.monotonic() - self._started
         if self._sweep is None:
-            return Text(f"preparing: data, Ray, MLflow … {elapsed:.0f} s", style="dim")
+            running = "\n".join(step.describe() for step in self.preparation.running)
+            return Text(running or f"preparing … {elapsed:.0f} s", style="dim")
         return Group(build_status_table(self._sweep), self._footer(self._sweep), *self._events)
 
     def _footer(self, sweep: RunningSweep) -> Text:

@@ -32,6 +32,11 @@ class NotebookView(TableView):
         super().__init__(PlainConsole(io.StringIO(), width=WIDTH, is_text=True))
         self._output: Any = None
         self._drawn = 0.0
+        self._said: list[str] = []
+
+    def _say(self, line: str) -> None:
+        self._said.append(line)
+        self._draw()
 
     def __enter__(self) -> Self:
         """Draws the table."""
@@ -61,5 +66,5 @@ class NotebookView(TableView):
 
         console = PlainConsole(io.StringIO(), width=WIDTH, is_text=True)
         with console.capture() as drawn:
-            console.print(self._render())
+            console.print(*self._said, self._render(), sep="\n")
         return HTML(f"<pre>{escape(drawn.get())}</pre>")

@@ -19,6 +19,7 @@ import psutil
 import ray
 
 import sweeps.driver.driver
+import sweeps.driver.tuning
 from sweeps.driver.cluster import _ENVIRONMENT
 from sweeps.home import Home
 from sweeps.running.sweep import RunningSweep, TrialEvent
@@ -93,7 +94,7 @@ def main() -> None:
         logging_level="ERROR",
         log_to_driver=False,
     )
-    sweeps.driver.driver.CifarTrainable = build_sleeper(arguments.seconds, arguments.epochs)  # type: ignore[misc]
+    sweeps.driver.tuning.CifarTrainable = build_sleeper(arguments.seconds, arguments.epochs)  # type: ignore[misc]
     samples: list[tuple[float, float, int, int, int]] = []
     outcome = sweeps.driver.driver.run_sweep(load_spec(folder / "load.yaml"), Home(folder), listeners=[watch(samples)])
     # The middle, when all workers run: without the start of their processes and without the end.

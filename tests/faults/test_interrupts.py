@@ -79,7 +79,7 @@ thorough = pytest.mark.thorough_fault
     ("number", "when", "place", "count"),
     [
         ("SIGINT", "before", "sweeps.driver.settling:write_report", 1),
-        pytest.param("SIGTERM", "before", "sweeps.driver.driver:_tune", 1, marks=thorough),
+        pytest.param("SIGTERM", "before", "sweeps.driver.tuning:run_tune", 1, marks=thorough),
         pytest.param("SIGHUP", "after", "tracking.recording.recorder:Recorder.record_epoch", 5, marks=thorough),
         pytest.param("SIGTERM", "before", "tracking.recording.recorder:Recorder.flush", 1, marks=thorough),
         pytest.param("SIGINT", "before", "tracking.store.registry:register_winner", 1, marks=thorough),

@@ -215,9 +215,7 @@ def check_tracking(uri: str, timeout_seconds: float, check_more: Callable[[Mlflo
 
     if sqlite_path(uri) is not None:
         timeout_seconds += LOCK_SECONDS
-    fault = _find_fault(uri)
-    if fault:
-        raise TrackingUnavailable(f"{where}: {fault}")
+    check_place(uri)
     thread = threading.Thread(target=check, name="mlflow-check", daemon=True)
     thread.start()
     thread.join(timeout_seconds)
@@ -225,6 +223,19 @@ def check_tracking(uri: str, timeout_seconds: float, check_more: Callable[[Mlflo
         failures.append(f"{where}: no answer within {timeout_seconds:g} s. {find_remedy(uri, '')}")
     if failures:
         raise TrackingUnavailable(failures[0])
+
+
+def check_place(uri: str) -> None:
+    """Returns when a store can be there, as far as that can be told without asking it.
+
+    Args:
+        uri: The store or server.
+
+    Raises:
+        TrackingUnavailable: The URI is none, or the folder of a SQLite file cannot be written.
+    """
+    if fault := _find_fault(uri):
+        raise TrackingUnavailable(f"MLflow at {hide_password(uri)}: {fault}")
 
 
 def describe(error: BaseException, uri: str) -> str:

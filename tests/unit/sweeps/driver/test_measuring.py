@@ -12,9 +12,9 @@ from sweeps.home import Home
 from sweeps.plan.build import build_plan
 from sweeps.plan.plan import DiskPlan, Plan, Range
 from sweeps.spec import SweepSpec, load_spec
+from trainer.cost import Cost
 from trainer.data.dataset import Dataset
 from trainer.data.load import load_dataset
-from trainer.timing import Cost
 
 OWN = """
 import torch

@@ -10,7 +10,7 @@ from sweeps.plan.costs import MAX_COSTS, build_cost_key, count_costs, list_measu
 from sweeps.plan.plan import Plan, Range, thin
 from sweeps.plan.simulation import KnownTrial
 from sweeps.spec import SweepSpec, load_spec
-from trainer.timing import Cost
+from trainer.cost import Cost
 
 FILE = """
 method: grid

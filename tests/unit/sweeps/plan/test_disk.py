@@ -8,7 +8,7 @@ from sweeps.plan.build import build_plan
 from sweeps.plan.disk import Storage
 from sweeps.plan.plan import DiskPlan
 from sweeps.spec import load_spec
-from trainer.timing import Footprint
+from trainer.cost import Footprint
 
 FILE = """
 method: random

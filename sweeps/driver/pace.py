@@ -1,0 +1,68 @@
+"""How long a sweep will take, reckoned from the first epochs of its own trials: nothing waits for it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sweeps.plan.build import build_plan
+from sweeps.plan.costs import CostKey, build_cost_key
+from sweeps.plan.words import summarize
+from sweeps.running.sweep import RunningSweep, TrialEvent
+from trainer.cost import Cost
+
+if TYPE_CHECKING:
+    from sweeps.plan.plan import Plan
+    from sweeps.trials.ledger import TrialEntry
+
+_EPOCHS_PER_SLOT = 2  # that are waited for: the first of a process takes longer, since it imports and tunes itself
+_SETUP_SECONDS = 0.3  # between two trials in one process
+
+
+class Pace:
+    """A listener that says once, from a thread of its own, how long the sweep will take, and notes it in its manifest.
+
+    Args:
+        plan: What the sweep will come to, as far as that was known before it began: without times.
+        data_bytes: Size of the images.
+        say: Takes the line.
+    """
+
+    def __init__(self, plan: Plan, data_bytes: int, say: Callable[[str], None]) -> None:
+        self._plan, self._data_bytes, self._say = plan, data_bytes, say
+        self._seconds: list[tuple[CostKey, float]] | None = []  # of each epoch; None once it has been said
+
+    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
+        """Takes note of an epoch."""
+        if self._seconds is None or entry is None or event is not TrialEvent.EPOCH:
+            return
+        self._seconds.append((build_cost_key(entry.parameters), entry.train_seconds / entry.epoch))
+        if len(self._seconds) >= _EPOCHS_PER_SLOT * sweep.slots:
+            found, self._seconds = self._seconds, None
+            threading.Thread(target=self._tell, args=(sweep, found), name="plan", daemon=True).start()
+
+    def _tell(self, sweep: RunningSweep, found: list[tuple[CostKey, float]]) -> None:
+        costs = {key: _build_cost([seconds for other, seconds in found if other == key]) for key, _ in found}
+        timed = build_plan(sweep.spec, self._plan.slots, costs, self._data_bytes)
+        plan = replace(
+            self._plan, wall_seconds=timed.wall_seconds, core_hours=timed.core_hours, gpu_hours=timed.gpu_hours
+        )
+        manifest = json.loads(sweep.folder.manifest.read_text("utf-8"))
+        sweep.folder.manifest.write_text(json.dumps({**manifest, "plan": plan.to_json()}, indent=2) + "\n")
+        self._say(summarize(plan))
+
+
+def _build_cost(seconds: list[float]) -> Cost:
+    return Cost(
+        epoch_seconds=statistics.median(seconds),
+        low_seconds=min(seconds),
+        high_seconds=max(seconds),
+        setup_seconds=_SETUP_SECONDS,
+        test_seconds=0.0,
+        memory_bytes=0,
+        checkpoint_bytes=0,
+    )

@@ -1,0 +1,56 @@
+import json
+import queue
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from sweeps.driver.pace import Pace
+from sweeps.home import SweepFolder
+from sweeps.plan.build import build_plan
+from sweeps.running.sweep import RunningSweep, TrialEvent
+from sweeps.spec import load_spec
+from sweeps.stopping.rules import ArmRules
+from sweeps.trials.ledger import Ledger, TrialEntry
+from tracking.names import STAGE_SEARCH
+from tracking.ranking import Goal
+
+FILE = """
+method: grid
+confirm: {top: 0}
+parameters:
+  dataset: synthetic
+  epochs: 4
+  lr: {values: [0.1, 0.01, 0.001]}
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> RunningSweep:
+    (tmp_path / "sweep.yaml").write_text(FILE)
+    (tmp_path / "manifest.json").write_text(json.dumps({"seed": 0}))
+    spec = load_spec(tmp_path / "sweep.yaml")
+    ledger = Ledger(Goal.MAXIMIZE, ("all",))
+    return RunningSweep(
+        "s-1", spec, ledger, ArmRules(ledger.arms, None, 4), cast("Any", None), SweepFolder(tmp_path), {"all": 3}
+    )
+
+
+def test_the_time_is_said_once_after_the_first_epochs_and_noted_in_the_manifest(sweep: RunningSweep) -> None:
+    said: queue.Queue[str] = queue.Queue()
+    plan = build_plan(sweep.spec, 1, {}, 0)
+    pace = Pace(plan, 0, said.put)
+    entry = TrialEntry("all-000", "all", STAGE_SEARCH, 0, 0, {"dataset": "synthetic", "epochs": 4, "lr": 0.1})
+    sweep.ledger.add(entry)
+    pace(sweep, entry, TrialEvent.STARTED)
+    for epoch in range(1, 4):
+        sweep.ledger.record_epoch("all-000", epoch, 0.5, 60.0)
+        pace(sweep, entry, TrialEvent.EPOCH)
+        assert epoch > 1 or said.empty()
+    # 3 trials of 4 epochs of a minute, and what `build` reckons for starting a process and trials in it.
+    assert said.get(timeout=60) == "plan: 3 trials, 12 epochs, 1 at a time; about 12 min 07 s"
+    noted = json.loads(sweep.folder.manifest.read_text())
+    assert noted["seed"] == 0
+    assert noted["plan"]["wall_seconds"]["mid"] == pytest.approx(12 * 60, rel=0.02)
+    assert noted["plan"]["epochs"] == {"low": 12, "mid": 12, "high": 12}
+    assert said.empty()
