@@ -12,10 +12,12 @@ from typing import IO, Any
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.measure import Measurement
 from rich.segment import Segment
 
 from sweeps.library_output import terminal_error
 
+_WIDEST = 10_000  # characters of a table's line
 LINE_WIDTH = 160  # of tables in a file or a pipe, where rich would take 80
 
 _PICTURES = {code: 0x2400 + code for code in range(0x20) if chr(code) not in "\n\t"}  # of control characters
@@ -54,6 +56,12 @@ class PlainConsole(Console):
                 yield segment
             else:
                 yield Segment(_replace_unencodable(show_controls(segment.text), self.encoding), segment.style)
+
+    def print_whole(self, table: RenderableType) -> None:
+        """Prints a table of which nothing is cut: in a narrow terminal its lines go on in the next one."""
+        narrowest = Measurement.get(self, self.options.update(max_width=_WIDEST), table).minimum
+        wide = self if narrowest <= self.width else PlainConsole(self.file, width=narrowest)
+        wide.print(table, crop=False)
 
 
 def _replace_unencodable(text: str, encoding: str) -> str:

@@ -158,16 +158,20 @@ def plan(
     from sweeps.cli.printing import plan_facts, print_plan
     from sweeps.driver.driver import plan_sweep
     from sweeps.home import open_home
+    from sweeps.spec.notes import list_notes
 
     # Standard output is for the result alone.
     with interrupted_as(lambda: "nothing was changed"), redirect_stdout(sys.stderr):
         made = plan_sweep(spec, open_home(), measure=measure)
     if as_json:
-        print_json(plan_facts(made, price, gpu_price))
+        print_json({**plan_facts(made, price, gpu_price), "notes": list_notes(spec)})
         return
     from sweeps.terminal import open_console
 
-    print_plan(open_console(), made, price, gpu_price)
+    console = open_console()
+    print_plan(console, made, price, gpu_price)
+    for note in list_notes(spec):
+        console.print(note, soft_wrap=True)
 
 
 @app.command()
@@ -176,16 +180,17 @@ def validate(file: File, overrides: Overrides = None, as_json: Json = False) -> 
     from sweeps.space.arms import searched, size
     from sweeps.spec import dump_spec, load_spec
     from sweeps.spec.arms import build_arms, num_confirm_trials, num_search_trials
+    from sweeps.spec.notes import list_notes
 
     spec = load_spec(file, overrides or ())
     arms = build_arms(spec)
-    limits = num_search_trials(spec, arms)
+    limits, notes = num_search_trials(spec, arms), list_notes(spec)
     if as_json:
         facts = [
             {"arm": arm.name, "trials": limits[arm.name], "tunes": list(searched(arm)), "size": size(arm)}
             for arm in arms
         ]
-        print_json({"valid": True, "spec": spec.model_dump(mode="json"), "arms": facts})
+        print_json({"valid": True, "spec": spec.model_dump(mode="json"), "arms": facts, "notes": notes})
         return
     from sweeps.terminal import write_plain
 
@@ -198,6 +203,8 @@ def validate(file: File, overrides: Overrides = None, as_json: Json = False) -> 
             f"{num_confirm_trials(spec)} retrained; tunes {', '.join(searched(arm)) or 'nothing'} "
             f"({'continuous' if points is None else f'{points} configurations'})\n"
         )
+    for note in notes:
+        write_plain(f"{note}\n")
 
 
 @app.command("list")

@@ -15,6 +15,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
 
 import typer
@@ -108,9 +109,20 @@ def _foreseen(*, debug: bool) -> Iterator[None]:
             raise OutputLost from error
         if isinstance(error, OSError) and error.errno in _DISK_FULL:
             raise Unforeseen(f"{error.filename or 'a disk'}: no space left; free some, and try again") from error
+        if isinstance(error, OSError) and _is_result(error.filename):
+            where = open_home().path
+            raise BadUsage(
+                f"{error.filename}: {error.strerror}; results go to {where}: set SWEEPS_HOME to a folder "
+                "that can be written, or mend this one"
+            ) from error
         if debug:
             traceback.print_exc()
         raise Unforeseen(_shorten(error) if debug else _describe(error)) from error
+
+
+def _is_result(filename: object) -> bool:
+    """Whether a file that could not be had is one of the results folder, or the folder itself."""
+    return isinstance(filename, str | os.PathLike) and Path(filename).absolute().is_relative_to(open_home().path)
 
 
 def _list_told() -> tuple[type[Exception], ...]:

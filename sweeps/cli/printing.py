@@ -46,10 +46,14 @@ def print_sweeps(console: PlainConsole, sweeps: Sequence[SweepSummary]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("sweep", "project", "state", "started"):
-        table.add_column(column, no_wrap=column != "project")  # ids are never cut for the sake of a long name
+        table.add_column(column, no_wrap=column != "project", overflow="fold")
     for sweep in sweeps:
-        table.add_row(sweep.sweep_id, sweep.project, sweep.state, f"{sweep.started:%Y-%m-%d %H:%M}")
-    console.print(table if sweeps else "no sweeps yet; start one with `sweeps run FILE`")
+        started = f"{sweep.started.astimezone():%Y-%m-%d %H:%M %Z}"  # where the reader is
+        table.add_row(sweep.sweep_id, sweep.project, sweep.state, started)
+    if sweeps:
+        console.print_whole(table)
+    else:
+        console.print("no sweeps yet; start one with `sweeps run FILE`")
 
 
 def print_outcome(outcome: SweepOutcome, tracking_uri: str, *, as_json: bool) -> None:

@@ -8,8 +8,12 @@ from typing import Any
 from sweeps.reader.faults import Faults
 from sweeps.reader.tree import KeyPath
 from sweeps.space.distributions import Constant
+from sweeps.space.parameters import Choices, Parameter, walk
 from sweeps.trials.objectives import METRICS
 from trainer.config import SETTINGS
+
+# Settings that act after so many epochs, and not before.
+WITHIN_EPOCHS = ("step_epochs", "plateau_patience", "early_stopping_patience")
 
 
 def check_limits(draft: Mapping[str, Any], faults: Faults) -> None:
@@ -20,6 +24,7 @@ def check_limits(draft: Mapping[str, Any], faults: Faults) -> None:
         faults: Gains what is wrong.
     """
     _find_floor_faults(draft, faults)
+    _find_idle(draft, faults)
     metric = draft.get("metric")
     if metric is None:
         return
@@ -36,6 +41,25 @@ def _list_limits(draft: Mapping[str, Any]) -> Iterator[tuple[KeyPath, float]]:
             limit = getattr(draft.get(section), key, None)
             if limit is not None:
                 yield (section, key), limit
+
+
+def _find_idle(draft: Mapping[str, Any], faults: Faults) -> None:
+    """Faults of lengths, in epochs, that no training is long enough for, whatever is drawn."""
+    parameters = draft["parameters"]
+    epochs = _find_ends(parameters.get("epochs", Constant(value=SETTINGS["epochs"].default)))
+    for path, parameter in walk(parameters, path=("parameters",)):
+        lengths = _find_ends(parameter) if path[-1] in WITHIN_EPOCHS else ()
+        if epochs and lengths and min(lengths) >= max(epochs):
+            most = max(epochs)
+            message = f"found {min(lengths):g} in {most:g} epochs, so that it never acts; allowed: below {most:g}"
+            faults.at_key(path, message)
+
+
+def _find_ends(parameter: Parameter) -> tuple[float, ...]:
+    """The numbers among the outermost values of a parameter."""
+    if isinstance(parameter, Choices):
+        return ()
+    return tuple(end for end in parameter.ends() if isinstance(end, int | float) and not isinstance(end, bool))
 
 
 def _find_floor_faults(draft: Mapping[str, Any], faults: Faults) -> None:

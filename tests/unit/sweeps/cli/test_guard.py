@@ -111,3 +111,21 @@ def test_what_an_encoding_lacks_is_replaced(encoding: str, shown: str, tmp_path:
     done = run(f"return ({row},)", "list", home=tmp_path, env={"PYTHONIOENCODING": encoding}, encoding=encoding)
     assert done.returncode == 0, done.stderr
     assert f"s-1    {shown}" in done.stdout
+
+
+def test_a_file_of_the_results_that_cannot_be_had_is_no_unforeseen_error(tmp_path: Path) -> None:
+    done = run(f"open({str(tmp_path)!r}, 'w')", "list", home=tmp_path)
+    assert done.returncode == ExitCode.BAD_USAGE
+    assert done.stderr.startswith(f"{tmp_path}: Is a directory; results go to {tmp_path}: set SWEEPS_HOME")
+
+
+@pytest.mark.parametrize("columns", ["20", "60", "200"])
+def test_a_narrow_terminal_cuts_no_id_and_hides_no_start(columns: str, tmp_path: Path) -> None:
+    id_ = "a-long-name-of-a-sweep-20261124-031500-9f3a"
+    started = "__import__('datetime').datetime(2026, 1, 1, 12, tzinfo=__import__('datetime').UTC)"
+    row = f"queries.SweepSummary({id_!r}, 'n', 'p', 'completed', {started}, None)"
+    environment = {"COLUMNS": columns, "FORCE_COLOR": "1", "TZ": "Europe/Berlin"}
+    done = run(f"return ({row},)", "list", home=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert id_ in done.stdout
+    assert "completed  2026-01-01 13:00 CET" in done.stdout

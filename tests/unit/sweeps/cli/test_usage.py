@@ -73,3 +73,11 @@ def test_the_shell_is_told_how_a_word_goes_on(words: str, number: str, answer: s
     done = sweeps(cwd=tmp_path, _SWEEPS_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD=number)
     assert done.stdout.split() == [answer]
     assert "--install-completion" in sweeps("--help", cwd=tmp_path).stdout
+
+
+def test_a_results_folder_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text("method: grid\nparameters: {dataset: synthetic, lr: {values: [0.1, 0.2]}}\n")
+    (tmp_path / "file").touch()
+    done = sweeps("run", "sweep.yaml", cwd=tmp_path, SWEEPS_HOME=str(tmp_path / "file"))
+    assert done.returncode == 2
+    assert done.stderr == f"{tmp_path / 'file'}: results cannot be written (File exists); set SWEEPS_HOME elsewhere\n"

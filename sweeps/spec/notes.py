@@ -1,0 +1,36 @@
+"""What is known of a sweep before it starts, and no fault: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sweeps.search.methods import METHODS
+from sweeps.space.arms import Arm, size
+from sweeps.spec.arms import build_arms, num_search_trials
+from sweeps.spec.models import SweepSpec
+
+FEW = 4  # trials to a configuration, from which on repeats are worth a word
+
+
+def list_notes(spec: SweepSpec) -> tuple[str, ...]:
+    """Sentences on what a sweep will do that its file does not show."""
+    arms = build_arms(spec)
+    limits = num_search_trials(spec, arms)
+    return tuple(dict.fromkeys(note for arm in arms for note in _list_repeats(spec, arm, limits[arm.name])))
+
+
+def _list_repeats(spec: SweepSpec, arm: Arm, num_trials: int | None) -> Iterator[str]:
+    """That an arm's trials repeat configurations, since there are few of them."""
+    method, num_points = METHODS[spec.method], size(arm)
+    if method.is_exhaustive or num_points is None or num_trials is None or num_trials < 2:
+        return
+    every = f"method: grid tries each of the {num_points} once"
+    if method.learns or method.shares_points:  # which draw neither by chance alone
+        if num_trials > num_points:
+            yield f"{arm.name}: {num_trials} trials of {num_points} configurations repeat some; {every}"
+    elif num_points < FEW * num_trials:
+        different = num_points * (1 - (1 - 1 / num_points) ** num_trials)
+        yield (
+            f"{arm.name}: {num_trials} draws by {method.name} from {num_points} configurations try about "
+            f"{different:.0f} different ones; {every}"
+        )
