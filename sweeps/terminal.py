@@ -59,7 +59,8 @@ class PlainConsole(Console):
 
     def print_whole(self, table: RenderableType) -> None:
         """Prints a table of which nothing is cut: in a narrow terminal its lines go on in the next one."""
-        narrowest = Measurement.get(self, self.options.update(max_width=_WIDEST), table).minimum
+        # rich leaves the space behind the last column out, and then takes it from the column
+        narrowest = Measurement.get(self, self.options.update(max_width=_WIDEST), table).minimum + 1
         wide = self if narrowest <= self.width else PlainConsole(self.file, width=narrowest)
         wide.print(table, crop=False)
 
