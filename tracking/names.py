@@ -63,6 +63,8 @@ STAGE_CONFIRM = "confirm"
 STAGE_DEFAULT = "default"  # an arm's untuned defaults, beside what was confirmed
 STAGES = (STAGE_SEARCH, STAGE_SELECT, STAGE_CONFIRM, STAGE_DEFAULT)
 TESTED_STAGES = (STAGE_CONFIRM, STAGE_DEFAULT)  # which read the test split
+# The stages for which trials of a stage are chosen from: once they have begun, another trial could change the choice.
+CHOSEN_BY = {STAGE_SEARCH: (STAGE_SELECT, *TESTED_STAGES), STAGE_SELECT: TESTED_STAGES}
 STATE_RUNNING = "running"
 PHASE_PAUSED = "paused"
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from tracking.names import TrialState
 
 MARGIN = 0.005  # half a point of accuracy: a smaller difference does not matter
+CLOSE_LOSS = 0.02  # a difference in a loss that does not matter, relative: one of a point of accuracy is about that
 
 RankKey = tuple[bool, int, float, int]
 

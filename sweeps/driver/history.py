@@ -17,9 +17,7 @@ from sweeps.spec import SweepSpec, dump_spec, load_spec_text
 from sweeps.trials.confirm import Confirm
 from tracking.names import STAGE_SEARCH, SweepState
 from tracking.recording.events import Event, SweepEnded, SweepRecord, SweepStarted, TrialStarted
-from tracking.statistics.levels import MIN_VERDICT_SEEDS
-
-DEFAULT_SEEDS = 10
+from tracking.statistics.levels import DEFAULT_SEEDS, MIN_VERDICT_SEEDS
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sweeps.home import JOB_VARIABLE, SweepFolder
 from sweeps.running.same_sweep import check_same_prior, note_extensions, note_versions
 from sweeps.space.arms import Arm, searched
 from sweeps.spec import SweepSpec
-from sweeps.spec.search_facts import describe_search
+from sweeps.spec.search_limits import describe_search
 from tracking import names
 from tracking.recording.events import SweepRecord
 

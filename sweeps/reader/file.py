@@ -128,7 +128,7 @@ def _lay_over(tree: Section, overrides: Sequence[str], faults: list[SpecFault]) 
     for override in overrides:
         place = Place(f"--set {override}")
         key, equals, text = override.partition("=")
-        path = tuple(part.strip() for part in key.split("."))
+        path = _split_key(key)
         if not equals or not all(path):
             faults.append(place.fault((), "write it as KEY=VALUE, for example parameters.epochs=3"))
             continue
@@ -151,6 +151,13 @@ def _lay_over(tree: Section, overrides: Sequence[str], faults: list[SpecFault]) 
         if obstacle:
             faults.append(place.fault(path, obstacle))
     return tree
+
+
+def _split_key(key: str) -> KeyPath:
+    """The keys between the dots; a key in double quotes, such as a dotted path to the user's code, may hold some."""
+    parts = key.split('"')  # every second one stood in quotes
+    split = "".join(part if index % 2 else part.replace(".", "\0") for index, part in enumerate(parts))
+    return tuple(part.strip() for part in split.split("\0"))
 
 
 def _parse_value(text: str, place: Place, faults: list[SpecFault], max_nodes: int) -> Node | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from sweeps.running import lifecycle
 from sweeps.running.lifecycle import Ending, TrialResult
 from sweeps.trials.ledger import TrialEntry, TrialPhase
-from tracking.names import STAGE_SEARCH, STAGE_SELECT, TESTED_STAGES, TrialState
+from tracking.names import CHOSEN_BY, TrialState
 from tracking.recording.events import (
     EpochRecorded,
     TrialEnded,
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from sweeps.running.sweep import RunningSweep
     from tracking.recording.events import Event, TrialRecord
     from tracking.recording.recorder import Recorder
-
-
-# The stages for which trials of a stage are chosen from: once they have begun, another trial could change the choice.
-_CHOSEN_BY = {STAGE_SEARCH: (STAGE_SELECT, *TESTED_STAGES), STAGE_SELECT: TESTED_STAGES}
 
 
 class DeafRecorder:
@@ -56,7 +52,7 @@ def find_failed(events: Iterable[Event]) -> frozenset[str]:
     return frozenset(
         trial_id
         for trial_id, record in trials.items()
-        if failed[trial_id] and not any((record.arm, later) in begun for later in _CHOSEN_BY.get(record.stage, ()))
+        if failed[trial_id] and not any((record.arm, later) in begun for later in CHOSEN_BY.get(record.stage, ()))
     )
 
 

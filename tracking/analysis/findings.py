@@ -12,11 +12,11 @@ from tracking.analysis.race import count_saved
 from tracking.analysis.untuned import tell_untuned
 from tracking.analysis.verdict import count_lacking, judge_retrainings, tell_headline, tell_verdict
 from tracking.names import BEST_VAL_ACCURACY, STATE_RUNNING, TEST_ACCURACY, VAL_ACCURACY, SweepState, TrialState
-from tracking.ranking import Goal
+from tracking.ranking import CLOSE_LOSS, Goal
+from tracking.statistics.levels import DEFAULT_SEEDS
 from tracking.table import SweepTable
 
 CLOSE = 0.01  # accuracies of one trial each that differ by less are called level; seeds differ by a point or more
-CLOSE_LOSS = 0.02  # the same for losses, relative
 MAX_NAMED = 8  # arms in the question
 MAX_GAP = 0.02  # protocol: validation above test by more than two points is the mark of a leak
 
@@ -78,7 +78,7 @@ def build_verdict(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str:
         return f"{lead}No verdict before all {planned} seeds of every arm are in. Retrainings that are missing: {told}."
     return lead + (
         "One seed per arm: an observation, not a verdict. The same settings with another seed often differ by a "
-        f"point or more. `sweeps confirm {table.sweep_id} --seeds 10` gives a verdict."
+        f"point or more. `sweeps confirm {table.sweep_id} --seeds {DEFAULT_SEEDS}` gives a verdict."
     )
 
 

@@ -69,5 +69,5 @@ def _find_domain(name: str, values: Sequence[Value]) -> SearchedRange | tuple[Va
     if not is_number_line(name, values) or len(set(values)) < 2:
         return tuple(dict.fromkeys(values))
     numbers = [to_float(value) for value in values]
-    is_integer = all(isinstance(value, int) for value in values)
-    return SearchedRange(min(numbers), max(numbers), is_logarithmic(name, numbers), is_integer=is_integer)
+    step = 1 if all(isinstance(value, int) for value in values) else None
+    return SearchedRange(min(numbers), max(numbers), is_logarithmic(name, numbers), step=step)

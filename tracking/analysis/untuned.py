@@ -60,9 +60,18 @@ def tell_untuned(table: SweepTable) -> tuple[str, ...]:
         f"{arm}: its tuned settings do not beat its untuned defaults, which reach {format_percent(each.summary.mean)} "
         f"({_signed(each.pair.difference)} points over {each.pair.num_seeds} seeds). Its ranges or its budget are at "
         "fault, and the verdict is about its tuned settings alone."
+        for arm, each in find_useless_tuning(table).items()
+        if each.pair is not None
+    )
+
+
+def find_useless_tuning(table: SweepTable) -> dict[str, Untuned]:
+    """The arms whose tuned settings do not beat their untuned defaults, each with those."""
+    return {
+        arm: each
         for arm, each in compare_untuned(table).items()
         if each.pair is not None and (each.pair.difference <= 0 or each.pair.verdict is Verdict.TIE)
-    )
+    }
 
 
 def format_untuned(table: SweepTable) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:

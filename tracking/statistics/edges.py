@@ -26,7 +26,7 @@ class SearchedRange:
         is_log: Whether it was searched on its logarithm.
         least, most: What the parameter can be at all, which is not crossed; it may be infinite.
         least_open, most_open: Whether it can only come close to that.
-        is_integer: Whether it is a whole number.
+        step: Of what it is a multiple: 1 for whole numbers; None for any number.
 
     Raises:
         ValueError: The ends are not finite, not in order, or not above 0 on a logarithm.
@@ -39,7 +39,7 @@ class SearchedRange:
     most: float = math.inf
     least_open: bool = False
     most_open: bool = False
-    is_integer: bool = False
+    step: float | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -68,8 +68,8 @@ class EdgeAlarm:
 def find_edge(parameter: str, value: float, searched: SearchedRange, share: float = EDGE_SHARE) -> EdgeAlarm | None:
     """The alarm for a best setting in the outer `share` of its range; None where it lies inside.
 
-    None too where the parameter cannot go further on that side. A range is widened by half its width; a narrow range of
-    whole numbers by one at least.
+    None too where the parameter cannot go further on that side. A range is widened by half its width, and at least by
+    one step.
 
     Args:
         parameter: Its name.
@@ -83,14 +83,21 @@ def find_edge(parameter: str, value: float, searched: SearchedRange, share: floa
     position = (_to_scale(value, searched) - low) / (high - low)
     if share < position < 1 - share:
         return None
-    step = WIDENING * (high - low)
+    width = WIDENING * (high - low)
     if position <= share:
-        end = _limit(_from_scale(low - step, searched, Side.LOW), searched.low, searched.least, searched.least_open)
+        end = _limit(_from_scale(low - width, searched, Side.LOW), searched.low, searched.least, searched.least_open)
         found = EdgeAlarm(parameter, value, Side.LOW, position, end, searched.high)
     else:
-        end = _limit(_from_scale(high + step, searched, Side.HIGH), searched.high, searched.most, searched.most_open)
+        end = _limit(_from_scale(high + width, searched, Side.HIGH), searched.high, searched.most, searched.most_open)
         found = EdgeAlarm(parameter, value, Side.HIGH, position, searched.low, end)
-    return None if end in (searched.low, searched.high) else found
+    return found if _holds_more(found, searched) else None
+
+
+def _holds_more(found: EdgeAlarm, searched: SearchedRange) -> bool:
+    """Whether the wider range has values that the old one has not."""
+    if searched.step is None:
+        return (found.low, found.high) != (searched.low, searched.high)
+    return found.low <= searched.low - searched.step or found.high >= searched.high + searched.step
 
 
 def _limit(new: float, old: float, limit: float, is_open: bool) -> float:
@@ -107,6 +114,7 @@ def _to_scale(value: float, searched: SearchedRange) -> float:
 def _from_scale(value: float, searched: SearchedRange, side: Side) -> float:
     """A new end in the parameter's own unit, with two significant digits where the range is large enough for it."""
     plain = 10**value if searched.is_log else value
-    if searched.is_integer:
-        return float(math.floor(plain) if side is Side.LOW else math.ceil(plain))
+    if searched.step is not None:
+        count = plain / searched.step
+        return float(f"{searched.step * (math.floor(count) if side is Side.LOW else math.ceil(count)):.6g}")
     return float(f"{plain:.2g}") if searched.is_log else float(f"{plain:.6g}")

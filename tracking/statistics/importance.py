@@ -135,6 +135,6 @@ def _build_distribution(domain: SearchedRange | tuple[Choice, ...]) -> optuna.di
 
     if isinstance(domain, tuple):
         return CategoricalDistribution(domain)
-    if domain.is_integer:
+    if domain.step == 1:
         return IntDistribution(round(domain.low), round(domain.high), log=domain.is_log)
     return FloatDistribution(domain.low, domain.high, log=domain.is_log)

@@ -1,152 +1,142 @@
-"""What a report advises can be done: each command is taken by the command line, and by the sweep that it is for."""
+"""What to do after a sweep: a command for each thing that it asks for."""
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from build_table import build_table
-from typer.main import get_command
 
-from sweeps.cli.app import app
-from sweeps.running.extension import check_extension
-from sweeps.spec import SweepSpec, load_spec_text
-from sweeps.spec.search_facts import describe_search
-from tracking.analysis.edges import find_edges
-from tracking.analysis.leaderboard import build_leaderboard, find_best
+from tracking.analysis.leaderboard import build_leaderboard
 from tracking.analysis.next_steps import NextStep, build_next_steps
-from tracking.names import TrialState
-from tracking.table import SweepTable
+from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, SweepState, TrialState
+from tracking.table import Confirmation, SweepTable, TrialRow
 
-TEXT = """
-method: bayes
-compare: optimizer
-budget: {trials_per_arm: 6}
-parameters:
-  epochs: 9
-  batch_size: {values: [32, 64, 128]}
-  optimizer:
-    choices:
-      sgd: {lr: {distribution: log_uniform_values, min: 1e-3, max: 1}}
-      momentum: {lr: {distribution: log_uniform_values, min: 1e-3, max: 1}, momentum: {min: 0.5, max: 0.99}}
-      rmsprop: {lr: {values: [0.001, 0.01, 0.1]}}
-      adam: {lr: {distribution: log_uniform, min: -9, max: -1}}
-"""
-INSIDE: dict[str, Any] = {"lr": 0.03, "batch_size": 64}
+SEARCH: Mapping[str, Any] = {
+    "can_grow": True,
+    "exhaustive": False,
+    "budget": {"budget.trials_per_arm": 1},
+    "target": None,
+    "ranges": [],
+}
+NOISE = (0.004, -0.006, 0.005, -0.002, 0.006, -0.005, 0.001, -0.003)
 
 
-def load(*overrides: str) -> SweepSpec:
-    return load_spec_text(TEXT, "sweep.yaml", overrides)
+def build_arm(arm: str, accuracies: Sequence[float]) -> list[TrialRow]:
+    """The best search trial of an arm, and its retrainings."""
+    history = {"val_accuracy": ((1, 0.7),)}
+    best = TrialRow(f"{arm}-0", 0, arm, STAGE_SEARCH, TrialState.COMPLETED, "", 0, {"lr": 0.1}, history)
+    retrained = [
+        replace(best, trial_id=f"{arm}-c{seed}", number=seed, stage=STAGE_CONFIRM, seed=seed)
+        for seed in range(len(accuracies))
+    ]
+    tested = [
+        replace(each, parameters={"lr": 0.1, "seed": each.seed}, summary={"test_accuracy": accuracy})
+        for each, accuracy in zip(retrained, accuracies, strict=True)
+    ]
+    return [best, *tested]
 
 
-def build(spec: SweepSpec, arm: str = "sgd", state: str = "completed", **best: Any) -> SweepTable:
-    """A sweep whose arms have their best settings inside their ranges, but for those of one arm."""
-    table = build_table(state=state, manifest={"search": describe_search(spec)})
-    values = {each: {**INSIDE, **({"lr": 0.01} if each == "rmsprop" else {})} for each in table.arms}
-    values[arm] |= best
-    changed = []
-    origins = {each: find_best(table, each) for each in table.arms}
-    for trial in table.trials:
-        origin = origins[trial.arm]
-        is_best = origin is not None and trial.configuration == origin.configuration
-        known = {name: value for name, value in values[trial.arm].items() if is_best}
-        changed.append(replace(trial, parameters={**trial.parameters, **known}))
-    return replace(table, trials=tuple(changed))
+def build_table(sgd: Sequence[float], adam: Sequence[float], seeds: int = 8) -> SweepTable:
+    trials = (*build_arm("sgd", sgd), *build_arm("adam", adam))
+    return SweepTable(
+        "s-1", "n", "p", SweepState.COMPLETED, "val_accuracy", "maximize", "optimizer", ("sgd", "adam"), ("lr",),
+        {"search": SEARCH}, "", trials, confirmation=Confirmation(seeds=seeds),
+    )  # fmt: skip
 
 
-def steps_of(table: SweepTable) -> tuple[NextStep, ...]:
-    return build_next_steps(table, build_leaderboard(table))
+def list_steps(table: SweepTable) -> list[NextStep]:
+    return list(build_next_steps(table, build_leaderboard(table)))
 
 
-def parse(command: str) -> Any:
-    """The parameters of a command line; raises where it is not taken."""
-    program, name, *arguments = shlex.split(command)
-    assert program == "sweeps"
-    return get_command(app).commands[name].make_context(name, arguments).params  # type: ignore[attr-defined]
+CLEAR = build_table([0.6 + noise for noise in NOISE], [0.7 - noise for noise in NOISE])
+UNCLEAR = build_table([0.695 + noise for noise in NOISE[:6]], [0.7 - noise for noise in NOISE[:6]], seeds=6)
 
 
-@pytest.mark.parametrize(
-    ("arm", "best", "override"),
-    [
-        ("sgd", {"lr": 0.9}, "parameters.optimizer.choices.sgd.lr.max=32.0"),
-        ("sgd", {"lr": 0.0011}, "parameters.optimizer.choices.sgd.lr.min=3.2e-05"),
-        ("momentum", {"momentum": 0.98}, "parameters.optimizer.choices.momentum.momentum.max=0.995"),
-        ("rmsprop", {"lr": 0.1}, "parameters.optimizer.choices.rmsprop.lr.values=[0.001, 0.01, 0.1, 1.0]"),
-        ("rmsprop", {"lr": 0.001}, "parameters.optimizer.choices.rmsprop.lr.values=[0.0001, 0.001, 0.01, 0.1]"),
-        ("sgd", {"batch_size": 128}, "parameters.batch_size.values=[32, 64, 128, 256]"),
-        ("adam", {"lr": 0.36}, "parameters.optimizer.choices.adam.lr.max="),
-    ],
-)
-def test_a_best_setting_at_an_edge_is_advised_to_be_searched_further(
-    arm: str, best: dict[str, Any], override: str
-) -> None:
-    spec = load()
-    table = build(spec, arm, **best)
-    (edge,) = find_edges(table)
-    assert edge.override.startswith(override)
-    step = next(each for each in steps_of(table) if each.command.startswith("sweeps run --extend"))
-    assert edge.sentence in step.reason
-    given = parse(step.command)
-    assert given["extend"] == table.sweep_id
-    assert given["overrides"] == ["budget.trials_per_arm=9", edge.override]
-    check_extension(spec, load(*given["overrides"]), table.sweep_id, dict.fromkeys(table.arms, 6))
+def test_a_verdict_that_stands_asks_for_nothing() -> None:
+    (step,) = list_steps(CLEAR)
+    assert step.command == ""
+    assert step.reason.startswith("Nothing: the verdict stands, ")
 
 
-def test_an_end_that_cannot_be_crossed_is_no_edge() -> None:
-    spec = load("parameters.optimizer.choices.momentum.momentum={min: 0.0, max: 0.9}")
-    assert find_edges(build(spec, "momentum", momentum=0.0)) == ()
-    assert len(find_edges(build(spec, "momentum", momentum=0.9))) == 1
+def test_a_verdict_without_enough_seeds_asks_for_so_many_more() -> None:
+    (step,) = list_steps(UNCLEAR)
+    assert step.reason.startswith("adam and sgd cannot be told apart yet: ")
+    more = int(step.reason.split(": ")[1].split()[0])
+    assert more > 0
+    assert step.command == f"sweeps confirm s-1 --seeds {6 + more}"
 
 
-def test_settings_inside_their_ranges_raise_no_alarm() -> None:
-    assert find_edges(build(load())) == ()
+def test_arms_that_no_number_of_seeds_tells_apart_ask_for_nothing() -> None:
+    wild = build_table([0.5 + 80 * noise for noise in NOISE], [0.5 - 80 * noise for noise in NOISE])
+    (step,) = list_steps(wild)
+    assert step == NextStep("Nothing: no affordable number of seeds would tell the best arms apart.")
 
 
-def test_a_sweep_that_does_not_say_what_it_searched_has_no_edges() -> None:
-    assert find_edges(build_table()) == ()
+@pytest.mark.parametrize("seeds", [0, 1])
+def test_one_seed_or_none_asks_for_a_verdict(seeds: int) -> None:
+    (step,) = list_steps(build_table([0.6] * seeds, [0.7] * seeds, seeds=1))
+    assert step.command == "sweeps confirm s-1 --seeds 10"
 
 
-def test_what_set_cannot_name_is_advised_without_it() -> None:
-    facts = describe_search(load())
-    facts["arms"]["sgd"]["lr"]["path"] = None
-    table = replace(build(load(), lr=0.9), manifest={"search": facts})
-    (edge,) = find_edges(table)
-    assert edge.override == ""
-    assert "search 0.001 to 32" in edge.sentence
+def fail(table: SweepTable, trial_id: str) -> SweepTable:
+    failed = (
+        replace(trial, state=TrialState.FAILED, summary={}) if trial.trial_id == trial_id else trial
+        for trial in table.trials
+    )
+    return replace(table, trials=tuple(failed))
 
 
-def test_missing_seeds_are_added_by_a_command() -> None:
-    commands = [each.command for each in steps_of(build(load()))]
-    (command,) = [each for each in commands if "confirm" in each]
-    given = parse(command)
-    assert given["seeds"] >= 6
-    assert given["sweep_id"] == build_table().sweep_id
+def test_a_failed_trial_is_run_again_unless_its_arms_best_have_been_chosen() -> None:
+    steps = list_steps(fail(CLEAR, "sgd-c3"))
+    assert steps[0] == NextStep("sgd-c3 failed; this runs it again.", "sweeps resume s-1 --failed")
+    other = replace(CLEAR.trials[0], trial_id="sgd-1", number=1, state=TrialState.FAILED)
+    assert all("--failed" not in step.command for step in list_steps(replace(CLEAR, trials=(*CLEAR.trials, other))))
+    searched = [trial for trial in (*CLEAR.trials, other) if trial.stage == STAGE_SEARCH]
+    assert list_steps(replace(CLEAR, trials=tuple(searched)))[0].command == "sweeps resume s-1 --failed"
 
 
-def test_a_sweep_that_is_not_done_goes_on_first() -> None:
-    table = build(load(), state="interrupted", lr=0.9)
-    (step,) = steps_of(table)
-    assert parse(step.command)["sweep_id"] == table.sweep_id
-    assert steps_of(replace(table, state="running")) == ()
+@pytest.mark.parametrize("state", [SweepState.INTERRUPTED, SweepState.FAILED])
+def test_a_sweep_that_has_not_ended_goes_on_and_nothing_else(state: SweepState) -> None:
+    (step,) = list_steps(replace(UNCLEAR, state=state))
+    assert step.command == "sweeps resume s-1"
+    (step,) = list_steps(replace(fail(UNCLEAR, "sgd-c3"), state=state))
+    assert step.command == "sweeps resume s-1 --failed"
 
 
-def test_failed_trials_run_again_while_their_arms_best_are_not_chosen() -> None:
-    table = build(load())
-    good = TrialState.COMPLETED
-    search = tuple(replace(trial, state=good) for trial in table.trials if trial.stage == "search")
-    failed = replace(search[0], state=TrialState.FAILED)
-    steps = steps_of(replace(table, trials=(failed, *search[1:])))
-    assert steps[0].reason == f"{failed.trial_id} failed. When the cause is mended, run them again."
-    assert parse(steps[0].command)["failed"] is True
-    steps = steps_of(replace(table, trials=(failed, *search[1:], *table.confirmed())))
-    assert not any("--failed" in each.command for each in steps), "their best are chosen, and it would be refused"
+def test_a_sweep_that_runs_asks_for_nothing_yet() -> None:
+    assert list_steps(replace(UNCLEAR, state="running")) == []
 
 
-def test_a_population_is_not_extended() -> None:
-    spec = load("method=random", "early_terminate={type: pbt}", "confirm={top: 0}")
-    assert describe_search(spec)["can_extend"] is False
-    steps = steps_of(build(spec, lr=0.9))
-    assert "lies at the high edge" in steps[0].reason
-    assert steps[0].command == ""
+def test_a_larger_search_comes_before_more_seeds_and_its_overrides_are_quoted() -> None:
+    lr = {
+        "key": 'parameters.optimizer.choices."my.own:Opt".lr', "name": "lr", "where": {}, "min": 0.01, "max": 0.1,
+        "values": None,
+        "exponents": False, "log": True, "step": None, "least": 0, "most": None, "least_open": True,
+        "most_open": False,
+    }  # fmt: skip
+    steps = list_steps(replace(UNCLEAR, manifest={"search": {**SEARCH, "ranges": [lr]}}))
+    assert [step.command.split(" s-1 ")[0] for step in steps] == ["sweeps run --extend", "sweeps confirm"]
+    sets = """--set 'parameters.optimizer.choices."my.own:Opt".lr.max=0.32' --set budget.trials_per_arm=2"""
+    assert steps[0].command == f"sweeps run --extend s-1 {sets}"
+    assert steps[0].reason.startswith("sgd: its best lr, 0.1, lies at the high edge")
+
+
+def test_a_sweep_recorded_without_limits_is_told_of_seeds_alone() -> None:
+    (step,) = list_steps(replace(CLEAR, manifest={}))
+    assert step == NextStep("Nothing: the verdict stands. What was searched is not in its record.")
+    assert [step.command.split()[1] for step in list_steps(replace(UNCLEAR, manifest={}))] == ["confirm"]
+
+
+def test_a_population_is_told_of_its_edges_and_given_no_command() -> None:
+    lr = {
+        "key": "parameters.lr", "name": "lr", "where": {}, "min": 0.01, "max": 0.1, "values": None, "exponents": False,
+        "log": True, "step": None, "least": 0, "most": None, "least_open": True, "most_open": False,
+    }  # fmt: skip
+    search = {**SEARCH, "can_grow": False, "ranges": [lr]}
+    (step,) = list_steps(replace(build_table([], []), manifest={"search": search}))
+    assert step.command == ""
+    assert step.reason.endswith(
+        "a better one may lie beyond. A population cannot be searched further: start a new sweep."
+    )

@@ -51,10 +51,10 @@ def test_an_open_limit_is_approached() -> None:
 
 
 def test_whole_numbers_stay_whole() -> None:
-    alarm = find_edge("layers", 3.0, SearchedRange(2, 3, least=1, is_integer=True))
+    alarm = find_edge("layers", 3.0, SearchedRange(2, 3, least=1, step=1))
     assert alarm is not None
     assert (alarm.low, alarm.high) == (2, 4)
-    alarm = find_edge("width", 16.0, SearchedRange(16, 256, is_log=True, least=1, is_integer=True))
+    alarm = find_edge("width", 16.0, SearchedRange(16, 256, is_log=True, least=1, step=1))
     assert alarm is not None
     assert (alarm.low, alarm.high) == (4, 256)
 
@@ -68,3 +68,13 @@ def test_a_range_has_two_ends(low: float, high: float) -> None:
 def test_a_logarithm_needs_positive_ends() -> None:
     with pytest.raises(ValueError, match="above 0"):
         SearchedRange(0.0, 1.0, is_log=True)
+
+
+def test_a_range_of_multiples_is_widened_by_one_of_them_at_least_or_not_at_all() -> None:
+    alarm = find_edge("batch_size", 128, SearchedRange(32, 128, is_log=True, least=1, step=32))
+    assert alarm is not None
+    assert (alarm.low, alarm.high) == (32, 256)
+    assert find_edge("batch_size", 32, SearchedRange(32, 128, is_log=True, least=1, step=32)) is None
+    alarm = find_edge("dropout", 0.45, SearchedRange(0.1, 0.45, least=0, most=1, step=0.05))
+    assert alarm is not None
+    assert alarm.high == 0.65

@@ -11,7 +11,7 @@ from tracking.statistics.importance import Choice, Space, measure_importance
 
 SPACE: Space = {
     "lr": SearchedRange(1e-4, 1.0, is_log=True),
-    "width": SearchedRange(1, 8, is_integer=True),
+    "width": SearchedRange(1, 8, step=1),
     "batch_size": (32, 64, 128),
 }
 
