@@ -6,6 +6,7 @@ import pytest
 from played_trials import PlayedTune, build_growing_sweep, digest
 
 from sweeps.search.study import StudyProposer
+from tracking.names import STAGE_SEARCH
 
 # All that could tell the two apart: branches, rounded values, points, constraints.
 SWEEP = """
@@ -44,3 +45,19 @@ def test_a_study_with_a_reopened_trial_is_one_made_anew(
     made_anew = build_growing_sweep(tmp_path, method, "asha_promotion", 60, text)
     PlayedTune(made_anew).run()
     assert digest(reopened) == digest(made_anew)
+
+
+def test_a_promotion_asks_nothing_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that were made anew would be asked for each of its trials."""
+    sweep, num_asked, ask = build_growing_sweep(tmp_path, "bayes", "asha_promotion", 60), 0, StudyProposer._ask
+
+    def count(proposer: StudyProposer, seed: int) -> object:
+        nonlocal num_asked
+        num_asked += 1
+        return ask(proposer, seed)
+
+    monkeypatch.setattr(StudyProposer, "_ask", count)
+    PlayedTune(sweep).run()
+    parts = [entry.part for entry in sweep.ledger.select(stage=STAGE_SEARCH)]
+    assert sum(parts) > 10, "trials go on after a pause"
+    assert num_asked == len(parts)
