@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-MODEL = Path(__file__).with_name("model-of-2026-11")  # a fastcnn of one epoch, saved before files moved to sub-packages
+# A fastcnn of one epoch, saved before files moved to sub-packages.
+MODEL = Path(__file__).with_name("recorded-2026-11") / "model"
 # What it answered then to `build_images`.
 LOGITS = (
     -0.0315279,

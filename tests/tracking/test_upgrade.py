@@ -25,7 +25,7 @@ from tracking.report.write import write_report
 from tracking.store.queries import load_sweep
 
 # Written by the version of November 2026 (its manifest shortened): a change of this file is a change of the format.
-JOURNAL = Path(__file__).with_name("journal-of-2026-11.jsonl")
+JOURNAL = Path(__file__).with_name("recorded-2026-11") / "ended-journal.jsonl"
 SWEEP_ID = "t-20261125-004428-8fd3"
 
 
