@@ -20,6 +20,7 @@ from tracking.plots.style import (
     trial_symbol,
     value_format,
 )
+from tracking.plots.thinning import tell_thinned, thin_trials
 from tracking.table import SweepTable, TrialRow
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def build_curvature_plot(table: SweepTable) -> Plot | NoPlot:
         return NoPlot(title, reason)
     figure = go.Figure()
     for arm in table.arms:
-        if trials := [trial for trial in measured if trial.arm == arm]:
+        if trials := thin_trials(table, [trial for trial in measured if trial.arm == arm]):
             figure.add_traces([build_swatch(table.arms, arm), _build_points(table, arm, trials)])
     style_figure(figure, "")
     figure.add_hline(y=-SADDLE_SHARE, line={"color": MUTED, "width": 1, "dash": "dash"})
@@ -53,7 +54,7 @@ def build_curvature_plot(table: SweepTable) -> Plot | NoPlot:
         "One point per trial, retrainings among them. Further right: sharper. Below the dashed line: a saddle, where "
         "some direction still curves down by more than 5 % of the sharpest one. Filled: ran to its end; open: stopped "
         "early."
-    )
+    ) + tell_thinned(table)
     return Plot("curvature", title, caption, figure)
 
 

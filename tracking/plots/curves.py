@@ -21,6 +21,7 @@ from tracking.plots.style import (
     style_figure,
     trial_symbol,
 )
+from tracking.plots.thinning import tell_thinned, thin_trials
 from tracking.table import Points, SweepTable, TrialRow
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def build_trial_curves(table: SweepTable, metric: str) -> Plot | None:
     return Plot(
         f"trials-{metric}",
         f"{title_of(metric).capitalize()} of every trial",
-        "Strong lines ran to their end; pale ones were cut short, where the symbol stands.",
+        "Strong lines ran to their end; pale ones were cut short, where the symbol stands." + tell_thinned(table),
         figure,
         wide=True,
     )
@@ -187,7 +188,7 @@ def build_trial_curves(table: SweepTable, metric: str) -> Plot | None:
 def _add_panel(figure: go.Figure, table: SweepTable, arm: str, metric: str, place: Mapping[str, int]) -> None:
     """An arm's trials: strong lines for those that completed, pale ones for the others, symbols at their ends."""
     color = arm_color(table.arms, arm)
-    trials = [trial for trial in table.select(arm) if trial.history.get(metric)]
+    trials = [trial for trial in thin_trials(table, table.select(arm)) if trial.history.get(metric)]
     for group, width, opacity in ((TrialState.COMPLETED, 2.0, 0.9), (None, 1.2, 0.55)):
         members = [trial for trial in trials if (trial.state is TrialState.COMPLETED) == (group is not None)]
         figure.add_trace(_build_bundle(members, metric, fade(color, opacity), width), **place)

@@ -25,6 +25,7 @@ from tracking.plots.style import (
     trial_symbol,
     value_format,
 )
+from tracking.plots.thinning import tell_thinned, thin_trials
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow
 
@@ -140,9 +141,10 @@ def _build_points(
     import plotly.graph_objects as go
 
     color, symbol = arm_color(table.arms, arm), arm_symbol(table.arms, arm)
-    bottom = _worst(table)
+    bottom, places = _worst(table), {trial.trial_id: place for trial, place in zip(trials, x, strict=True)}
+    trials = thin_trials(table, trials)
     points = go.Scatter(
-        x=list(x),
+        x=[places[trial.trial_id] for trial in trials],
         y=[_or(table.value(trial), bottom) for trial in trials],
         mode="markers",
         marker={
@@ -171,7 +173,7 @@ def _finish_effect(table: SweepTable, name: str, figure: go.Figure, remark: str)
     caption += f"; ×: diverged ({num_diverged} of {len(table.select())})." if num_diverged else "."
     noun = title_of(name).partition(" (")[0]
     title = f"Sensitivity to the {noun}" if name == "lr" else f"Effect of the {noun}"
-    return Plot(f"effect-{name}", title, f"{caption} {remark}".strip(), figure)
+    return Plot(f"effect-{name}", title, f"{caption} {remark}".strip() + tell_thinned(table), figure)
 
 
 def _worst(table: SweepTable) -> float:

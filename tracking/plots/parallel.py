@@ -14,6 +14,7 @@ from tracking.analysis.leaderboard import searched_parameters
 from tracking.analysis.settings import is_logarithmic, is_number_line, level_key, to_float
 from tracking.names import TrialState
 from tracking.plots.style import AXIS, INK, Plot, arm_color, describe_trial, fade, style_figure
+from tracking.plots.thinning import tell_thinned, thin_trials
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow, Value
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 BEST_SHARE = 0.1  # of the trials have strong lines
-MIN_BEST = 5
+MIN_BEST, MAX_BEST = 5, 30
 MAX_AXES = 9
 TITLE_LETTERS = 12  # in a line of an axis' title
 ABSENT = -0.12  # where a line runs at an axis of a setting that the trial does not have
@@ -59,7 +60,7 @@ def build_parallel_plot(table: SweepTable) -> Plot | None:
     if len(table.arms) > 1:
         axes.insert(0, _build_choices("arm", {trial.trial_id: trial.arm for trial in trials}, table.arms[::-1]))
     axes.append(_build_outcome(table, trials))
-    num_best = max(MIN_BEST, math.ceil(BEST_SHARE * len(trials)))
+    num_best = min(max(MIN_BEST, math.ceil(BEST_SHARE * len(trials))), MAX_BEST)
     goal = Goal(table.goal)
     ranked = sorted(trials, key=lambda trial: -goal.sign * (table.value(trial) or 0.0))
     best = {trial.trial_id for trial in ranked[:num_best]}
@@ -67,6 +68,7 @@ def build_parallel_plot(table: SweepTable) -> Plot | None:
     for is_best in (False, True):
         for arm in table.arms:
             members = [trial for trial in trials if trial.arm == arm and (trial.trial_id in best) is is_best]
+            members = list(thin_trials(table, members))
             figure.add_trace(_build_lines(table, arm, members, axes, is_best=is_best))
     _add_axes(figure, axes)
     noun = f"the best {min(num_best, len(trials))} trials" if num_best < len(trials) else "all trials"
@@ -74,6 +76,7 @@ def build_parallel_plot(table: SweepTable) -> Plot | None:
         f"A line for each trial, from its settings to its best value. Strong: {noun}, whichever arm they are of. Where "
         "strong lines come close together on an axis, that setting matters; where they spread, it does not."
     )
+    caption += tell_thinned(table)
     return Plot("parallel", "Settings of every trial", caption, figure, wide=True, min_width=70 + 95 * len(axes))
 
 

@@ -48,6 +48,7 @@ CONTENT_POLICY = (
 # One button, to save a plot as a file: a whole bar would lie on the legend.
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtons": [["toImage"]]}
 MINOR_COLUMNS = ("best settings", "trials")
+MAX_ROWS = 600  # of a table of trials: a page with more opens slowly
 EMPTY = "–"
 RELOAD_SECONDS = 30  # after which the page of a sweep that runs loads itself anew
 
@@ -273,7 +274,7 @@ def _build_trials(table: SweepTable, stage: str, title: str, note: str) -> PageT
     numbers += [*(["test accuracy", "seed"] if has_test else []), *varied, "epochs", "time"]
     columns = [Column(name, "") for name in words] + [Column(name, "number") for name in numbers]
     rows = []
-    for trial in trials:
+    for trial in trials[:MAX_ROWS]:
         parameters = searched_parameters(table, trial)
         state = str(trial.state or "running")
         row = [
@@ -292,6 +293,8 @@ def _build_trials(table: SweepTable, stage: str, title: str, note: str) -> PageT
             Cell(trial.stop_reason),
         ]
         rows.append(row)
+    if len(trials) > MAX_ROWS:
+        note += f" The first {MAX_ROWS:,} of {len(trials):,}; `trials.csv` has them all."
     return PageTable("trials", title, note, [*columns, Column("ended because", "reason")], rows)
 
 
