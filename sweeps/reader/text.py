@@ -112,7 +112,7 @@ def _syntax_sentence(error: MarkedYAMLError, text: str, line: int, column: int) 
         return "a ':' is missing after the key on this line or the one above"
     if "found unexpected end of stream" in problem or problem.startswith("expected ',' or"):
         opened = f", opened in line {error.context_mark.line + 1}," if error.context_mark and "\n" in text else ""
-        return f"a quote or bracket{opened} is not closed"
+        return f"a quote or bracket{opened} is not closed; close it"
     context = f" {error.context}" if error.context else ""
     return f"not valid YAML: {problem}{context}"
 

@@ -61,6 +61,8 @@ class JobsClient:
         self.address = address or os.environ.get(ADDRESS_VARIABLE, "")
         if not self.address:
             raise BadUsage(f"which cluster? Give --address http://HEAD:8265, or set {ADDRESS_VARIABLE}")
+        if not self.address.startswith(("http://", "https://")):
+            raise BadUsage(f"{self.address}: the address of a Jobs API begins with http://; write http://HEAD:8265")
         with self._explained(), _without_ray_addresses():
             for name in NOISY_LOGGERS:
                 logging.getLogger(name).setLevel(logging.WARNING)  # they tell of each package that is sent

@@ -132,6 +132,8 @@ def _find_kind(node: Section, path: KeyPath, bad: set[str], faults: list[SpecFau
         _fault_exclusive(node, given, path, faults)
     elif not kinds and node.entries and not bad:
         shapes = [key for key in node.entries if key in PARAMETER_KEYS]
+        if not shapes:  # keys that no parameter has are faults of their own
+            return None
         remedy = "give value, values, min and max, or choices"
         if set(shapes) & {"mu", "sigma", "a", "b"}:
             remedy = "name the distribution, for example `distribution: normal`"

@@ -270,7 +270,7 @@ def show(value: object) -> str:
 
 
 def _format(number: float) -> str:
-    return f"{number:.0f}" if number == round(number) and abs(number) < 1e9 else f"{number:g}"
+    return f"{number:.0f}" if number == round(number) and abs(number) < 1e15 else f"{number:g}"
 
 
 def _is_number(text: str) -> bool:
