@@ -109,7 +109,7 @@ def plan_growth(table: SweepTable) -> Growth | None:
     if limits is None or _has_reached_target(table, limits.target):
         return None
     alarms = list(_find_alarms(table, limits.ranges))
-    reasons = [_tell_alarm(alarm) for alarm in alarms]
+    reasons = list(_tell_alarms(alarms))
     if limits.can_grow and not limits.exhaustive:
         reasons += [*_find_unequal(table), *_find_rising(table), *_find_useless(table)]
     overrides = (*_widen(alarms), *_raise_budget(limits.budget, len(table.arms))) if limits.can_grow else ()
@@ -186,14 +186,19 @@ def _is_allowed(value: float, limits: RangeLimits) -> bool:
     return above and below
 
 
-def _tell_alarm(alarm: _Alarm) -> str:
+def _tell_alarms(alarms: list[_Alarm]) -> Iterator[str]:
+    if alarms:
+        lie = "A best setting lies" if len(alarms) == 1 else "Best settings lie"
+        told = ", ".join(map(_show_alarm, alarms))
+        yield f"{lie} at the edge of what was searched, and a better one may lie beyond: {told}."
+
+
+def _show_alarm(alarm: _Alarm) -> str:
+    """`lr 0.9 of sgd (0.001 to 1)`."""
     edge, limits = alarm.edge, alarm.limits
     low, high = (math.exp(end) if limits.exponents else end for end in (limits.min, limits.max))
     searched = ", ".join(map(format_number, limits.values or ())) or f"{format_number(low)} to {format_number(high)}"
-    return (
-        f"{alarm.arm}: its best {edge.parameter}, {format_number(edge.value)}, lies at the {edge.side} edge of what "
-        f"was searched ({searched}); a better one may lie beyond."
-    )
+    return f"{edge.parameter} {format_number(edge.value)} of {alarm.arm} ({searched})"
 
 
 def _widen(alarms: list[_Alarm]) -> Iterator[str]:

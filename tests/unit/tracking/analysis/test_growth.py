@@ -86,16 +86,16 @@ def test_a_search_that_is_wide_and_long_enough_asks_for_nothing() -> None:
             [LR],
             {"lr": 0.9},
             "parameters.lr.max=100",
-            "sgd: its best lr, 0.9, lies at the high edge of what was searched",
+            "A best setting lies at the edge of what was searched, and a better one may lie beyond: lr 0.9 of sgd (",
         ),
-        ([LR], {"lr": 1.1e-4}, "parameters.lr.min=1e-06", "lies at the low edge of what was searched (0.0001 to 1)"),
-        ([{**LR, "most": 2.0}], {"lr": 0.9}, "parameters.lr.max=2", "high edge"),
-        ([DEPTH], {"depth": 4}, "parameters.depth.max=6", "depth, 4, lies at the high edge"),
+        ([LR], {"lr": 1.1e-4}, "parameters.lr.min=1e-06", "lr 0.00011 of sgd (0.0001 to 1)."),
+        ([{**LR, "most": 2.0}], {"lr": 0.9}, "parameters.lr.max=2", "lr 0.9 of sgd"),
+        ([DEPTH], {"depth": 4}, "parameters.depth.max=6", "depth 4 of sgd (1 to 4)."),
         (
             [{**LR, "min": math.log(1e-4), "max": 0.0, "exponents": True}],
             {"lr": 0.9},
             f"parameters.lr.max={math.log(100):.6g}",
-            "(0.0001 to 1); a better one may lie beyond",
+            "lr 0.9 of sgd (0.0001 to 1).",
         ),
     ],
 )
@@ -147,7 +147,9 @@ def test_a_range_that_arms_share_is_widened_once_on_each_side_and_ranges_of_othe
     assert growth is not None
     widened = ("parameters.depth.max=6", "parameters.optimizer.choices.adam.lr.max=100")
     assert growth.overrides == (*widened, "budget.trials_per_arm=6")
-    assert len(growth.reasons) == 3
+    (reason,) = growth.reasons
+    assert reason.startswith("Best settings lie at the edge of what was searched, and a better one may lie beyond: ")
+    assert reason.endswith(": depth 4 of sgd (1 to 4), depth 4 of adam (1 to 4), lr 1 of adam (0.0001 to 1).")
 
 
 def test_a_best_that_still_grows_asks_for_more_trials() -> None:

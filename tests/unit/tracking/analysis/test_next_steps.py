@@ -120,7 +120,7 @@ def test_a_larger_search_comes_before_more_seeds_and_its_overrides_are_quoted() 
     assert [step.command.split(" s-1 ")[0] for step in steps] == ["sweeps run --extend", "sweeps confirm"]
     sets = """--set 'parameters.optimizer.choices."my.own:Opt".lr.max=0.32' --set budget.trials_per_arm=2"""
     assert steps[0].command == f"sweeps run --extend s-1 {sets}"
-    assert steps[0].reason.startswith("sgd: its best lr, 0.1, lies at the high edge")
+    assert steps[0].reason.endswith("beyond: lr 0.1 of sgd (0.01 to 0.1), lr 0.1 of adam (0.01 to 0.1).")
 
 
 def test_a_sweep_recorded_without_limits_is_told_of_seeds_alone() -> None:
@@ -137,6 +137,4 @@ def test_a_population_is_told_of_its_edges_and_given_no_command() -> None:
     search = {**SEARCH, "can_grow": False, "ranges": [lr]}
     (step,) = list_steps(replace(build_table([], []), manifest={"search": search}))
     assert step.command == ""
-    assert step.reason.endswith(
-        "a better one may lie beyond. A population cannot be searched further: start a new sweep."
-    )
+    assert step.reason.endswith("(0.01 to 0.1). A population cannot be searched further: start a new sweep.")
