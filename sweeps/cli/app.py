@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from sweeps.cli import doctor, explain, init, remote, replay, results, sync, ui
+from sweeps.cli import doctor, explain, init, remote, replay, results, sync, ui, watch
 from sweeps.cli.guard import (
     GuardedCommand,
     GuardedGroup,
@@ -277,6 +277,7 @@ replay.add_commands(app)
 explain.add_commands(app)
 doctor.add_commands(app)
 init.add_commands(app)
+watch.add_commands(app)
 ui.add_commands(app)
 sync.add_commands(app)
 
