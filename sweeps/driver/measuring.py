@@ -6,7 +6,7 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +52,9 @@ def plan_prepared(prepared: Prepared, home: Home, *, measure: bool, preparation:
         with preparation.step("measuring what trials cost") as step:
             costs = measure_costs(list_measured(spec), data, spec.resources, prepared.slots)
             step.result = f"measured: {len(costs)} kinds of trials"
-    with preparation.step("starting the processes of the first trials"):
-        footprint = warm_up(spec, data, list(costs.values()), prepared.slots)
+    with preparation.step("measuring a checkpoint"):
+        found = None if prepared.footprint is None else prepared.footprint.result()
+    footprint = add_measured(found, list(costs.values()))
     has_store, free = home.artifact_root is not None, shutil.disk_usage(home.path).free
     storage = None if footprint is None else Storage(footprint, free, has_store)
     return build_plan(spec, prepared.slots, costs, data.num_bytes, storage)
@@ -81,51 +82,13 @@ def check_room(plan: Plan, home: Home) -> str:
     )
 
 
-def warm_up(spec: SweepSpec, data: Dataset, costs: list[Cost], slots: int) -> Footprint | None:
-    """Has a process start for each of the first trials, which imports what takes seconds to import.
-
-    Ray gives an actor a process that has nothing to do, if there is one: the first trials begin in these. One of them
-    finds the footprint meanwhile.
-
-    Args:
-        spec: The sweep.
-        data: The images.
-        costs: Those that were measured.
-        slots: Trials at a time.
-
-    Returns:
-        As `find_footprint`; None as well where no process could find it.
-    """
-    import ray
-
-    resources = {"num_cpus": spec.resources.cpu, "num_gpus": spec.resources.gpu, "max_retries": 0}
-    look = ray.remote(**resources)(find_footprint).remote(spec, ray.put(data), costs)
-    for _ in range(min(slots, _MAX_AT_ONCE) - 1):
-        ray.remote(**resources)(_import_all).remote()
-    try:
-        footprint: Footprint | None = ray.get(look, timeout=_MAX_SECONDS)
-    except ray.exceptions.RayError as error:  # its trials will fail as well, and say why
-        logger.warning("a checkpoint could not be measured: %s", error)
-        return None
-    return footprint
-
-
-def _import_all() -> None:
-    """Runs where a trial will."""
-    import trainer.loop.checkpoint
-    import trainer.loop.training_run
-    import trainer.trainable  # noqa: F401
-
-
-def find_footprint(spec: SweepSpec, data: Dataset, costs: Iterable[Cost]) -> Footprint | None:
+def find_footprint(spec: SweepSpec, data: Dataset) -> Footprint | None:
     """What the trial that needs most of the disk leaves there; None where nothing is known of the user's own network.
 
     Args:
         spec: The sweep.
         data: The images.
-        costs: Those that were measured.
     """
-    import trainer.trainable  # noqa: F401  # where this runs, a trial will
     from trainer.cost import Footprint
     from trainer.timing import measure_footprint
 
@@ -135,10 +98,20 @@ def find_footprint(spec: SweepSpec, data: Dataset, costs: Iterable[Cost]) -> Foo
             found.append(measure_footprint(parameters, data))
         except (ConfigError, ArithmeticError, RuntimeError, ValueError) as error:  # its trials will say it as well
             logger.warning("a checkpoint could not be measured: %s", error)
-    known = [cost.checkpoint_bytes for cost in costs] + [each.checkpoint_bytes for each in found]
-    if not known:
+    if not found:
         return None
-    return Footprint(max(known), max((each.num_metrics for each in found), default=_NUM_METRICS))
+    return Footprint(max(each.checkpoint_bytes for each in found), max(each.num_metrics for each in found))
+
+
+def add_measured(footprint: Footprint | None, costs: Sequence[Cost]) -> Footprint | None:
+    """A footprint that is not below what was measured where trials run; None where nothing is known at all."""
+    from trainer.cost import Footprint
+
+    if footprint is None and not costs:
+        return None
+    found = footprint or Footprint(0, _NUM_METRICS)
+    largest = max((cost.checkpoint_bytes for cost in costs), default=0)
+    return Footprint(max(found.checkpoint_bytes, largest), found.num_metrics)
 
 
 def _list_largest(spec: SweepSpec, num_classes: int) -> list[dict[str, Value]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.driver.background import Background
 from sweeps.driver.cluster import check_cluster, check_nodes, count_slots, import_ray, start_ray
+from sweeps.driver.measuring import find_footprint
 from sweeps.errors import BadUsage, Unreachable
 from sweeps.home import JOB_VARIABLE, Home
 from sweeps.running.preparation import Preparation
@@ -29,6 +30,7 @@ from trainer.data.load import find_source, load_dataset
 
 if TYPE_CHECKING:
     from tracking.recording.events import SweepRecord
+    from trainer.cost import Footprint
 
 MIN_FREE_BYTES = 200 * 2**20
 
@@ -54,6 +56,7 @@ class Prepared:
     slots: int
     notices: tuple[str, ...]
     fell_back: bool  # its images are those of the fallback
+    footprint: Background[Footprint | None] | None  # of a new sweep, being measured
 
 
 def prepare(
@@ -89,14 +92,15 @@ def prepare(
         check_same_ground(begun, ground, [arm.name for arm in build_arms(spec)])
     with preparation.step("waiting for MLflow"):
         _await(tracking)
+    footprint = Background(partial(find_footprint, spec, data)) if begun is None else None
     with preparation.step("starting Ray") as step:
-        cluster = start_ray(data.num_bytes)
+        cluster = start_ray(data.num_bytes, preload=spec.resources.cpu == 1 and not spec.resources.gpu)
         slots = count_slots(spec.resources)
         step.result = f"Ray started: {slots} {'trial' if slots == 1 else 'trials'} at a time"
     if "RAY_ADDRESS" in os.environ:
         with preparation.step("asking the nodes of the cluster"):
             check_nodes(home.path)
-    return Prepared(spec, data, ground, cluster, slots, notices, fell_back)
+    return Prepared(spec, data, ground, cluster, slots, notices, fell_back, footprint)
 
 
 def _list_notices(spec: SweepSpec) -> tuple[str, ...]:

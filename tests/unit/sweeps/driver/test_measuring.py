@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeps.driver.measuring import check_room, find_footprint
+from sweeps.driver.measuring import add_measured, check_room, find_footprint
 from sweeps.errors import BadUsage
 from sweeps.home import Home
 from sweeps.plan.build import build_plan
@@ -50,7 +50,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def find(spec: SweepSpec, *costs: Cost) -> int:
-    footprint = find_footprint(spec, load_data(), costs)
+    footprint = add_measured(find_footprint(spec, load_data()), costs)
     assert footprint is not None
     return footprint.checkpoint_bytes
 
@@ -70,7 +70,7 @@ def test_code_of_the_users_does_not_run_and_his_optimizer_counts_as_adam(load) -
 
 def test_of_a_network_of_the_users_only_what_was_measured_is_known(load) -> None:
     own = load("model: 'own_of_measuring:Net', optimizer: sgd")
-    assert find_footprint(own, load_data(), ()) is None
+    assert add_measured(find_footprint(own, load_data()), ()) is None
     assert find(own, Cost(1.0, 1.0, 1.0, 1.0, 1.0, 1, 7_000_000)) == 7_000_000
 
 
