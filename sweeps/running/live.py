@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -20,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.running.preparation import Preparation
+from sweeps.running.progress import MAX_RUNNING, build_sparkline
 from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
 from sweeps.spec.arms import num_confirm_trials
 from sweeps.stopping.rules import RULES
@@ -208,7 +210,8 @@ class TableView(View):
         if self._sweep is None:
             running = "\n".join(step.describe() for step in self.preparation.running)
             return Text(running or f"preparing … {elapsed:.0f} s", style="dim")
-        return Group(build_status_table(self._sweep), self._footer(self._sweep), *self._events)
+        sweep = self._sweep
+        return Group(build_status_table(sweep), self._footer(sweep), *list_running(sweep), *self._events)
 
     def _footer(self, sweep: RunningSweep) -> Text:
         num_confirm = num_confirm_trials(sweep.spec)
@@ -239,12 +242,13 @@ def build_status_table(sweep: RunningSweep) -> Table:
     """A row per arm: how its trials stand and its best score so far."""
     spec, ledger = sweep.spec, sweep.ledger
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(", ".join(spec.compare) or "sweep")
+    table.add_column(", ".join(spec.compare) or "sweep", no_wrap=True)
     pauses = spec.early_terminate is not None and RULES[spec.early_terminate.type].pauses
-    for column in ("trials", "running", *(["paused"] if pauses else []), "done", "stopped early", "diverged", "failed"):
+    for column in ("trials", "runs", *(["paused"] if pauses else []), "done", "early", "div.", "fail"):
         table.add_column(column, justify="right")
-    table.add_column(f"best {spec.metric.name} so far")
-    table.add_column("retrained", justify="right")
+    table.add_column(spec.metric.name, no_wrap=True)
+    table.add_column("trend", no_wrap=True)
+    table.add_column("again", justify="right")  # retrained
     num_confirm = num_confirm_trials(spec)
     leader = ledger.best()
     for arm in ledger.arms:
@@ -252,7 +256,7 @@ def build_status_table(sweep: RunningSweep) -> Table:
         num_active = Counter(entry.stage for entry in ledger.active if entry.arm == arm)
         states = (TrialState.COMPLETED, TrialState.EARLY_STOPPED, TrialState.DIVERGED, TrialState.FAILED)
         best = ledger.best(arm)
-        score = "" if best is None else f"{best.best_score:.4f}  {best.trial_id} epoch {best.best_epoch}"
+        score = "" if best is None else f"{best.best_score:.4f} {best.trial_id}"
         table.add_row(
             arm,
             f"{num_trials}/{sweep.num_trials[arm] or '?'}",
@@ -260,9 +264,29 @@ def build_status_table(sweep: RunningSweep) -> Table:
             *([str(num_open - num_active[STAGE_SEARCH])] if pauses else []),
             *(str(ledger.count(arm, state)) for state in states),
             Text(score, style="bold green" if best is not None and best is leader else ""),
+            build_sparkline(_list_best_so_far(ledger, arm)),
             f"{_count_retrained(ledger, arm)}/{num_confirm}",
         )
     return table
+
+
+def _list_best_so_far(ledger: Ledger, arm: str) -> list[float]:
+    """The best score of an arm's search after each trial that ended with one, in the order of their ends."""
+    ended = [entry for entry in ledger.select(arm, STAGE_SEARCH) if entry.ended and math.isfinite(entry.best_score)]
+    scores = (entry.best_score for entry in sorted(ended, key=lambda entry: entry.ended_as))
+    return list(accumulate(scores, lambda best, score: ledger.goal.best((best, score))))
+
+
+def list_running(sweep: RunningSweep) -> list[Text]:
+    """A line for each trial that runs: how far it is, and its last score; of many the first."""
+    running = sweep.ledger.active
+    lines = []
+    for entry in running[:MAX_RUNNING]:
+        line = f"{'runs':>13}  {entry.trial_id:<16} epoch {entry.epoch:>3} of {entry.parameters.get('epochs', '?')}"
+        scored = math.isfinite(entry.last_score)
+        lines.append(Text(f"{line}  {sweep.spec.metric.name} {entry.last_score:.4f}" if scored else line))
+    more = len(running) - MAX_RUNNING
+    return [*lines, Text(f"{'':>13}  and {more} more")] if more > 0 else lines
 
 
 def _count_retrained(ledger: Ledger, arm: str) -> int:

@@ -16,7 +16,7 @@ from tracking.table import SweepTable, TrialRow
 
 MAX_RUNNING = 6  # trials in the table, so that it fits into 24 lines
 MAX_REASONS = 3
-SPARK_WIDTH = 12
+SPARK_WIDTH = 6
 _BARS = "▁▂▃▄▅▆▇█"
 _STATES = (TrialState.COMPLETED, TrialState.EARLY_STOPPED, TrialState.DIVERGED, TrialState.FAILED)
 _HEADS = ("done", "early", "diverged", "failed")

@@ -12,6 +12,7 @@ from sweeps.running.live import (
     build_status_table,
     build_view,
     estimate_seconds_left,
+    list_running,
 )
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.space.distributions import Constant
@@ -185,3 +186,26 @@ def test_what_a_resumed_sweep_found_is_said_once(sweep: RunningSweep, is_termina
     if isinstance(view, TableView):
         view.console.print(view._render())
     assert shown.getvalue().count(sweep.found) == 1
+
+
+def test_running_trials_are_listed_and_the_best_so_far_is_a_line_of_bars(sweep: RunningSweep) -> None:
+    for number, score in enumerate((0.1, 0.3, 0.2, 0.5)):
+        add_trial(sweep, "adam", 20 + number, TrialState.COMPLETED, 3, score)
+    for number in range(8):
+        add_trial(sweep, "adam", 30 + number, None, 2, 0.25)
+    lines = [str(line) for line in list_running(sweep)]
+    running = len(sweep.ledger.active)
+    assert len(lines) == 7
+    assert lines[-1].split() == ["and", str(running - 6), "more"]
+    assert any("epoch   2 of" in line and line.endswith("val_accuracy 0.2500") for line in lines)
+    row = next(line for line in render(build_status_table(sweep)).splitlines() if line.startswith("adam"))
+    assert "█" in row
+
+
+def test_the_table_fits_into_80_columns(sweep: RunningSweep) -> None:
+    for number in range(20):
+        add_trial(sweep, "adam", 20 + number, TrialState.COMPLETED, 3, 0.1 + number / 50)
+    output = io.StringIO()
+    PlainConsole(output, width=80, is_text=True).print(build_status_table(sweep))
+    assert "…" not in output.getvalue()
+    assert "0.4800 adam-039" in output.getvalue()
