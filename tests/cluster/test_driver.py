@@ -26,6 +26,8 @@ from sweeps.home import Home, SweepFolder
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.spec import SweepSpec
 from sweeps.trials.ledger import TrialEntry
+from tracking.analysis.leaderboard import build_leaderboard
+from tracking.analysis.verdict import judge_retrainings, tell_headline
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STAGES, TrialState
 from tracking.store.queries import load_sweep
 from tracking.table import SweepTable
@@ -110,6 +112,22 @@ class TestOnOneRay:
         with pytest.raises(BadUsage, match="nothing would change"):
             resume_sweep(outcome.sweep_id, home, overrides=["budget.trials_per_arm=4"], extends=True)
         assert_nothing_is_left(outcome.folder)
+
+    def test_four_equal_arms_end_in_no_winner(self, home: Home, build_spec: BuildSpec) -> None:
+        lr = "{lr: {min: 0.09, max: 0.11}}"
+        names = ("sgd", "'torch.optim:SGD'", "'torch.optim.sgd:SGD'")
+        arms = ", ".join([f"{name}: {lr}" for name in names] + [f"momentum: {lr[:-1]}, momentum: 0.0}}"])
+        small = ("budget.trials_per_arm=1", "parameters.epochs=1", "early_terminate=null", "confirm.seeds=6")
+        outcome = run_sweep(build_spec(*small, f"parameters.optimizer={{choices: {{{arms}}}}}"), home)
+        assert (outcome.state, outcome.problem) == ("completed", "")
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        rows = build_leaderboard(table)
+        judgement = judge_retrainings(table, rows)
+        assert judgement is not None
+        assert len(judgement.arms) == 4
+        assert {summary.num_seeds for summary in judgement.arms.values()} == {6}
+        assert judgement.winner is None
+        assert tell_headline(judgement).startswith(("A tie between ", "No winner yet: "))
 
     def test_a_sweep_from_file_to_report(self, home: Home, build_spec: BuildSpec) -> None:
         outcome = run_sweep(build_spec("method=bayes"), home)

@@ -147,7 +147,7 @@ def _build_settings(parameter: inspect.Parameter) -> Iterator[Setting]:
     elif isinstance(default, int | float):
         # A whole default may be one that happens to be whole: only what cannot be a fraction is declared so.
         kind = "int" if parameter.annotation in (int, "int") else "float"
-        yield Setting(name, description, kind, default)  # type: ignore[arg-type]
+        yield Setting(name, description, kind, float(default) if kind == "float" else default)  # type: ignore[arg-type]
 
 
 def _gather(settings: Mapping[str, Value]) -> dict[str, Any]:

@@ -221,3 +221,10 @@ def test_a_setting_that_two_chosen_rows_have_is_refused():
     with pytest.raises(ConfigError, match=words):
         build_trial_config({"optimizer": "momentum", "model": "mine:deep_net"})
     assert build_trial_config({"optimizer": "sgd", "model": "mine:deep_net"}).model.settings["momentum"] == 0.5
+
+
+def test_a_default_that_happens_to_be_whole_is_the_fraction_that_a_file_would_give():
+    row = load_own_row("optimizer", "torch.optim:SGD")
+    fractions = {each.name: each.default for each in row.settings if each.kind == "float" and each.default is not None}
+    assert {"momentum", "dampening", "weight_decay"} <= set(fractions)
+    assert all(type(default) is float for default in fractions.values()), fractions
