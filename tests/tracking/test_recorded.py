@@ -9,13 +9,17 @@ from __future__ import annotations
 import lzma
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from checker import check_sweep
 from small_sweep import home
 
 from sweeps.driver.settling import settle
+from sweeps.errors import ExitCode
 from sweeps.home import Home
 from sweeps.running.build import build_sweep
 from sweeps.running.repair import open_journal
@@ -88,3 +92,12 @@ def test_its_journal_tells_a_driver_what_runs(recorded: Home) -> None:
     assert running == {"sgd-confirm-00": 3, "sgd-confirm-01": 0}
     scores = {entry.trial_id: entry.summary["best_val_accuracy"] for entry in sweep.ledger.select(stage="search")}
     assert scores == {trial_id: pytest.approx(best) for trial_id, (_, _, best) in SEARCHED.items()}
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(600)
+def test_it_is_gone_on_with_to_its_end(recorded: Home) -> None:
+    command = [sys.executable, "-m", "sweeps.cli", "resume", SWEEP_ID]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
+    check_sweep(recorded, SWEEP_ID)
