@@ -118,7 +118,7 @@ def test_a_file_called_like_a_library_is_not_run_in_its_place(
     [
         (("run",), "give a sweep file, or `--extend ID` to go on with a sweep that has ended"),
         (("run", "x.yaml", "--extend", "s-1"), "--extend s-1 goes on with what that sweep ran as; leave FILE out"),
-        (("run", "--extend", "s-1", "--dry-run", "--no-measure"), "leave --dry-run, --no-measure out"),
+        (("run", "--extend", "s-1", "--dry-run", "--measure"), "leave --dry-run, --measure out"),
         (("run", "--extend", "s-1"), "--extend s-1: say what gets larger, for example --set budget.trials_per_arm=24"),
     ],
 )
