@@ -13,6 +13,7 @@ from stores import *  # noqa: F403  # the fixtures
 
 from sweeps.home import Home
 from tracking.names import TrialState
+from trainer.data.load import load_dataset
 
 ID = "broken-20261124-031500-0000"
 
@@ -27,7 +28,8 @@ def broken(recorded: Home) -> Home:
     """A sweep whose first trial failed."""
     first, *others = build_small_table().trials
     failed = replace(first, state=TrialState.FAILED, stop_reason="ValueError: no such thing", history={})
-    record_in(recorded, build_small_table(sweep_id=ID, trials=(failed, *others)))
+    manifest = {"data": {"name": "synthetic", "digest": load_dataset("synthetic", None).digest}}
+    record_in(recorded, build_small_table(sweep_id=ID, trials=(failed, *others), manifest=manifest))
     return recorded
 
 
