@@ -19,7 +19,7 @@ from sweeps.cli.guard import (
     run_guarded,
     take_signals,
 )
-from sweeps.cli.options import File, Json, Measure, Overrides, ReportFormat, SweepId
+from sweeps.cli.options import File, Json, Measure, MeasureFirst, Overrides, ReportFormat, SweepId
 from sweeps.cli.printing import (
     print_json,
     print_leaderboard,
@@ -78,7 +78,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would come to, as `sweeps plan`.")
     ] = False,
-    measure: Measure = False,
+    measure: MeasureFirst = None,
     extend: Annotated[
         str | None,
         typer.Option(
@@ -92,14 +92,14 @@ def run(
     from sweeps.spec import load_spec
 
     if extend is not None:
-        others = {"FILE": file is not None, "--dry-run": dry_run, "--measure": measure}
+        others = {"FILE": file is not None, "--dry-run": dry_run, "--measure": bool(measure)}
         check_extends(extend, [name for name, given in others.items() if given], overrides or ())
         remote.extend(extend, overrides or (), as_json=as_json)
         return
     if file is None:
         raise BadUsage("give a sweep file, or `--extend ID` to go on with a sweep that has ended")
     if dry_run:
-        plan(file, overrides, measure=measure, as_json=as_json)
+        plan(file, overrides, measure=measure is not False, as_json=as_json)
         return
     from sweeps.home import open_home
 
@@ -121,7 +121,7 @@ def run(
                 sweep_file=text,
                 sweep_id=sweep_id,
                 listeners=[view],
-                measure=measure,
+                measure=bool(measure),
                 preparation=view.preparation,
             )
     print_outcome(outcome, home.tracking_uri, as_json=as_json)

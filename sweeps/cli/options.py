@@ -23,6 +23,15 @@ Measure = Annotated[
 ]
 
 
+MeasureFirst = Annotated[
+    bool | None,
+    typer.Option(
+        "--measure/--no-measure",
+        help="Train a few steps of each kind of trial first, to know how long; --dry-run does, unless told not to.",
+        show_default=False,
+    ),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
 
 
