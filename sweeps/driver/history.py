@@ -13,7 +13,7 @@ from sweeps.home import SweepFolder
 from sweeps.running.extension import check_extension
 from sweeps.running.replay import find_failed
 from sweeps.running.same_sweep import check_same_spec, list_changes
-from sweeps.spec import SweepSpec, dump_spec, load_spec_text
+from sweeps.spec import SweepSpec, dump_spec, load_recorded_text
 from sweeps.trials.confirm import Confirm
 from tracking.names import STAGE_SEARCH, SweepState
 from tracking.recording.events import Event, SweepEnded, SweepRecord, SweepStarted, TrialStarted
@@ -103,7 +103,7 @@ def read_history(sweep_id: str, events: Sequence[Event], *, retry_failed: bool) 
 
 def _read_driver(record: SweepRecord) -> Driver:
     extended = record.manifest.get("drivers", ({},))[-1].get("extended")
-    return Driver(load_spec_text(record.resolved, "the journal").confirm, bool(extended))
+    return Driver(load_recorded_text(record.resolved, "the journal").confirm, bool(extended))
 
 
 def read_spec(folder: SweepFolder, history: History, overrides: Sequence[str]) -> SweepSpec:
@@ -124,12 +124,12 @@ def read_spec(folder: SweepFolder, history: History, overrides: Sequence[str]) -
             raise BadUsage(
                 f"--set {override}: a resume only raises budgets (--set budget.trials=40); start a new sweep"
             )
-    begun = load_spec_text(history.last.resolved, folder.journal.name)
+    begun = load_recorded_text(history.last.resolved, folder.journal.name)
     text = history.last.resolved
     if folder.resolved_file.exists():
         text = folder.resolved_file.read_text("utf-8", errors="replace")
     try:
-        spec = load_spec_text(text, folder.resolved_file.name, overrides)
+        spec = load_recorded_text(text, folder.resolved_file.name, overrides)
     except SpecError as error:
         if overrides:
             raise
@@ -162,8 +162,8 @@ def extend(folder: SweepFolder, history: History, overrides: Sequence[str]) -> t
         SpecError: When an override is faulty.
     """
     text = history.last.resolved
-    begun = load_spec_text(text, folder.journal.name)
-    spec = load_spec_text(text, folder.resolved_file.name, overrides)
+    begun = load_recorded_text(text, folder.journal.name)
+    spec = load_recorded_text(text, folder.resolved_file.name, overrides)
     check_extension(begun, spec, history.begun.sweep_id, history.num_tried)
     return spec, replace(history, extended=tuple(list_changes(begun, spec)))
 
@@ -196,7 +196,7 @@ def add_retrainings(spec: SweepSpec, more: MoreRetrainings, history: History) ->
             f"{sweep_id}: it has the best {top} of each arm with {seeds} seeds already; ask for more, "
             f"for example `sweeps confirm {sweep_id} --seeds {2 * seeds}`"
         )
-    return load_spec_text(dump_spec(spec), "sweeps confirm", (f"confirm.top={top}", f"confirm.seeds={seeds}"))
+    return load_recorded_text(dump_spec(spec), "sweeps confirm", (f"confirm.top={top}", f"confirm.seeds={seeds}"))
 
 
 def count_extensions(drivers: Iterable[Driver]) -> int:
@@ -229,5 +229,5 @@ def restore_files(folder: SweepFolder, history: History, spec: SweepSpec) -> Non
     """Writes the sweep's files that are gone, or whose budget was raised."""
     if not folder.sweep_file.exists():
         folder.sweep_file.write_text(history.begun.sweep_file, encoding="utf-8")
-    begun = load_spec_text(history.last.resolved, folder.journal.name)
+    begun = load_recorded_text(history.last.resolved, folder.journal.name)
     folder.resolved_file.write_text(history.last.resolved if spec == begun else dump_spec(spec), encoding="utf-8")

@@ -99,11 +99,11 @@ def _load_data(table: SweepTable, folder: SweepFolder) -> Dataset:
     Raises:
         BadUsage: They are others now.
     """
-    from sweeps.spec import load_spec
+    from sweeps.spec import load_recorded_text
     from sweeps.spec.arms import constant_of
     from trainer.data.load import load_dataset
 
-    spec = load_spec(folder.resolved_file)
+    spec = load_recorded_text(folder.resolved_file.read_text("utf-8"), folder.resolved_file.name)
     name, data_dir = constant_of(spec, "dataset"), constant_of(spec, "data_dir")
     data = load_dataset(str(name), None if data_dir is None else str(data_dir))
     known = table.manifest.get("data")

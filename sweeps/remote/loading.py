@@ -60,7 +60,7 @@ def load_resolved_spec(recorded: Recorded) -> SweepSpec:
         BadUsage: When its resolved file can be had neither here nor from MLflow, or is damaged.
     """
     from sweeps.errors import BadUsage, SpecError
-    from sweeps.spec import load_spec_text
+    from sweeps.spec import load_recorded_text
     from tracking.names import RESOLVED_ARTIFACT
     from tracking.store.queries import load_text
 
@@ -68,7 +68,7 @@ def load_resolved_spec(recorded: Recorded) -> SweepSpec:
     if problem:
         raise BadUsage(f"{recorded.sweep_id}: {problem}")
     try:
-        return load_spec_text(text, RESOLVED_ARTIFACT)
+        return load_recorded_text(text, RESOLVED_ARTIFACT)
     except SpecError as error:
         raise BadUsage(f"{recorded.sweep_id}: the file that says what it ran as is damaged\n{error}") from error
 

@@ -18,7 +18,7 @@ from sweeps.running.live import add_to_log
 from sweeps.running.replay import DeafRecorder, drop_retried, replay
 from sweeps.running.sweep import RunningSweep
 from sweeps.space.arms import searched
-from sweeps.spec import SweepSpec, load_spec_text
+from sweeps.spec import SweepSpec, load_recorded_text
 from sweeps.spec.arms import build_arms
 from sweeps.stopping.rules import RULES
 from sweeps.trials.ledger import TrialEntry, TrialPhase
@@ -104,7 +104,7 @@ def _read_spec(events: Iterable[Event], folder: SweepFolder) -> SweepSpec | None
     told = [event.what.record.resolved for event in events if isinstance(event.what, SweepStarted)]
     text = next((each for each in reversed(told) if each), "")
     with suppress(SpecError, OSError):
-        return load_spec_text(text or folder.resolved_file.read_text("utf-8"), folder.resolved_file.name)
+        return load_recorded_text(text or folder.resolved_file.read_text("utf-8"), folder.resolved_file.name)
     return None
 
 

@@ -12,7 +12,6 @@ from sweeps.space.constraints import ConstraintError, parse_constraint
 from sweeps.space.defaults import build_default
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter, count_configurations, walk
-from sweeps.spec.check_limits import check_limits
 from sweeps.stopping.rules import RULES
 from sweeps.trials.objectives import Objective
 from trainer.config import SETTINGS, ConfigError, Value, known_names
@@ -59,7 +58,6 @@ def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
     _find_confirm_faults(draft, arms if set(parameters) == set(names) else (), faults)
     _find_metrics_faults(draft, faults)
     _find_pbt_faults(draft, faults)
-    check_limits(draft, faults)
     if parameters.get("evaluate_on") == Constant(value="test"):
         _find_choosing(draft, faults)
     for path, parameter in walk(parameters, path=("parameters",)):

@@ -51,9 +51,40 @@ def load_spec_text(text: str, source: str, overrides: Sequence[str] = ()) -> Swe
     return _build_spec(parse_tree_text(text, source, overrides, faults), faults, name="")
 
 
-def _build_spec(tree: Section, faults: list[SpecFault], *, name: str) -> SweepSpec:
+def load_recorded_text(text: str, source: str, overrides: Sequence[str] = ()) -> SweepSpec:
+    """The sweep that has run as a text says, though a new one might not: its limits are as it was begun with.
+
+    An earlier version may have taken a limit that no trial can reach, or a length that never acts; that is no reason
+    to lose a sweep. Overrides are checked as those of a new sweep, unless the text has such a fault already.
+
+    Args:
+        text: YAML 1.2.
+        source: What messages call it.
+        overrides: As in `load_spec`.
+
+    Raises:
+        SpecError: With every other fault of the text and of the overrides.
+    """
+    from sweeps.reader.faults import FaultList
+    from sweeps.reader.file import parse_tree_text
+
+    def load(given: Sequence[str], *, checks_limits: bool) -> SweepSpec:
+        faults = FaultList()
+        return _build_spec(parse_tree_text(text, source, given, faults), faults, name="", checks_limits=checks_limits)
+
+    if not overrides:
+        return load((), checks_limits=False)
+    try:
+        load((), checks_limits=True)
+    except SpecError:
+        return load(overrides, checks_limits=False)
+    return load(overrides, checks_limits=True)
+
+
+def _build_spec(tree: Section, faults: list[SpecFault], *, name: str, checks_limits: bool = True) -> SweepSpec:
     """The sweep of a tree; one that has no name of its own is called as its file is."""
     from sweeps.reader.faults import Faults
+    from sweeps.spec.check_limits import check_limits
     from sweeps.spec.check_sections import check_sections
     from sweeps.spec.check_space import check_space
     from sweeps.spec.expand import expand_default_spaces, lift_groups
@@ -63,6 +94,8 @@ def _build_spec(tree: Section, faults: list[SpecFault], *, name: str) -> SweepSp
     draft = parse_tree(tree, SweepSpec, faults)
     placed = Faults(tree, faults)
     check_sections(draft, placed)
+    if checks_limits:
+        check_limits(draft, placed)
     check_space(draft.get("parameters", {}), draft.get("constraints", ()), placed)
     if faults:
         raise SpecError(faults)
