@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from notebooks import *  # noqa: F403  # the fixture
+from notebooks import EXAMPLE, list_outputs, open_client
 
 from sweeps.home import Home
-
-EXAMPLE = Path(__file__).parents[2] / "sweeps" / "examples" / "notebook.ipynb"
 
 pytestmark = [
     pytest.mark.cluster,
     pytest.mark.filterwarnings("ignore:Proactor", "ignore:.*over TCP without encryption"),
 ]
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("SWEEPS_HOME", raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(EXAMPLE.parents[2]))
-    return tmp_path
-
-
-def open_client(notebook: Any, folder: Path) -> NotebookClient:
-    return NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(folder)}})
-
-
-def list_outputs(notebook: Any) -> str:
-    return str([cell.outputs for cell in notebook.cells if cell.cell_type == "code"])
 
 
 def test_the_example_runs(folder: Path) -> None:
