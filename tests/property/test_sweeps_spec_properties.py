@@ -19,6 +19,7 @@ from sweeps.space.parameters import Choices, Parameter
 from sweeps.space.quantized import QLogUniform, QLogUniformValues, QUniform
 from sweeps.spec import Budget, Confirm, Metric, Resources, SweepSpec, dump_spec, load_spec
 from sweeps.spec.arms import build_arms
+from sweeps.spec.check_limits import WITHIN_EPOCHS
 from sweeps.stopping.asha import Asha
 from sweeps.stopping.hyperband import Hyperband
 from sweeps.stopping.median import Median
@@ -31,6 +32,7 @@ from trainer.tables.optimizer_row import OptimizerRow
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 QUICK = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
+FEWEST_EPOCHS = 4
 FIXED = (
     "dataset",
     "evaluate_on",
@@ -51,6 +53,8 @@ LINE = st.lists(WORD, min_size=1, max_size=3).map(" ".join)
 def draw_number(setting: Setting) -> st.SearchStrategy[float]:
     """Legal values of a setting, within limits that are reasonable to compute in."""
     high = 1000 if setting.high is None else setting.high
+    if setting.name in WITHIN_EPOCHS:
+        high = FEWEST_EPOCHS - 1
     low = setting.low if setting.low is not None else min(0, high - 10)
     if setting.kind == "int":
         return st.integers(math.ceil(low), math.floor(high))
@@ -160,7 +164,7 @@ def draw_table(draw: st.DrawFn, table: str) -> Parameter:
 @st.composite
 def draw_parameters(draw: st.DrawFn) -> dict[str, Parameter]:
     common = tuple(setting for name, setting in SETTINGS.items() if name not in FIXED)
-    parameters: dict[str, Parameter] = {"epochs": Constant(value=draw(st.integers(4, 99)))}
+    parameters: dict[str, Parameter] = {"epochs": Constant(value=draw(st.integers(FEWEST_EPOCHS, 99)))}
     parameters |= draw(draw_settings(common))
     for table in draw(st.lists(st.sampled_from(sorted(TABLES)), unique=True, max_size=3)):
         parameters[table] = draw(draw_table(table))

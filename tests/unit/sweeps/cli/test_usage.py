@@ -31,7 +31,7 @@ def test_the_version_is_that_of_the_package_and_of_its_citation(tmp_path: Path) 
     ("arguments", "sentence"),
     [
         (["validat"], "sweeps: no such command 'validat'; did you mean 'validate'; see `sweeps --help`"),
-        (["run"], "sweeps run: missing argument 'file'; see `sweeps run --help`"),
+        (["plan"], "sweeps plan: missing argument 'file'; see `sweeps plan --help`"),
         (["list", "--jsn"], "sweeps list: no such option: --jsn (Possible options: --json); see `sweeps list --help`"),
         (
             ["best", "--format", "xml"],

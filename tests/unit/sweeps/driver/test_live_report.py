@@ -71,12 +71,16 @@ def test_the_report_of_a_sweep_that_runs_says_so_here_and_in_mlflow(running: Any
     assert parent.data.tags["sweep.headline"].startswith("So far: ")
 
 
+def find_writers() -> list[psutil.Process]:
+    """The processes of this one that write half reports."""
+    return [each for each in psutil.Process().children() if "tracking.report.half" in each.cmdline()]
+
+
 def test_nothing_of_it_comes_after_its_end(running: Any, home: Home) -> None:
     live = LiveReport(cast("Any", running), home)
-    own = psutil.Process()
-    wait_for(lambda: any("tracking.report.half" in each.cmdline() for each in own.children()))
+    wait_for(find_writers)
     live.close()
-    assert own.children() == []
+    assert find_writers() == []
     assert not running.folder.report.exists()
 
 
