@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -183,13 +184,14 @@ def resume(
         extend(sweep_id, overrides or (), as_json=as_json)
         return
     arguments = [*(["--failed"] if failed else []), *_list_overrides(overrides or ())]
-    go_on = _GoOn("resume", arguments, {"overrides": overrides or (), "retry_failed": failed})
+    go_on = _GoOn(["resume"], arguments, {"overrides": overrides or (), "retry_failed": failed})
     _go_on(sweep_id, go_on, address, storage, follow=follow, as_json=as_json)
 
 
 def extend(sweep_id: str | None, overrides: Sequence[str], *, as_json: bool) -> None:
     """Goes on with the search of a sweep that has ended, larger: what `sweeps run --extend` does."""
-    go_on = _GoOn("resume", ["--extend", *_list_overrides(overrides)], {"overrides": overrides, "extends": True})
+    arguments = _list_overrides(overrides)
+    go_on = _GoOn(["run", "--extend"], arguments, {"overrides": overrides, "extends": True})
     _go_on(sweep_id, go_on, None, None, follow=False, as_json=as_json)
 
 
@@ -221,7 +223,7 @@ def confirm(
 
     given = [("--seeds", seeds), ("--top", top)]
     arguments = [part for name, number in given if number is not None for part in (name, str(number))]
-    go_on = _GoOn("confirm", arguments, {"more": MoreRetrainings(seeds, top)})
+    go_on = _GoOn(["confirm"], arguments, {"more": MoreRetrainings(seeds, top)})
     _go_on(sweep_id, go_on, address, storage, follow=follow, as_json=as_json)
 
 
@@ -230,14 +232,27 @@ class _GoOn:
     """How a sweep is to go on.
 
     Attributes:
-        command: The command that says so.
-        arguments: What that command was given, for one that runs elsewhere.
+        command: The words of the command that says so, up to the sweep's id.
+        arguments: What that command was given after the id.
         options: The same for `resume_sweep`.
     """
 
-    command: str
+    command: Sequence[str]
     arguments: Sequence[str]
     options: Mapping[str, Any]
+
+    @property
+    def order(self) -> Sequence[str]:
+        """The same for a driver on a cluster, without the id."""
+        return (
+            ["resume", *self.command[1:], *self.arguments]
+            if self.command[0] == "run"
+            else [*self.command, *self.arguments]
+        )
+
+    def spell(self, sweep_id: str) -> str:
+        """The command as it is typed in a shell."""
+        return shlex.join(("sweeps", *self.command, sweep_id, *self.arguments))
 
 
 def _go_on(
@@ -254,15 +269,14 @@ def _go_on(
     home = open_home()
     found = find_sweep(home, sweep_id)
     way = way_to_resume(home, found)
-    if way is Ways.UNPAUSE and (go_on.arguments or go_on.command != "resume"):
-        command = " ".join(("sweeps", go_on.command, found, *go_on.arguments))
+    command = go_on.spell(found)
+    if way is Ways.UNPAUSE and go_on.order != ["resume"]:
         raise BadUsage(f"{found}: its driver waits; stop it first (`sweeps stop {found}`), then: {command}")
     if way is Ways.UNPAUSE:
         _ask(found, Request.RESUME, "goes on")
     elif way is Ways.SUBMIT:
         cluster = _open_cluster(address)
-        order = [go_on.command, *go_on.arguments]
-        submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage, order)
+        submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage, go_on.order)
         _print_submission(submission, cluster, follow=follow, as_json=as_json)
     else:
         from sweeps.driver.driver import resume_sweep
@@ -270,8 +284,7 @@ def _go_on(
         from sweeps.terminal import open_console
 
         console = open_console(stderr=as_json)
-        left = f"go on with: sweeps resume {found}"
-        with interrupted_as(lambda: left), redirect_stdout(sys.stderr), build_view(console) as view:
+        with interrupted_as(lambda: f"go on with: {command}"), redirect_stdout(sys.stderr), build_view(console) as view:
             outcome = resume_sweep(found, home, listeners=[view], preparation=view.preparation, **go_on.options)
         print_outcome(outcome, home.tracking_uri, as_json=as_json)
 
