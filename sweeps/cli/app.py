@@ -15,6 +15,7 @@ from sweeps.cli.guard import (
     GuardedCommand,
     GuardedGroup,
     interrupted_as,
+    leave,
     open_standard_streams,
     run_guarded,
     take_signals,
@@ -287,7 +288,10 @@ def main() -> None:
     ignore_working_directory()
     open_standard_streams()
     take_signals()
-    run_guarded(app)
+    try:
+        run_guarded(app)
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 0)
 
 
 if __name__ == "__main__":
