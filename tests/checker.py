@@ -707,7 +707,7 @@ def _compare_retrained(
 
 def _to_entry(table: SweepTable, trial: TrialRow) -> TrialEntry:
     entry = TrialEntry(trial.trial_id, trial.arm, trial.stage, trial.number, trial.seed, trial.parameters)
-    entry.state = trial.state
+    entry.state, entry.course = trial.state, trial.course
     value = table.value(trial)
     entry.best_score = math.nan if value is None else value
     return entry

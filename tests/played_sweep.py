@@ -52,7 +52,6 @@ parameters:
 """
 CONFIRM = "confirm: {top: 1, seeds: 2}\n"
 CONFIRMS = {
-    "pbt": "confirm: {top: 0}\n",
     "raced": "confirm: {top: 1, seeds: 6, select: {top: 2, seeds: 2}, defaults: true, race: true}\n",
 }
 RULES = {
@@ -111,8 +110,7 @@ def record_sweep(home: Home, rule: str) -> str:
     )
     folder.manifest.write_text("{}")
     assert drive_sweep(home).state == "completed"
-    if rule != "pbt":
-        register(home, SWEEP_ID)
+    register(home, SWEEP_ID)
     return SWEEP_ID
 
 

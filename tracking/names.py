@@ -36,6 +36,7 @@ TRIAL_ARM = "trial.arm"
 TRIAL_STAGE = "trial.stage"  # one of STAGES
 TRIAL_STATE = "trial.state"  # running, then a TrialState
 TRIAL_STOP_REASON = "trial.stop_reason"
+TRIAL_COURSE = "trial.course"  # under population based training: settings that train its weights from the start
 TRIAL_LINEAGE = "trial.lineage"  # under population based training: whose copy the trial became, and when
 TRIAL_HEALTH = "trial.health"  # healthy | diverged | exploding | vanishing | dead | stalled, after its last epoch
 TRIAL_CURVATURE = "trial.curvature"  # saddle | sharp | flat, where it was asked for

@@ -30,7 +30,9 @@ class TrialRow:
         number: Counts within its arm and stage, from 0.
         stage: One of `names.STAGES`.
         state: None while it runs.
-        parameters: Every setting, numbers as numbers.
+        parameters: Every setting, numbers as numbers; of one whose settings have changed, those that it began with.
+        course: The settings that train its weights from the start, where its settings have changed, and its weights
+            may have come from another trial (population based training); None elsewhere.
         history: Metric -> (epoch, value) by rising epoch; finite values only.
         summary: Last value of every metric, with those of the end (best_val_accuracy, best_epoch, test_accuracy).
         start_time: Seconds since 1970, None if unknown; `end_time` likewise, None while it runs.
@@ -50,11 +52,12 @@ class TrialRow:
     start_time: float | None = None
     end_time: float | None = None
     link: str = ""
+    course: Mapping[str, Value] | None = None
 
     @property
     def configuration(self) -> Mapping[str, Value]:
         """Every setting but the seed: what is trained again, whatever the seed."""
-        return {name: value for name, value in self.parameters.items() if name != "seed"}
+        return {name: value for name, value in (self.course or self.parameters).items() if name != "seed"}
 
     @property
     def num_epochs(self) -> int:

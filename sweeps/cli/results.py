@@ -64,10 +64,11 @@ def best(
             return
         spec = load_resolved_spec(recorded)
     remarks = (_say_origin(recorded.sweep_id, winner), *winner.remarks)
+    parameters = {**winner.trial.configuration, "seed": winner.trial.seed}
     if format_ is BestFormat.YAML:
-        write_plain(format_sweep_file(build_single_spec(spec, winner.trial.parameters), remarks))
+        write_plain(format_sweep_file(build_single_spec(spec, parameters), remarks))
     else:
-        write_plain(format_training_call(winner.trial.parameters, remarks, spec.resources))
+        write_plain(format_training_call(parameters, remarks, spec.resources))
 
 
 def _say_origin(sweep_id: str, winner: Winner) -> str:

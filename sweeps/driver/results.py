@@ -25,6 +25,7 @@ from tracking.names import (
     TRIAL_HEALTH,
     TrialState,
 )
+from trainer.config.changes import apply_changes
 from trainer.trainable import CURVATURE, ERROR, HEALTH, STOP_REASON
 
 # Recorded once, when the trial ends: metrics, and words as tags.
@@ -53,15 +54,18 @@ class ResultReader:
         }
         return TrialResult(
             epoch=result["epoch"],
-            metrics=metrics | self._list_settings(entry),
+            metrics=metrics | self._list_settings(entry, result["epoch"]),
             tags={tag: result[key] for key, tag in _TAGS.items() if key in result},
             summary={name: float(result[name]) for name in _SUMMARY if name in result},
             ends=STOP_REASON in result,
         )
 
-    def _list_settings(self, entry: TrialEntry) -> dict[str, float]:
-        """The numbers among the settings that are searched, where a rule changes them as training goes on."""
-        numbers = {name: entry.parameters.get(name) for name in self._changing.get(entry.arm, ())}
+    def _list_settings(self, entry: TrialEntry, epoch: int) -> dict[str, float]:
+        """The numbers among the searched settings in an epoch, where a rule changes them as training goes on."""
+        if entry.arm not in self._changing:
+            return {}
+        in_force = apply_changes(entry.parameters, epoch - 1)
+        numbers = {name: in_force.get(name) for name in self._changing[entry.arm]}
         return {
             f"{SETTING_PREFIX}{name}": float(value)
             for name, value in numbers.items()

@@ -7,6 +7,7 @@ driver that was lost stood.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,14 @@ from sweeps.space.constraints import fulfils, parse_constraint
 from sweeps.space.parameters import Choices, walk
 from sweeps.spec.arms import build_arms
 from sweeps.stopping.rules import RULES
+from sweeps.trials.course import follow_on
 from sweeps.trials.ledger import TrialEntry, TrialPhase
 from sweeps.trials.seeds import derive_seed
 from tracking.names import (
     LOST,
     STAGE_SEARCH,
     TRAIN_SECONDS,
+    TRIAL_COURSE,
     TRIAL_LINEAGE,
     VALIDATION_SECONDS,
     TrialState,
@@ -184,6 +187,9 @@ def take_change(sweep: RunningSweep, entry: TrialEntry, change: Mapping[str, Any
     if not change:
         return
     entry.first_parameters = entry.first_parameters or entry.parameters
+    donor = sweep.ledger.entries[change["donor_id"]]
+    entry.course = follow_on(donor, entry.epoch, change["parameters"])
+    entry.tags[TRIAL_COURSE] = json.dumps(entry.course)
     entry.parameters = change["parameters"]
     entry.donor_id, entry.donor_epoch = change["donor_id"], entry.epoch
     known = entry.tags.get(TRIAL_LINEAGE)

@@ -186,7 +186,7 @@ _RULE_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
 def _write_rule(rule: RuleRow) -> str:
     section = {"type": rule.name, **_RULE_EXAMPLES.get(rule.name, {})}
     if rule.changes_settings:
-        return write_example({"lr": LR}, method="random", early_terminate=section, confirm={"top": 0})
+        return write_example({"lr": LR}, method="random", early_terminate=section)
     return write_example({"lr": LR}, early_terminate=section)
 
 

@@ -1,5 +1,6 @@
 """Faults that lie between the parts of a sweep file."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 from sweeps.reader.faults import Faults
 from sweeps.reader.tree import KeyPath, Section
 from sweeps.search.methods import METHODS
-from sweeps.space.arms import Arm, contains, count_arms, list_varying, num_dimensions, split_arms
+from sweeps.space.arms import Arm, contains, count_arms, list_varying, num_dimensions, searched, split_arms
 from sweeps.space.constraints import ConstraintError, parse_constraint
 from sweeps.space.defaults import build_default
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter, count_configurations, walk
+from sweeps.stopping.rule import RuleSection
 from sweeps.stopping.rules import RULES
 from sweeps.trials.objectives import Objective
 from trainer.config import SETTINGS, ConfigError, Value, known_names
+from trainer.config.changes import CHANGES, FIXED
 from trainer.tables.settings import did_you_mean
 
 MAX_GRID_TRIALS = 100_000
@@ -25,6 +28,9 @@ MAX_PRIOR = 100
 _TOO_MANY_TO_WRITE = 10**12
 MAX_ARM_CHARACTERS = 500
 MAX_ARMS = 1_000  # each has a study of its own, and a row in every table
+MAX_PARAM_CHARACTERS = 6_000  # that MLflow 3.17 keeps of a param's value
+_NUMBER_CHARACTERS = 30  # of a setting and what is around it, in JSON, beside its name
+_EPOCH_CHARACTERS = 12
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
 
 
@@ -57,7 +63,7 @@ def check_sections(draft: Mapping[str, Any], faults: Faults) -> None:
     _find_unused(draft, faults)
     _find_confirm_faults(draft, arms if set(parameters) == set(names) else (), faults)
     _find_metrics_faults(draft, faults)
-    _find_pbt_faults(draft, faults)
+    _find_pbt_faults(draft, arms, faults)
     if parameters.get("evaluate_on") == Constant(value="test"):
         _find_choosing(draft, faults)
     for path, parameter in walk(parameters, path=("parameters",)):
@@ -283,7 +289,7 @@ def _find_metrics_faults(draft: Mapping[str, Any], faults: Faults) -> None:
         faults.at_key(("prior",), message)
 
 
-def _find_pbt_faults(draft: Mapping[str, Any], faults: Faults) -> None:
+def _find_pbt_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults: Faults) -> None:
     """Faults of what does not go with settings that change while a trial runs."""
     rule = draft.get("early_terminate")
     if rule is None or not RULES[rule.type].changes_settings:
@@ -296,10 +302,31 @@ def _find_pbt_faults(draft: Mapping[str, Any], faults: Faults) -> None:
     if method is not None and METHODS[method].draws_by_probability and not counts:
         message = "pbt needs to know the size of the population; give trials_per_arm"
         faults.at_key(("budget",), message)
-    if confirm is not None and confirm.top:
-        path: KeyPath = ("confirm", "top") if faults.find(("confirm", "top")) else ("confirm",)
-        message = f"found {confirm.top} with pbt, whose changes no retraining repeats; write confirm: {{top: 0}}"
-        faults.at_key(path, message)
+    parameters: Mapping[str, Parameter] = draft.get("parameters", {})
+    places = [path for path, _ in walk(parameters, path=("parameters",)) if path[-1] == CHANGES]
+    for place in places:
+        faults.at_key(place, "found with pbt, which decides itself when settings change; remove one of them")
+    if confirm is not None and confirm.top and not places:
+        _find_long_course(rule, parameters, arms, faults)
+
+
+def _find_long_course(
+    rule: RuleSection, parameters: Mapping[str, Parameter], arms: tuple[Arm, ...], faults: Faults
+) -> None:
+    """A fault of more changes than the one setting holds by which a retraining repeats them."""
+    given = parameters.get("epochs", Constant(value=SETTINGS["epochs"].default))
+    ends = () if isinstance(given, Choices) else given.ends()
+    epochs = max((each for each in ends if isinstance(each, int)), default=0)
+    changing = [[name for name in searched(arm) if name not in FIXED] for arm in arms]
+    longest = max((sum(len(name) + _NUMBER_CHARACTERS for name in each) for each in changing), default=0)
+    most = MAX_PARAM_CHARACTERS // (longest + _EPOCH_CHARACTERS)
+    if len(rule.rungs(epochs)) > most:
+        message = (
+            f"found a comparison after each of {len(rule.rungs(epochs))} epochs; a retraining repeats up to {most}, as "
+            f"more may not fit in a param of MLflow; give interval: {math.ceil(epochs / (most + 1))}, or write "
+            "confirm: {top: 0}"
+        )
+        faults.at_key(("early_terminate",), message)
 
 
 def _find_confirm_faults(draft: Mapping[str, Any], arms: tuple[Arm, ...], faults: Faults) -> None:

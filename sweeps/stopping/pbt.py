@@ -14,7 +14,8 @@ from pydantic import Field
 from sweeps.space.distributions import Categorical, Distribution
 from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
 from sweeps.trials.seeds import derive_seed
-from trainer.config import TABLES, Value
+from trainer.config import Value
+from trainer.config.changes import FIXED, is_off
 
 _MAX_DRAWS = 100  # of which one has to fulfil the constraints
 
@@ -162,7 +163,7 @@ def mutate(
     Source: Jaderberg et al. 2017, section 3 (explore): perturb and resample.
     """
     luck = random.Random(seed)
-    changeable = {name: each for name, each in space.items() if each.varies and name not in _FIXED}
+    changeable = {name: each for name, each in space.items() if each.varies and name not in FIXED}
     for _ in range(_MAX_DRAWS):
         changed = dict(parameters)
         for name in sorted(changeable):
@@ -175,14 +176,14 @@ def mutate(
 def _change(section: Pbt, distribution: Distribution, value: Value, luck: random.Random) -> Value:
     if luck.random() < section.resample:
         drawn = distribution.at(luck.random())
-        return drawn if _is_off(drawn) == _is_off(value) else value
+        return drawn if is_off(drawn) == is_off(value) else value
     up_first = luck.random() < 0.5
     if isinstance(distribution, Categorical):
         values = list(distribution.values)
         index = values.index(value)
         steps = [index + 1, index - 1] if up_first else [index - 1, index + 1]
         near = [values[step] for step in steps if 0 <= step < len(values)]
-        return next((each for each in near if _is_off(each) == _is_off(value)), value)
+        return next((each for each in near if is_off(each) == is_off(value)), value)
     assert isinstance(value, int | float)
     factors = [section.factor, 1 / section.factor] if up_first else [1 / section.factor, section.factor]
     candidates: list[float] = [value * factor for factor in factors]
@@ -191,22 +192,7 @@ def _change(section: Pbt, distribution: Distribution, value: Value, luck: random
     return next((each for each in candidates if distribution.contains(each)), distribution.at(luck.random()))
 
 
-def _is_off(value: Value) -> bool:
-    """Whether a setting switches something off; what was off has no state that could be taken over."""
-    return value is None or value == 0
-
-
 def _step(value: float, candidate: float) -> int:
     """The whole number nearest to the candidate that is not the value itself."""
     nearest = round(candidate)
     return nearest if nearest != value else int(value) + (1 if candidate > value else -1)
-
-
-_ROWS_OF_THE_START = ("model", "initializer")
-_FIXED = frozenset(
-    (
-        *("seed", "epochs", "dataset", "data_dir", "train_size", "evaluate_on", "precision", "optimizer", "schedule"),
-        *_ROWS_OF_THE_START,
-        *(setting.name for table in _ROWS_OF_THE_START for row in TABLES[table].values() for setting in row.settings),
-    )
-)

@@ -107,12 +107,14 @@ class Retraining:
 def list_candidates(ranking: Sequence[TrialEntry]) -> tuple[Configuration, ...]:
     """The configurations of an arm, best first; two trials with the same settings count once.
 
+    That of a trial whose settings have changed is the whole course of settings that its weights have come from.
+
     Args:
         ranking: An arm's search trials, best first (`Ledger.ranking`).
     """
     found: dict[frozenset[tuple[str, Value]], Configuration] = {}
     for entry in ranking:
-        configuration = get_configuration(entry.parameters)
+        configuration = get_configuration(entry.course or entry.parameters)
         found.setdefault(frozenset(configuration.items()), configuration)
     return tuple(found.values())
 

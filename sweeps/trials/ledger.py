@@ -58,6 +58,7 @@ class TrialEntry:
     stop_reason: str = ""  # why it ended, or is to end
     error: str = ""
     first_parameters: Mapping[str, Value] | None = None  # those that it began with, where they have changed
+    course: Mapping[str, Value] | None = None  # what trains its weights from the start, where settings have changed
     donor_id: str = ""  # of the trial whose weights it took over last
     donor_epoch: int = 0  # after which it did
     part: int = 0  # how often it has gone on after a pause, under this driver

@@ -44,6 +44,7 @@ FIXED = (
     "early_stopping_min_delta",
     "measure_curvature",
     "compile",
+    "changes",
 )
 TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 WORD = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)

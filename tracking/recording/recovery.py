@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 
 _RECORD_TAGS = (names.SWEEP_METHOD, names.SWEEP_DATASET, names.SWEEP_FALLBACK, names.SWEEP_METRICS, names.SWEEP_JOB)
 _VERDICT_TAGS = (names.SWEEP_HEADLINE, names.SWEEP_VERDICT, names.SWEEP_WARNINGS)
-_OWN_TAGS = (names.TRIAL_HEALTH, names.TRIAL_CURVATURE, names.TRIAL_LINEAGE)  # words that an end brings with it
+_OWN_TAGS = (  # words that an end brings with it
+    names.TRIAL_HEALTH,
+    names.TRIAL_CURVATURE,
+    names.TRIAL_COURSE,
+    names.TRIAL_LINEAGE,
+)
 _NONFINITE = re.compile(r"(\S+) at epoch (\d+)")
 
 

@@ -7,10 +7,11 @@ that every trial has (`SETTINGS`), one row of each table (`TABLES`) by name, and
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar, cast
 
+from trainer.config.changes import CHANGES, FIXED, is_off, parse_changes
 from trainer.config.contradictions import find_contradictions
 from trainer.config.own_rows import OwnRowError, is_own, load_own_row
 from trainer.config.trial_settings import SETTINGS
@@ -19,7 +20,7 @@ from trainer.tables.losses import LOSSES
 from trainer.tables.models import MODELS
 from trainer.tables.optimizers import OPTIMIZERS
 from trainer.tables.schedules import SCHEDULES
-from trainer.tables.settings import Choice, ConfigError, Fault, FrozenSettings, Row, Setting, Value, did_you_mean
+from trainer.tables.settings import Choice, ConfigError, Fault, FrozenSettings, Row, Setting, Value, did_you_mean, show
 
 TABLES: Mapping[str, Mapping[str, Row]] = {
     "optimizer": OPTIMIZERS,
@@ -101,6 +102,7 @@ class TrialConfig:
     warmup_epochs: float
     early_stopping_patience: int | None
     early_stopping_min_delta: float
+    changes: str | None
     optimizer: Choice
     initializer: Choice
     model: Choice
@@ -118,6 +120,23 @@ class TrialConfig:
             else:
                 parameters[field.name] = value
         return parameters
+
+    def after(self, num_epochs: int) -> TrialConfig:
+        """The configuration of the epoch that follows on a number of epochs, with no changes of its own."""
+        if self.changes is None:
+            return self
+        return _build_phases(self)[num_epochs]
+
+
+@functools.lru_cache(maxsize=64)
+def _build_phases(config: TrialConfig) -> Sequence[TrialConfig]:
+    """The configuration of each epoch."""
+    parameters: dict[str, Value] = {**config.to_parameters(), CHANGES: None}
+    changes, phases = parse_changes(str(config.changes)), [build_trial_config(parameters)]
+    for epoch in range(1, config.epochs):
+        parameters |= changes.get(epoch, {})
+        phases.append(build_trial_config(parameters) if epoch in changes else phases[-1])
+    return phases
 
 
 def find_row(table: str, name: str) -> Row | None:
@@ -212,7 +231,42 @@ def build_trial_config(parameters: Mapping[str, object]) -> TrialConfig:
     if faults:
         order = {name: index for index, name in enumerate(parameters)}
         raise ConfigError(sorted(faults, key=lambda fault: order.get(fault.parameter, len(order))))
-    return cast("Callable[..., TrialConfig]", TrialConfig)(**values, **choices)
+    config = cast("Callable[..., TrialConfig]", TrialConfig)(**values, **choices)
+    if message := next(_find_change_faults(config), None):
+        raise ConfigError([Fault(CHANGES, message)])
+    return config
+
+
+def _find_change_faults(config: TrialConfig) -> Iterator[str]:
+    """What is wrong with the changes of a configuration that is legal but for them."""
+    if config.changes is None:
+        return
+    try:
+        changes = parse_changes(config.changes)
+    except ValueError as error:
+        yield f"found {show(config.changes)}, which {error}"
+        return
+    parameters: dict[str, Value] = {**config.to_parameters(), CHANGES: None}
+    for epoch, settings in changes.items():
+        where = f"after epoch {epoch}"
+        if epoch >= config.epochs:
+            yield f"found a change {where} of {config.epochs}, which never acts; allowed: up to {config.epochs - 1}"
+        for name, value in settings.items():
+            if name in FIXED:
+                yield f"{where}: {name} cannot change while a training runs; remove it"
+            elif name not in parameters:
+                yield f"{where}: {name}: {_explain_unknown(name, _list_chosen(config))}"
+            elif is_off(value) != is_off(parameters[name]):
+                yield f"{where}: {name} cannot be switched on or off while a training runs; remove it"
+        try:
+            parameters = build_trial_config({**parameters, **settings}).to_parameters()
+        except ConfigError as error:
+            yield f"{where}: {error.faults[0]}"
+            return
+
+
+def _list_chosen(config: TrialConfig) -> dict[str, str]:
+    return {table: getattr(config, table).name for table in TABLES}
 
 
 def _build_choice(

@@ -177,6 +177,13 @@ _SETTINGS = (
         high=1,
         high_open=True,
     ),
+    Setting(
+        "changes",
+        "Settings that are others from the end of an epoch on, as a JSON text: "
+        '{"5": {"lr": 0.01}} sets lr to 0.01 after epoch 5; null for none',
+        "str",
+        optional=True,
+    ),
 )
 
 SETTINGS: Mapping[str, Setting] = {each.name: each for each in _SETTINGS}

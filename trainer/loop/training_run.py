@@ -92,14 +92,11 @@ class TrainingRun:
         self.data_digest = data.digest
         self._data = data
         self._on_batch = on_batch
-        self._images = RunData(config, data, self.device)
-        self.channels = self._images.channels
-        self._build_parts()
         self._order_generator = build_generator(config.seed, "order")
         self._augmentation_generator = build_generator(config.seed, "augmentation")
         self._first_loss = math.nan
-        self._selection = BestEpoch(config.early_stopping_patience, config.early_stopping_min_delta)
         self._out_of_patience = False
+        self._build_parts(config.after(0))
 
     @property
     def num_held_out(self) -> int:
@@ -114,6 +111,7 @@ class TrainingRun:
         """
         if self.stop_reason is not None:
             raise RuntimeError(f"the run ended after epoch {self.epoch} ({self.stop_reason}); there is no next epoch")
+        self._change_settings(self.config.after(self.epoch))
         self.epoch += 1
         num_gradients_before = self._stepper.num_gradient_evaluations
         start = time.perf_counter()
@@ -168,7 +166,7 @@ class TrainingRun:
     def measure_curvature(self) -> Curvature:
         """Curvature of the training loss at the last weights, on some training images as they are, in fp32."""
         images_BCHW, labels_B = self._images.train.build_batch(self._images.sample_N[:_CURVATURE_IMAGES])
-        loss = get_row(LossRow, "loss", self.config.loss).build(self.config.loss.settings, True)
+        loss = get_row(LossRow, "loss", self._in_force.loss).build(self._in_force.loss.settings, True)
         model = self.model.eval()
         weights = [weight for weight in model.parameters() if weight.requires_grad]
         with exact_arithmetic():
@@ -206,6 +204,12 @@ class TrainingRun:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on from the state of a run of the same configuration and data, which `checkpoint.py` checks."""
+        in_force = self.config.after(max(0, state["epoch"] - 1))
+        if in_force != self._in_force:
+            self._build_parts(in_force)
+        self._load_state(state)
+
+    def _load_state(self, state: Mapping[str, Any]) -> None:
         self.epoch = state["epoch"]
         self.stop_reason = state["stop_reason"]
         self.model.load_state_dict(state["model"])
@@ -231,12 +235,24 @@ class TrainingRun:
             {key: value for key, value in mine.items() if key != "params" and value != its.get(key)}
             for mine, its in zip(self.optimizer.param_groups, other.optimizer.param_groups, strict=True)
         ]
-        self.load_state_dict(state)
+        self._load_state(state)
         for group, settings in zip(self.optimizer.param_groups, own, strict=True):
             group.update(settings)
 
-    def _build_parts(self) -> None:
-        config = self.config
+    def _change_settings(self, config: TrialConfig) -> None:
+        """Goes on with other settings, as a run of those that takes this one over."""
+        if config == self._in_force:
+            return
+        before, state = self._in_force, self.state_dict()
+        self._build_parts(config)
+        self.take_over(state, before)
+
+    def _build_parts(self, config: TrialConfig) -> None:
+        """All that hangs on the settings, as it is before the first step."""
+        self._in_force = config
+        self._images = RunData(config, self._data, self.device)
+        self.channels = self._images.channels
+        self._selection = BestEpoch(config.early_stopping_patience, config.early_stopping_min_delta)
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(
                 config.seed
@@ -278,8 +294,10 @@ class TrainingRun:
         done, num_train = (self.epoch - 1) * num_steps, len(images.train_indices_N)
         order_N = torch.randperm(num_train, generator=self._order_generator).to(self.device)
         order_N = images.train_indices_N[order_N]
-        augmentation = draw_augmentation(self.config, self.epoch, num_train, self._augmentation_generator, self.device)
-        mixing_S = draw_mixing(self.config, self.epoch, num_steps)
+        augmentation = draw_augmentation(
+            self._in_force, self.epoch, num_train, self._augmentation_generator, self.device
+        )
+        mixing_S = draw_mixing(self._in_force, self.epoch, num_steps)
         losses_S = torch.zeros(num_steps, device=self.device)
         num_correct = torch.zeros((), dtype=torch.int64, device=self.device)
         for index in range(num_steps):

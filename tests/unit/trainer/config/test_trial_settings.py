@@ -37,6 +37,7 @@ def test_defaults_are_those_of_the_documentation():
         "warmup_epochs": 0.0,
         "early_stopping_patience": None,
         "early_stopping_min_delta": 0.0,
+        "changes": None,
     }
 
 

@@ -557,3 +557,40 @@ def test_every_batch_is_told_of_in_training_and_evaluation(data):
     assert told == [1] * 5 + [2] * 5, "four of training and one of validation"
     run.evaluate_test()
     assert len(told) == 11
+
+
+CHANGING = {**TINY, "epochs": 4, "optimizer": "momentum", "lr": 0.01, "schedule": "cosine"}
+CHANGES = '{"1": {"lr": 0.02, "batch_size": 30}, "3": {"lr": 0.005, "flip": true, "weight_decay": 0.001}}'
+
+
+def test_changes_are_what_a_run_of_other_settings_does_that_takes_over(data):
+    """As under population based training: each part is a run of its own, with the state of the one before."""
+    changing = build_run(data, CHANGING, weight_decay=0.01, changes=CHANGES)
+    parts = [
+        build_run(data, CHANGING, weight_decay=0.01),
+        build_run(data, CHANGING, weight_decay=0.01, lr=0.02, batch_size=30),
+        build_run(data, CHANGING, weight_decay=0.001, lr=0.005, batch_size=30),
+    ]
+    expected = [parts[0].run_epoch()]
+    parts[1].take_over(parts[0].state_dict(), parts[0].config)
+    expected += [parts[1].run_epoch(), parts[1].run_epoch()]
+    parts[2].take_over(parts[1].state_dict(), parts[1].config)
+    expected.append(parts[2].run_epoch())
+    found = run_to_end(changing)
+    assert [result.num_steps for result in found] == [4, 8, 8, 8]
+    for result, other in zip(found, expected, strict=True):
+        assert (result.train_loss, result.val_loss, result.lr) == (other.train_loss, other.val_loss, other.lr)
+    assert changing.stop_reason == "epochs"
+
+
+@pytest.mark.parametrize("num_epochs", [1, 2, 3])
+def test_changes_go_on_from_a_state_to_the_bit(data, num_epochs):
+    whole = build_run(data, CHANGING, weight_decay=0.01, changes=CHANGES)
+    results = run_to_end(whole)
+    first = build_run(data, CHANGING, weight_decay=0.01, changes=CHANGES)
+    for _ in range(num_epochs):
+        first.run_epoch()
+    second = build_run(data, CHANGING, weight_decay=0.01, changes=CHANGES)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for expected, found in zip(results[num_epochs:], run_to_end(second), strict=True):
+        assert (expected.train_loss, expected.val_loss) == (found.train_loss, found.val_loss)
