@@ -248,9 +248,7 @@ def leave(code: int) -> NoReturn:
     Args:
         code: Its exit code.
     """
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
+    threading._shutdown()  # type: ignore[attr-defined]  # what Python itself does first: ends pools, joins threads
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # a terminal that was closed
