@@ -57,6 +57,7 @@ from tracking.store.queries import load_sweep
 from tracking.store.registry import model_name
 from tracking.store.runs import search_sweep
 from tracking.table import SweepTable, TrialRow, Value, parse_value
+from trainer.config.changes import parse_changes
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -723,12 +724,13 @@ def _check_leaderboard(left: _Remains) -> Iterator[str]:
     for row in rows:
         own = [line for line in left.lines.values() if line["arm"] == row.arm]
         search = [line for line in own if line["stage"] == STAGE_SEARCH]
-        best = left.lines.get(row.best_trial_id or "")
-        same = [
-            line for line in own if line["stage"] == STAGE_CONFIRM and best and _configure(line) == _configure(best)
-        ]
+        best = next((trial for trial in left.table.trials if trial.trial_id == row.best_trial_id), None)
+        settings = {} if best is None else dict(best.course or _configure(left.lines[best.trial_id]))
+        same = [line for line in own if line["stage"] == STAGE_CONFIRM and best and _configure(line) == settings]
         tests = [float(text) for line in same if (text := line.get(f"metric.{TEST_ACCURACY}"))]
-        settings = _configure(best) if best else {}
+        if changes := settings.get("changes"):
+            epochs = sorted(parse_changes(str(changes)))
+            settings["changes"] = f"after {'epoch' if len(epochs) == 1 else 'epochs'} {' '.join(map(str, epochs))}"
         found: dict[str, object] = {
             "trials": dict(Counter(line["state"] for line in search)),
             "epochs": sum(int(line["epochs"]) for line in own),

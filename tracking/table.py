@@ -33,6 +33,7 @@ class TrialRow:
         parameters: Every setting, numbers as numbers; of one whose settings have changed, those that it began with.
         course: The settings that train its weights from the start, where its settings have changed, and its weights
             may have come from another trial (population based training); None elsewhere.
+        since: The epoch after which it took them over last, 0 for never; what it had reached before is given up.
         history: Metric -> (epoch, value) by rising epoch; finite values only.
         summary: Last value of every metric, with those of the end (best_val_accuracy, best_epoch, test_accuracy).
         start_time: Seconds since 1970, None if unknown; `end_time` likewise, None while it runs.
@@ -53,6 +54,7 @@ class TrialRow:
     end_time: float | None = None
     link: str = ""
     course: Mapping[str, Value] | None = None
+    since: int = 0
 
     @property
     def configuration(self) -> Mapping[str, Value]:
@@ -71,8 +73,9 @@ class TrialRow:
 
     def best(self, metric: str, goal: str) -> float | None:
         """The best finite value that `metric` took under `goal` ("maximize" | "minimize"); None when it took none."""
-        values = [value for _, value in self.history.get(metric, ())]
-        values += [self.summary[key] for key in (f"best_{metric}", metric) if key in self.summary]
+        values = [value for epoch, value in self.history.get(metric, ()) if epoch > self.since]
+        keys = (metric,) if self.since else (f"best_{metric}", metric)  # the best may be one that was taken over
+        values += [self.summary[key] for key in keys if key in self.summary]
         values = [value for value in values if math.isfinite(value)]
         if not values:
             return None
@@ -80,7 +83,7 @@ class TrialRow:
 
     def best_epoch(self, metric: str, goal: str) -> int | None:
         """The first epoch with the best value of `metric`; None when it took none."""
-        points = [point for point in self.history.get(metric, ()) if math.isfinite(point[1])]
+        points = [point for point in self.history.get(metric, ()) if point[0] > self.since and math.isfinite(point[1])]
         if not points:
             return int(self.summary[BEST_EPOCH]) if BEST_EPOCH in self.summary else None
         sign = Goal(goal).sign

@@ -266,6 +266,7 @@ _VALUES: Mapping[str, Value] = {
     "early_stopping_min_delta": 0.001,
     "warmup_epochs": 1,
     "mixup_alpha": 0.2,
+    "changes": '{"2": {"lr": 0.001}}',
 }
 
 
@@ -333,6 +334,8 @@ def write_flow(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {write_flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(write_flow, value))}]"
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        return f"'{value}'"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

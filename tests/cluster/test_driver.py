@@ -26,11 +26,12 @@ from sweeps.home import Home, SweepFolder
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.spec import SweepSpec
 from sweeps.trials.ledger import TrialEntry
-from tracking.analysis.leaderboard import build_leaderboard
+from tracking.analysis.leaderboard import build_leaderboard, find_best
 from tracking.analysis.verdict import judge_retrainings, tell_headline
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STAGES, TrialState
 from tracking.store.queries import load_sweep
 from tracking.table import SweepTable
+from trainer.config.changes import apply_changes, parse_changes
 from trainer.data.load import load_dataset
 
 pytestmark = [pytest.mark.cluster]
@@ -177,6 +178,27 @@ class TestOnOneRay:
             parts = sorted(folder.name for folder in outcome.folder.ray.glob(f"*/{trial_id}*"))
             assert parts[:2] == [trial_id, f"{trial_id}_001"]  # a folder for each part
         assert_nothing_is_left(outcome.folder)
+
+    def test_the_best_of_a_population_is_retrained_with_its_course_of_settings(
+        self, home: Home, build_spec: BuildSpec
+    ) -> None:
+        overrides = ("early_terminate={type: pbt, interval: 1, quantile: 0.5}", "budget.trials_per_arm=4")
+        alone = ("compare=null", "parameters.optimizer=momentum", "parameters.lr={min: 0.001, max: 0.1}")
+        outcome = run_sweep(build_spec(*overrides, *alone, "confirm={top: 1, seeds: 2}"), home)
+        assert outcome.exit_code is ExitCode.DONE
+        table = load_sweep(outcome.sweep_id, home.tracking_uri)
+        assert_epochs_are_whole(table)
+        check_sweep(home, outcome.sweep_id)
+        best = find_best(table, "all")
+        assert best is not None
+        confirmed = table.confirmed("all")
+        assert [trial.configuration == best.configuration for trial in confirmed] == [True, True]
+        changes = parse_changes(str(confirmed[0].parameters["changes"]))
+        lrs = [apply_changes(confirmed[0].parameters, epoch)["lr"] for epoch in range(4)]
+        assert changes
+        for trial in confirmed:
+            assert [value for _, value in trial.history["setting.lr"]] == lrs
+            assert [value for _, value in trial.history["lr"]] == pytest.approx(lrs)
 
     def test_a_lost_worker_costs_no_trial(self, home: Home, build_spec: BuildSpec) -> None:
         killed: list[str] = []

@@ -136,7 +136,7 @@ def _has_reached_target(table: SweepTable, target: float | None) -> bool:
 def _find_alarms(table: SweepTable, ranges: tuple[RangeLimits, ...]) -> Iterator[_Alarm]:
     for arm in table.arms:
         best = find_best(table, arm)
-        for limits in ranges if best else ():
+        for limits in ranges if best and best.course is None else ():
             assert best is not None
             value = best.parameters.get(limits.name)
             belongs = all(str(best.parameters.get(name)) == choice for name, choice in limits.where.items())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tracking.analysis.labels import format_duration, format_parameters, format_percent, format_states
 from tracking.analysis.race import find_dropped
@@ -130,14 +131,25 @@ def _build_row(table: SweepTable, arm: str) -> LeaderboardRow:
         best_trial_id=best.trial_id if best else None,
         best_value=table.value(best) if best else None,
         best_val_accuracy=_best_accuracy(best) if best else None,
-        best_parameters=searched_parameters(table, best) if best else {},
+        best_parameters=_describe_best(table, best) if best else {},
         test_accuracy=math.fsum(test) / len(test) if test else None,
         num_confirmed=len(test),
     )
 
 
 def _best_accuracy(trial: TrialRow) -> float | None:
-    return trial.summary.get(BEST_VAL_ACCURACY) or trial.best(VAL_ACCURACY, "maximize")
+    own = None if trial.since else trial.summary.get(BEST_VAL_ACCURACY)
+    return own or trial.best(VAL_ACCURACY, "maximize")
+
+
+def _describe_best(table: SweepTable, best: TrialRow) -> dict[str, Value]:
+    """Its values of the searched parameters; of one whose settings have changed, what its course begins with."""
+    settings = searched_parameters(table, replace(best, parameters=best.configuration))
+    changes = best.configuration.get("changes") if best.course else None
+    if changes is None:
+        return settings
+    epochs = list(json.loads(str(changes)))
+    return {**settings, "changes": f"after {'epoch' if len(epochs) == 1 else 'epochs'} {' '.join(epochs)}"}
 
 
 def searched_parameters(table: SweepTable, trial: TrialRow) -> dict[str, Value]:

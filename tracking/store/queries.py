@@ -372,16 +372,18 @@ def _build_row(run: Run, history: dict[str, Points], address: str) -> TrialRow:
         start_time=run.info.start_time / 1000 if run.info.start_time else None,
         end_time=run.info.end_time / 1000 if run.info.end_time and state != names.STATE_RUNNING else None,
         link=build_link(address, run.info.experiment_id, run.info.run_id),
-        course=_read_course(tags),
+        **_read_course(tags),
     )
 
 
-def _read_course(tags: Mapping[str, str]) -> dict[str, Any] | None:
+def _read_course(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of a row, of a trial whose settings have changed."""
     if names.TRIAL_COURSE not in tags:
-        return None
+        return {}
     try:
-        return dict(json.loads(tags[names.TRIAL_COURSE]))
-    except (ValueError, TypeError, RecursionError) as error:
+        told = json.loads(tags[names.TRIAL_COURSE])
+        return {"course": dict(told["settings"]), "since": int(told["since"])}
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         message = f"{tags[names.TRIAL_ID]}: the tag {names.TRIAL_COURSE} of its run was changed in MLflow"
         raise SweepNotFound(f"{message}; put it back as it was") from error
 

@@ -76,6 +76,21 @@ def test_best_value_and_its_first_epoch() -> None:
     assert trial.num_epochs == 4
 
 
+def test_what_was_reached_with_weights_that_were_given_up_counts_for_nothing() -> None:
+    points = ((1, 0.5), (2, 0.2), (3, 0.4), (4, 0.3))
+    summary = {"best_val_accuracy": 0.6, "val_accuracy": 0.3}  # the first is what was taken over
+    course = {"lr": 0.1, "changes": '{"2":{"lr":0.2}}'}
+    trial = TrialRow(
+        *("t", 0, "a", STAGE_SEARCH, None, "", 7, {"lr": 0.3, "seed": 7}, {"val_accuracy": points}, summary),
+        course=course,
+        since=2,
+    )
+
+    assert trial.best("val_accuracy", "maximize") == 0.4
+    assert trial.best_epoch("val_accuracy", "maximize") == 3
+    assert trial.configuration == course
+
+
 def test_best_value_is_finite() -> None:
     trial = TrialRow("t", 0, "a", STAGE_SEARCH, None, "", 0, {}, {}, {"val_loss": math.inf, "best_val_loss": 1.5})
 
