@@ -34,7 +34,7 @@ system:  # a browser and a PostgreSQL server for the tests, where Debian's packa
 	@tests/install-system-packages.sh
 
 test: setup system lint  ## format, lint, types, imports and all tests
-	$(BIN)/python -m pytest -n 2 -m 'not cluster and not thorough_fault' $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not cluster and not thorough_fault' $(ARGS)
 	$(BIN)/python -m pytest -m 'cluster and not thorough_fault' $(ARGS)  # one Ray at a time: two would share ports
 
 quick: lint  ## lint, and the unit tests of what changed

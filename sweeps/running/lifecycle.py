@@ -8,7 +8,6 @@ driver that was lost stood.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -191,7 +190,7 @@ def take_change(sweep: RunningSweep, entry: TrialEntry, change: Mapping[str, Any
     donor = sweep.ledger.entries[change["donor_id"]]
     entry.course = follow_on(donor, entry.epoch, change["parameters"])
     entry.tags[TRIAL_COURSE] = json.dumps({"since": entry.epoch, "settings": entry.course})
-    entry.best_score, entry.best_epoch = math.nan, 0  # of weights that are given up
+    sweep.ledger.give_up(entry)
     entry.parameters = change["parameters"]
     entry.donor_id, entry.donor_epoch = change["donor_id"], entry.epoch
     known = entry.tags.get(TRIAL_LINEAGE)

@@ -216,6 +216,16 @@ class Ledger:
         entry.move_to(TrialPhase.RUNNING)
         self._active[entry.trial_id] = entry
 
+    def give_up(self, entry: TrialEntry) -> None:
+        """Takes in that a trial goes on with other weights: what it had reached counts no more."""
+        entry.best_score, entry.best_epoch = math.nan, 0
+        if self._leaders.get(entry.arm) is entry:
+            del self._leaders[entry.arm]
+            for each in self.select(entry.arm):
+                leader = self._leaders.get(entry.arm)
+                if math.isfinite(each.best_score) and (leader is None or self._leads(each, leader)):
+                    self._leaders[entry.arm] = each
+
     def reset_failures(self) -> None:
         """Counts failures in a row from 0 again."""
         self.consecutive_failures = 0

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -45,6 +46,26 @@ class Outside:
             cwd=self.folder,
             env=self.environment | environment,
         )
+
+    def interrupt(self, word: str, *arguments: str) -> tuple[int, str, str]:
+        """Ctrl+C once a command has printed a word: its exit code, and what it wrote to both of its outputs."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "sweeps.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.folder,
+            env=self.environment,
+        ) as process:
+            assert process.stdout is not None
+            output = ""
+            for line in process.stdout:
+                output += line
+                if word in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=WAIT_SECONDS)
+        return process.returncode, output + rest, errors
 
     def read_jobs(self) -> bytes:
         """What the Jobs API tells of all jobs."""
@@ -116,11 +137,15 @@ def file(build_spec: Callable[..., SweepSpec], tmp_path: Path) -> Path:
 def test_a_submitted_sweep_is_paused_cancelled_and_resumed_from_outside(
     outside: Outside, file: Path, tmp_path: Path
 ) -> None:
-    arguments = ["--set", "parameters.epochs=8", "--set", "early_terminate=null", "--json"]
-    storage = str(tmp_path / "storage")
-    done = outside.sweeps("submit", str(file), "--address", outside.address, "--storage", storage, *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-    sweep_id = json.loads(done.stdout)["sweep_id"]
+    arguments = ["--set", "parameters.epochs=8", "--set", "early_terminate=null"]
+    storage = ("--address", outside.address, "--storage", str(tmp_path / "storage"))
+    code, output, sentence = outside.interrupt("follow it:", "submit", str(file), *storage, *arguments, "--follow")
+    assert code == 130, output + sentence
+    sweep_id = output.split(":")[0]
+    assert sentence == (
+        f"interrupted; {sweep_id} goes on; follow it with: sweeps logs --follow {sweep_id}, "
+        f"end it with: sweeps cancel {sweep_id}\n"
+    )
 
     outside.wait(sweep_id, lambda status: count(status, "running") > 0)
     assert "paused" in outside.sweeps("pause", sweep_id[:9]).stdout
@@ -136,7 +161,7 @@ def test_a_submitted_sweep_is_paused_cancelled_and_resumed_from_outside(
     assert again.returncode == 2
     assert "it has ended already (interrupted)" in again.stderr
 
-    resumed = outside.sweeps("resume", sweep_id, "--address", outside.address, "--storage", storage, "--follow")
+    resumed = outside.sweeps("resume", sweep_id, *storage, "--follow")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     assert "adam-confirm-00" in resumed.stdout
     assert resumed.stderr == ""
@@ -149,6 +174,12 @@ def test_a_submitted_sweep_is_paused_cancelled_and_resumed_from_outside(
     assert (outside.folder / "results" / sweep_id / "report.html").exists()
     assert outside.sweeps("logs", sweep_id).stdout.count("completed") == 8
     assert sweep_id in outside.sweeps("list").stdout
+
+    confirmed = outside.sweeps("confirm", sweep_id, "--seeds", "2", *storage, "--follow")
+    assert confirmed.returncode == 0, confirmed.stdout + confirmed.stderr
+    status = outside.status(sweep_id)
+    assert (status["state"], status["job"]) == ("completed", f"{sweep_id}-3")
+    assert [arm["num_retrained"] for arm in status["arms"]] == [2, 2]
 
 
 def count(status: dict[str, Any], state: str) -> int:

@@ -113,6 +113,25 @@ def test_an_interrupt_before_anything_ran_leaves_nothing_behind(
 
 
 @thorough
+def test_an_interrupt_of_retrainings_that_are_added(home: Home, arguments: list[str]) -> None:
+    """Before they have begun, as they train, and again as their report is written: nothing is lost or trained twice."""
+    assert subprocess.run([*COMMAND, *arguments], check=False).returncode == ExitCode.DONE
+    (sweep_id,) = home.sweep_ids()
+    command = ["confirm", sweep_id, "--seeds", "3"]
+    code, output = run_to_a_call("SIGINT", "before", "ray:init", 1, command)
+    assert code == ExitCode.INTERRUPTED, output
+    assert output.splitlines()[-1] == f"interrupted; go on with: sweeps {' '.join(command)}"
+    assert load_sweep(sweep_id, home.tracking_uri).state == "completed"
+    for place in ("tracking.recording.recorder:Recorder.record_epoch", "sweeps.driver.settling:write_report"):
+        code, output = run_to_a_call("SIGINT", "before", place, 1, command)
+        assert_interrupted(home, code, output)
+        command = ["resume"]
+    assert_resumed(home, sweep_id)
+    table = load_sweep(sweep_id, home.tracking_uri)
+    assert [len(table.confirmed(arm)) for arm in table.arms] == [3, 3]
+
+
+@thorough
 @pytest.mark.parametrize("place", ["ray:init", "sweeps.driver.measuring:measure_costs"])
 def test_an_interrupt_of_a_plan(place: str, home: Home, arguments: list[str]) -> None:
     code, output = run_to_a_call("SIGINT", "before", place, 1, ["plan", arguments[1]])

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -19,7 +20,7 @@ from checker import check_sweep
 from sweeps.errors import ExitCode
 from sweeps.home import Home
 from tracking.analysis.leaderboard import build_leaderboard
-from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
+from tracking.names import STAGE_CONFIRM, STAGE_DEFAULT, STAGE_SEARCH, STAGE_SELECT, TrialState
 from tracking.recording.events import EpochRecorded, Event, TrialEnded, TrialStarted
 from tracking.store.queries import load_sweep
 from tracking.table import SweepTable
@@ -153,6 +154,41 @@ def test_a_driver_killed_at_a_certain_call(when: str, place: str, number: int, h
     assert driver.returncode == -signal.SIGKILL, output
     sweep_id, _ = finish(home, sweep_file)
     assert_whole(home, sweep_id, 6, 3)
+
+
+CONFIRM_STEPS = [  # each in a driver of its own, one after another
+    ("before", "sweeps.running.retraining:Retrainings.open", 1),  # the search is over, and nothing of it retrained
+    ("after", "sweeps.running.retraining:Retrainings.open", 2),
+    ("before", "tracking.recording.recorder:Recorder.end_trial", 1),  # those of the selection end
+    ("after", "tracking.recording.recorder:Recorder.end_trial", 2),
+    ("after", "tracking.recording.recorder:Recorder.end_trial", 3),
+    ("before", "tracking.recording.recorder:Recorder.end_trial", 2),  # those that read the test images end
+    ("after", "tracking.recording.recorder:Recorder.start_trial", 1),
+    ("after", "tracking.recording.recorder:Recorder.end_trial", 2),
+    ("before", "sweeps.driver.settling:write_report", 1),
+]
+
+
+def test_a_driver_killed_in_each_step_of_the_confirm_stage(home: Home, sweep_file: Path) -> None:
+    """Selection, retrainings and untuned defaults: each is trained once, and reads the test images once."""
+    short = ["--set", "budget.trials_per_arm=2", "--set", "parameters.epochs=2", "--set", "early_terminate=null"]
+    short += ["--set", "confirm={top: 1, seeds: 2, select: {top: 2, seeds: 1}, defaults: true}"]
+    for when, place, number in CONFIRM_STEPS:
+        command = next_command(home, sweep_file)
+        with start(
+            command if command[0] == "resume" else [*command, *short], KILL_AT, when, place, str(number)
+        ) as driver:
+            output, _ = driver.communicate(timeout=WAIT_SECONDS)
+        assert driver.returncode == -signal.SIGKILL, (place, number, output)
+    sweep_id, _ = finish(home, sweep_file)
+    check_sweep(home, sweep_id)
+    table = load_sweep(sweep_id, home.tracking_uri)
+    assert Counter(trial.stage for trial in table.trials) == {
+        STAGE_SEARCH: 6,
+        STAGE_SELECT: 6,
+        STAGE_CONFIRM: 6,
+        STAGE_DEFAULT: 6,
+    }
 
 
 def find_process(parent: int, title: str) -> psutil.Process | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from recorded import *  # noqa: F403  # the fixtures
@@ -21,6 +22,7 @@ from trainer.config import build_trial_config
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun
 
+KILL_AT = str(Path(__file__).parents[3] / "faults" / "kill_at.py")
 ID = "trained-20261124-031500-0000"
 PARAMETERS: dict[str, Value] = {
     "dataset": "synthetic",
@@ -132,6 +134,16 @@ def test_a_record_that_differs_is_told_from_which_epoch_on_and_why_that_may_be(
     assert "adam-000: differs from epoch 2 on by more than 0.001" in done.stdout
     assert "Why that may be: the processor was an abacus, and is " in done.stdout
     assert "torch was 1.0, and is " in done.stdout
+
+
+def test_an_interrupt_is_one_sentence(record: Record, stopped: TrialRow) -> None:
+    record(stopped)
+    place = ("before", "trainer.loop.training_run:TrainingRun.run_epoch", "2")
+    command = [sys.executable, KILL_AT, *place, "sweeps.cli", "replay", "adam-000", "--sweep", "trained"]
+    environment = {**os.environ, "SIGNAL": "SIGINT"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stderr) == (130, "interrupted; nothing was changed\n")
+    assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["epoch", "1"]
 
 
 def test_what_cannot_be_trained_again_is_said(recorded: Home, stopped: TrialRow) -> None:

@@ -38,9 +38,10 @@ def running(home: Home) -> Iterator[Journal]:
 @pytest.mark.usefixtures("running")
 def test_a_sweep_that_runs_is_not_resumed_and_nothing_heavy_is_imported_to_say_so(home: Home) -> None:
     program = (
-        "import sys; from sweeps.cli.app import main\n"
+        "import sys; from sweeps.cli import app\n"
+        "app.leave = sys.exit\n"
         f"sys.argv = ['sweeps', 'resume', {SWEEP!r}]\n"
-        "try: main()\n"
+        "try: app.main()\n"
         "except SystemExit as end: assert end.code == 2, end.code\n"
         "heavy = {'torch', 'ray', 'mlflow', 'optuna'} & set(sys.modules)\n"
         "assert not heavy, heavy"

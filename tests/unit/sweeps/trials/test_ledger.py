@@ -123,3 +123,15 @@ def test_every_phase_can_come_to_its_end_and_only_what_pauses_is_paused() -> Non
     assert set(MOVES) == set(TrialPhase)
     assert all(TrialPhase.ENDED in MOVES[phase] for phase in TrialPhase if phase is not TrialPhase.ENDED)
     assert [phase for phase in TrialPhase if TrialPhase.PAUSED in MOVES[phase]] == [TrialPhase.PAUSING]
+
+
+def test_what_was_reached_with_weights_that_are_given_up_counts_no_more() -> None:
+    ledger = build_ledger(("a", None, 2, 0.5), ("b", None, 2, 0.4), ("c", None, 2, 0.4))
+    ledger.give_up(ledger.entries["a"])
+    assert math.isnan(ledger.entries["a"].best_score)
+    assert ledger.best("adam") is ledger.entries["b"]
+    ledger.record_epoch("a", 3, 0.3, 1.0)
+    assert (ledger.entries["a"].best_score, ledger.entries["a"].best_epoch) == (0.3, 3)
+    assert ledger.best() is ledger.entries["b"]
+    ledger.record_epoch("a", 4, 0.6, 1.0)
+    assert ledger.best() is ledger.entries["a"]
