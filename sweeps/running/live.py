@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import statistics
 import time
 from abc import ABC, abstractmethod
 from collections import Counter, deque
@@ -21,9 +22,9 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.running.preparation import Preparation
-from sweeps.running.progress import MAX_RUNNING, build_sparkline
+from sweeps.running.progress import MAX_RUNNING, build_sparkline, tell_failures
 from sweeps.running.sweep import Listener, RunningSweep, TrialEvent
-from sweeps.spec.arms import num_confirm_trials
+from sweeps.spec.arms import constant_of, num_confirm_trials
 from sweeps.stopping.rules import RULES
 from sweeps.terminal import PlainConsole
 from sweeps.trials.ledger import TrialEntry
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 ENDING = "ending: what runs is closed and the report written; Ctrl+C (once more) ends at once"
 _NUM_EVENTS = 5
+_MAX_RUNGS = 5  # of which the view tells
 _WORDS = {
     TrialState.COMPLETED: ("done", "green"),
     TrialState.EARLY_STOPPED: ("stopped early", "yellow"),
@@ -94,8 +96,24 @@ def add_to_log(path: Path, text: str) -> None:
             file.write(text)
 
 
-def estimate_seconds_left(ledger: Ledger, num_trials: Mapping[str, int | None], num_confirm: int, slots: int) -> float:
-    """Seconds until the sweep ends, from the trials that ended so far; NaN while that cannot be said.
+@dataclass(frozen=True)
+class TimeLeft:
+    """Seconds until a sweep ends: what is expected, and its limits to both sides (twice its standard error)."""
+
+    seconds: float
+    error: float
+
+    def __str__(self) -> str:
+        """In words."""
+        low, high = (format_duration(max(0.0, self.seconds + sign * self.error)) for sign in (-1, 1))
+        about = format_duration(self.seconds)
+        return f"time left about {about}" if low == high else f"time left about {about} ({low} to {high})"
+
+
+def estimate_time_left(
+    ledger: Ledger, num_trials: Mapping[str, int | None], num_confirm: int, slots: int
+) -> TimeLeft | None:
+    """When a sweep will end, from the trials that ended so far; None while that cannot be said.
 
     Args:
         ledger: The trials so far.
@@ -103,26 +121,28 @@ def estimate_seconds_left(ledger: Ledger, num_trials: Mapping[str, int | None], 
         num_confirm: Retrainings of each arm.
         slots: Trials that run at a time.
     """
-    seconds = 0.0
     ended = [entry for entry in ledger.select() if entry.ended and entry.epoch]
     per_trial = [entry.train_seconds for entry in ended if entry.stage == STAGE_SEARCH]
-    per_epoch = [entry.train_seconds / entry.epoch for entry in ended]
-    if not per_trial:
-        return math.nan
-    mean_trial, mean_epoch = sum(per_trial) / len(per_trial), sum(per_epoch) / len(per_epoch)
+    limits = [num_trials[arm] for arm in ledger.arms]
+    if not per_trial or None in limits:
+        return None
+    mean_trial = statistics.fmean(per_trial)
+    mean_epoch = statistics.fmean(entry.train_seconds / entry.epoch for entry in ended)
     longest = max(entry.epoch for entry in ended)
+    seconds = num_open = 0.0
     for arm in ledger.arms:
-        limit = num_trials[arm]
-        if limit is None:
-            return math.nan
         search = list(ledger.select(arm, STAGE_SEARCH))
         spent = sum(entry.train_seconds for entry in search if not entry.ended)
-        open_trials = limit - sum(entry.ended for entry in search)
+        open_trials = (num_trials[arm] or 0) - sum(entry.ended for entry in search)
         seconds += max(0.0, open_trials * mean_trial - spent)
+        num_open += max(0, open_trials)
         confirms = [entry for entry in ledger.select(arm) if entry.stage != STAGE_SEARCH]
         done_epochs = sum(longest if entry.ended else entry.epoch for entry in confirms)
         seconds += max(0.0, num_confirm * longest - done_epochs) * mean_epoch
-    return seconds / slots
+    # Both the mean of those that ended and the sum of those to come are uncertain by what one trial differs.
+    one = statistics.stdev(per_trial) if len(per_trial) > 1 else mean_trial
+    error = 2 * one * math.sqrt(num_open**2 / len(per_trial) + num_open)
+    return TimeLeft(seconds / slots, error / slots)
 
 
 @dataclass
@@ -202,7 +222,9 @@ class TableView(View):
         if self._sweep is None and sweep.found:
             self._events.append(Text(sweep.found))
         self._sweep = sweep
-        if entry is not None and event in (TrialEvent.ENDED, TrialEvent.RECOVERED):
+        if entry is None or event not in (TrialEvent.ENDED, TrialEvent.RECOVERED):
+            return
+        if entry.state is not TrialState.FAILED:  # those are counted, each reason once
             self._events.append(_event_line(sweep, entry, event))
 
     def _render(self) -> RenderableType:
@@ -211,15 +233,18 @@ class TableView(View):
             running = "\n".join(step.describe() for step in self.preparation.running)
             return Text(running or f"preparing … {elapsed:.0f} s", style="dim")
         sweep = self._sweep
-        return Group(build_status_table(sweep), self._footer(sweep), *list_running(sweep), *self._events)
+        failures = tell_failures(entry.stop_reason for entry in sweep.ledger.failed())
+        return Group(build_status_table(sweep), self._footer(sweep), *list_running(sweep), *failures, *self._events)
 
     def _footer(self, sweep: RunningSweep) -> Text:
         num_confirm = num_confirm_trials(sweep.spec)
-        left = estimate_seconds_left(sweep.ledger, sweep.num_trials, num_confirm, sweep.slots)
+        left = estimate_time_left(sweep.ledger, sweep.num_trials, num_confirm, sweep.slots)
         text = Text.assemble(
             f"{sweep.sweep_id} · elapsed {format_duration(sweep.elapsed_seconds())} · ",
-            "time left: after the first trials" if math.isnan(left) else f"time left about {format_duration(left)}",
+            "time left: after the first trials" if left is None else str(left),
         )
+        if rungs := describe_rungs(sweep):
+            text.append(f"\n{rungs}")
         if sweep.held:
             text.append(f"\n{sweep.held}", style="red")
         if sweep.recorder.problem and not sweep.held:
@@ -236,6 +261,19 @@ class TableView(View):
 def describe_full_disk(sweep: RunningSweep) -> str:
     """One sentence on a trial that waits for room on a disk; "" while none does."""
     return f"disk: {sweep.full_disk}; free some room, and it goes on by itself" if sweep.full_disk else ""
+
+
+def describe_rungs(sweep: RunningSweep) -> str:
+    """How many of each arm's search trials have come to each rung of its rule; "" where there are none."""
+    rule = sweep.spec.early_terminate
+    rungs = () if rule is None else rule.rungs(int(constant_of(sweep.spec, "epochs")))[:_MAX_RUNGS]
+    if not rungs:
+        return ""
+    reached = []
+    for arm in sweep.ledger.arms:
+        at = [entry.epoch for entry in sweep.ledger.select(arm, STAGE_SEARCH)]
+        reached.append(f"{arm} {'/'.join(str(sum(epoch >= rung for epoch in at)) for rung in rungs)}")
+    return f"came to epoch {'/'.join(map(str, rungs))}: {', '.join(reached)}"
 
 
 def build_status_table(sweep: RunningSweep) -> Table:

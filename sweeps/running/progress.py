@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -82,8 +82,17 @@ def _latest(table: SweepTable, trial: TrialRow) -> float | None:
 
 
 def list_failures(table: SweepTable) -> list[Text]:
-    """A line for each reason that trials failed for, with their number; the most frequent first."""
-    reasons = Counter(each.stop_reason for each in table.trials if each.state is TrialState.FAILED)
+    """As `tell_failures`, of what is recorded."""
+    return tell_failures(each.stop_reason for each in table.trials if each.state is TrialState.FAILED)
+
+
+def tell_failures(failures: Iterable[str]) -> list[Text]:
+    """A line for each reason that trials failed for, with their number; the most frequent first.
+
+    Args:
+        failures: The reason of each trial that failed.
+    """
+    reasons = Counter(failures)
     lines = [Text(f"failed {number} × {reason}", style="red") for reason, number in reasons.most_common(MAX_REASONS)]
     more = len(reasons) - MAX_REASONS
     return [*lines, Text(f"and {more} other reasons", style="red")] if more > 0 else lines

@@ -9,17 +9,21 @@ from sweeps.home import SweepFolder
 from sweeps.running.live import (
     LineView,
     TableView,
+    TimeLeft,
     build_status_table,
     build_view,
-    estimate_seconds_left,
+    describe_rungs,
+    estimate_time_left,
     list_running,
 )
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.space.distributions import Constant
 from sweeps.spec import SweepSpec
+from sweeps.stopping.asha import Asha
 from sweeps.stopping.rules import ArmRules
 from sweeps.terminal import PlainConsole
 from sweeps.trials.ledger import Ledger, TrialEntry, TrialPhase
+from tracking.analysis.labels import format_duration
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, TrialState
 from tracking.ranking import Goal
 
@@ -138,22 +142,53 @@ def test_the_terminal_view_shows_time_left_and_problems(sweep: RunningSweep) -> 
 def test_time_left_counts_search_and_retraining(sweep: RunningSweep) -> None:
     # ended search trials took 40, 10, 10 and 0 s: the failed one has no epoch and is left out, so 20 s on average;
     # open: 1 running of sgd (20 s spent), 1 more of adam; retraining: 2 arms x 1 x 4 epochs of 10 s
-    left = estimate_seconds_left(sweep.ledger, sweep.num_trials, 1, slots=2)
-    assert left == pytest.approx((0 + 20 + 2 * 40) / 2)
+    left = estimate_time_left(sweep.ledger, sweep.num_trials, 1, slots=2)
+    assert left is not None
+    assert left.seconds == pytest.approx((0 + 20 + 2 * 40) / 2)
+    # open are 2 trials; one of 40, 10 and 10 s is 17.3 s from the mean
+    assert left.error == pytest.approx(2 * math.sqrt(300) * math.sqrt(2**2 / 3 + 2) / 2)
+    assert str(left) == "time left about 50 s (18 s to 1 min 22 s)"
+
+
+def test_the_error_of_the_time_left_is_said_where_there_is_one() -> None:
+    assert str(TimeLeft(600.0, 120.0)) == "time left about 10 min 00 s (8 min 00 s to 12 min 00 s)"
+    assert str(TimeLeft(600.0, 0.1)) == "time left about 10 min 00 s"
+    assert str(TimeLeft(50.0, 90.0)) == f"time left about 50 s ({format_duration(0.0)} to 2 min 20 s)"
 
 
 def test_retraining_already_done_is_not_counted_again(sweep: RunningSweep) -> None:
-    before = estimate_seconds_left(sweep.ledger, sweep.num_trials, 1, slots=1)
+    before = estimate_time_left(sweep.ledger, sweep.num_trials, 1, slots=1)
     sweep.ledger.add(TrialEntry("sgd-confirm-00", "sgd", STAGE_CONFIRM, 0, 1, {}))
     for epoch in range(1, 5):
         sweep.ledger.record_epoch("sgd-confirm-00", epoch, 0.6, 10.0)
     sweep.ledger.end("sgd-confirm-00", TrialState.COMPLETED, "epochs")
-    assert estimate_seconds_left(sweep.ledger, sweep.num_trials, 1, slots=1) == pytest.approx(before - 40)
+    after = estimate_time_left(sweep.ledger, sweep.num_trials, 1, slots=1)
+    assert before is not None
+    assert after is not None
+    assert after.seconds == pytest.approx(before.seconds - 40)
 
 
 def test_time_left_is_unknown_before_the_first_trial_and_without_a_limit(sweep: RunningSweep) -> None:
-    assert math.isnan(estimate_seconds_left(Ledger(Goal.MAXIMIZE, ("sgd",)), {"sgd": 3}, 1, slots=2))
-    assert math.isnan(estimate_seconds_left(sweep.ledger, {"sgd": None, "adam": None}, 1, slots=2))
+    assert estimate_time_left(Ledger(Goal.MAXIMIZE, ("sgd",)), {"sgd": 3}, 1, slots=2) is None
+    assert estimate_time_left(sweep.ledger, {"sgd": None, "adam": None}, 1, slots=2) is None
+
+
+def test_rungs_are_told_with_how_many_trials_came_to_them(sweep: RunningSweep) -> None:
+    assert describe_rungs(sweep) == ""
+    sweep.spec = sweep.spec.model_copy(update={"early_terminate": Asha(min_iter=1, eta=2)})
+    assert describe_rungs(sweep) == "came to epoch 1/2: sgd 3/2, adam 1/0"
+    view = TableView(PlainConsole(io.StringIO()))
+    view(sweep, None, TrialEvent.EPOCH)
+    assert "came to epoch 1/2" in render(view._render())
+
+
+def test_each_reason_of_failures_is_shown_once_with_its_number(sweep: RunningSweep) -> None:
+    view = TableView(PlainConsole(io.StringIO()))
+    for number in (3, 4):
+        add_trial(sweep, "sgd", number, TrialState.FAILED, 0, math.nan)
+        view(sweep, sweep.ledger.entries[f"sgd-{number:03d}"], TrialEvent.ENDED)
+    lines = render(view._render()).splitlines()
+    assert [line.strip() for line in lines if "why it ended" in line] == ["failed 3 × why it ended"]
 
 
 def test_what_others_wrote_is_shown_as_it_is(sweep: RunningSweep) -> None:
