@@ -13,6 +13,7 @@ from sweeps.space.constraints import ConstraintError, parse_constraint
 from sweeps.space.defaults import build_default
 from sweeps.space.distributions import Categorical, Constant
 from sweeps.space.parameters import Choices, Parameter, count_configurations, walk
+from sweeps.spec.check_space import MAX_TEXT_CHARACTERS
 from sweeps.stopping.rule import RuleSection
 from sweeps.stopping.rules import RULES
 from sweeps.trials.objectives import Objective
@@ -28,7 +29,6 @@ MAX_PRIOR = 100
 _TOO_MANY_TO_WRITE = 10**12
 MAX_ARM_CHARACTERS = 500
 MAX_ARMS = 1_000  # each has a study of its own, and a row in every table
-MAX_PARAM_CHARACTERS = 6_000  # that MLflow 3.17 keeps of a param's value
 _NUMBER_CHARACTERS = 30  # of a setting and what is around it, in JSON, beside its name
 _EPOCH_CHARACTERS = 12
 MUST_BE_CONSTANT = ("dataset", "data_dir", "evaluate_on")
@@ -319,7 +319,7 @@ def _find_long_course(
     epochs = max((each for each in ends if isinstance(each, int)), default=0)
     changing = [[name for name in searched(arm) if name not in FIXED] for arm in arms]
     longest = max((sum(len(name) + _NUMBER_CHARACTERS for name in each) for each in changing), default=0)
-    most = MAX_PARAM_CHARACTERS // (longest + _EPOCH_CHARACTERS)
+    most = MAX_TEXT_CHARACTERS // (longest + _EPOCH_CHARACTERS)
     if len(rule.rungs(epochs)) > most:
         message = (
             f"found a comparison after each of {len(rule.rungs(epochs))} epochs; a retraining repeats up to {most}, as "

@@ -10,7 +10,7 @@ from sweeps.reader.faults import Faults
 from sweeps.reader.sections import check_scalar
 from sweeps.reader.tree import Items, KeyPath, Scalar, Section
 from sweeps.space.constraints import parse_constraint
-from sweeps.space.distributions import Categorical, Constant
+from sweeps.space.distributions import Categorical, Constant, Distribution
 from sweeps.space.numeric import IntUniform
 from sweeps.space.parameters import Choices, Parameter
 from sweeps.space.quantized import Quantized, QUniform
@@ -24,7 +24,6 @@ MAX_LEAVES = 50_000  # parameters of all of them
 MAX_TEXT_CHARACTERS = 4096  # of a path; MLflow cuts a param after 6,000
 
 
-# What the same thing is called elsewhere, where the spelling gives no hint.
 def check_space(parameters: Mapping[str, Parameter], constraints: Sequence[str], faults: Faults) -> None:
     """Adds the faults of parameters and their values, and of configurations that the space can draw.
 
@@ -157,6 +156,29 @@ def _check_values(leaf: Leaf, setting: Setting, faults: Faults) -> None:
             faults.at_value(here, message)
         elif message and item is not None:
             faults.add(item.place.fault(here, message))
+    message = _check_draws(parameter, setting)
+    if message:
+        faults.at_value(path, message)
+
+
+def _list_limits(parameter: Distribution) -> list[str]:
+    """The keys of a parameter that say an outermost value of it."""
+    keys = [key for key in ("value", "min", "max") if key in type(parameter).model_fields]
+    return [key for key in keys if getattr(parameter, key) in parameter.ends()]
+
+
+def _check_draws(parameter: Parameter, setting: Setting) -> str | None:
+    """A fault of an outermost value that is drawn and that nobody wrote; a sentence if there is one."""
+    if isinstance(parameter, Choices | Constant | Categorical):
+        return None
+    written = [getattr(parameter, key) for key in _list_limits(parameter)]
+    if all(value in written or check_scalar(setting, value) is None for value in parameter.ends()):
+        return None
+    low, high = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in parameter.ends()[:2])
+    return (
+        f"found {parameter.distribution}, whose draws lie between {low} and {high}; allowed: {setting.allowed}; "
+        "give it other numbers, or take a distribution with a min and a max"
+    )
 
 
 def _check_value(setting: Setting, value: Value) -> str | None:
@@ -179,13 +201,11 @@ def _list_written(
         return
     if isinstance(parameter, Choices):
         return
-    ends = parameter.ends()
-    keys = [key for key in ("value", "min", "max") if key in type(parameter).model_fields]
-    keys = [key for key in keys if getattr(parameter, key) in ends]
+    ends, keys = parameter.ends(), _list_limits(parameter)
     for key in keys:
         here = path if faults.find((*path, key)) is None else (*path, key)  # a bare value has no key of its own
         yield here, None, ends[ends.index(getattr(parameter, key))]
-    if len(keys) < len(ends):
+    if isinstance(parameter, Categorical | Constant) and len(keys) < len(ends):
         for value in ends:
             yield path, None, value
 
