@@ -241,13 +241,15 @@ def _end(code: int, message: str) -> NoReturn:
 
 
 def leave(code: int) -> NoReturn:
-    """Ends the process as Python does, but leaves it to the system to take its libraries down.
+    """Ends the process as Python does, but where there is Ray leaves it to the system to take libraries down.
 
     Ray 2.60 that is ended within a second of its start aborts as it is taken down (exit code 134 in the place of 130).
 
     Args:
         code: Its exit code.
     """
+    if "ray" not in sys.modules:
+        sys.exit(code)
     threading._shutdown()  # type: ignore[attr-defined]  # what Python itself does first: ends pools, joins threads
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
