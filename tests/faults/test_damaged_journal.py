@@ -161,7 +161,7 @@ def go_on(home: Home, whole: dict[str, Any], case: str) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "step"),
-    [("asha_promotion", 8), *(pytest.param(rule, 1, marks=pytest.mark.thorough_fault) for rule in RULES)],
+    [("asha_promotion", 24), *(pytest.param(rule, 1, marks=pytest.mark.thorough_fault) for rule in RULES)],
 )
 def test_of_a_sweep_that_mlflow_has_every_line_may_be_damaged(
     rule: str, step: int, recorded: Callable[[str], Path], tmp_path: Path
@@ -182,8 +182,8 @@ def test_of_a_sweep_that_mlflow_has_every_line_may_be_damaged(
 @pytest.mark.parametrize(
     ("rule", "delivered", "num_cases"),
     [
-        ("asha", False, 3),
-        ("asha_promotion", True, 3),
+        ("asha", False, 2),
+        ("asha_promotion", True, 2),
         *(
             pytest.param(rule, delivered, 25, marks=pytest.mark.thorough_fault)
             for rule in RULES

@@ -115,7 +115,11 @@ def test_wrong_commands_would_be_noticed() -> None:
         check_place(["make", "nothing"])
 
 
-RUN = {name: words for name, words in COMMANDS.items() if words[1] in CHEAP and words[2] != "bad.yaml"}
+RUN = {  # a plan starts a Ray, so one of them is enough
+    name: words
+    for name, words in COMMANDS.items()
+    if words[1] in CHEAP and words[2] != "bad.yaml" and not (words[1] == "plan" and "--set" in words)
+}
 
 
 @pytest.mark.parametrize("words", RUN.values(), ids=RUN)
