@@ -19,7 +19,7 @@ from sweeps.trials.ledger import TrialEntry
 from tracking.names import STAGE_CONFIRM, TrialState
 from tracking.store.queries import load_sweep
 
-pytestmark = [pytest.mark.cluster]
+pytestmark = [pytest.mark.cluster, pytest.mark.thorough_fault]
 
 
 @pytest.fixture

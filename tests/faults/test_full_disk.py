@@ -21,7 +21,7 @@ from tracking.names import TrialState
 from tracking.recording.events import Event, TrialStarted
 from tracking.store.queries import load_sweep
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.cluster, pytest.mark.thorough_fault, pytest.mark.timeout(900)]
 
 WAIT_SECONDS = 400.0
 
@@ -148,7 +148,6 @@ def test_a_full_disk_holds_the_sweep_which_goes_on_by_itself(disk: Disk, disk_ho
     assert_whole(disk_home, sweep_id)
 
 
-@pytest.mark.thorough_fault
 def test_a_disk_that_stays_full_ends_the_sweep_which_is_resumed(disk: Disk, disk_home: Home, tmp_path: Path) -> None:
     sweep = Sweep(tmp_path / "small.yaml", limit=6.0)
     sweep.read_until("(1 ended)")

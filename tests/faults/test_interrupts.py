@@ -78,7 +78,7 @@ thorough = pytest.mark.thorough_fault
 @pytest.mark.parametrize(
     ("number", "when", "place", "count"),
     [
-        ("SIGINT", "before", "sweeps.driver.settling:write_report", 1),
+        pytest.param("SIGINT", "before", "sweeps.driver.settling:write_report", 1, marks=thorough),
         pytest.param("SIGTERM", "before", "sweeps.driver.tuning:run_tune", 1, marks=thorough),
         pytest.param("SIGHUP", "after", "tracking.recording.recorder:Recorder.record_epoch", 5, marks=thorough),
         pytest.param("SIGTERM", "before", "tracking.recording.recorder:Recorder.flush", 1, marks=thorough),
