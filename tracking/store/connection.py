@@ -88,7 +88,31 @@ def open_client(tracking_uri: str) -> MlflowClient:
     with _one_at_a_time(database):
         if database is not None:
             _read_from(database)
+            _create(database)
         return MlflowClient(tracking_uri=tracking_uri)
+
+
+def _create(database: Path) -> None:
+    """Makes a new SQLite store beside its place, and puts it there when it is whole.
+
+    MLflow makes its tables in some fifty steps. A process that is killed between two of them would leave a file with
+    which no later one can do anything. Where the folder cannot be written MLflow says so itself.
+    """
+    if database.exists() and database.stat().st_size:
+        return
+    unfinished = database.with_name(f".{database.name}.unfinished")
+    with suppress(OSError):
+        unfinished.unlink(missing_ok=True)  # of a process that was killed
+        unfinished.touch()
+        _make_tables(f"sqlite:///{unfinished}")
+        unfinished.replace(database)
+
+
+def _make_tables(uri: str) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(uri, "mlruns")  # experiments of ours have a place of their own
+    store.engine.dispose()
 
 
 @contextmanager
@@ -287,7 +311,7 @@ def is_new_store(uri: str) -> bool:
 
 def find_remedy(uri: str, failure: str) -> str:
     """What to do where MLflow at `uri` has failed in this way, as a sentence without its full stop."""
-    if uri.startswith("sqlite"):
+    if uri.startswith("sqlite") and find_failure(failure) is None:
         return _find_remedy_of_file(first_line(failure))
     remedy = advise_on(failure)
     return remedy[:1].upper() + remedy[1:]

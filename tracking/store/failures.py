@@ -93,6 +93,12 @@ _FAILURES = (
         "the database stops or starts",
         "try again when it has started",
     ),
+    Failure(
+        re.compile(r"\(sqlite3\.OperationalError\) table \w+ already exists"),
+        "a process was ended while it made the tables of this file, and no other can finish them",
+        "move the file away, which holds no sweep; if MLflow was just upgraded, put back the copy from before",
+        is_denial=True,
+    ),
 )
 
 
