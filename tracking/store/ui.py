@@ -17,7 +17,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tracking.store import ui_server
-from tracking.store.connection import TrackingUnavailable
+from tracking.store.connection import TrackingUnavailable, check_tracking, sqlite_path
 
 HOST = "127.0.0.1"
 END_SECONDS = ui_server.INTERRUPT_SECONDS + 2.0  # that the server has to end; a second Ctrl+C kills it
@@ -77,9 +77,12 @@ def run_ui(tracking_uri: str, artifact_root: Path | None, port: int) -> Iterator
     """Runs MLflow's server while it is open; it answers from the beginning, and ends however this process ends.
 
     Raises:
-        TrackingUnavailable: When the port is taken, or the server does not start.
+        TrackingUnavailable: When the port is taken, the store cannot be made, or the server does not start.
     """
     check_free(port)
+    database = sqlite_path(tracking_uri)
+    if database is not None and not database.exists():  # which a server that is ended at once would leave half made
+        check_tracking(tracking_uri, START_SECONDS)
     # In a session of its own: Ctrl+C and the end of a terminal reach it through this process alone, and once.
     process = subprocess.Popen(
         [sys.executable, "-P", str(Path(ui_server.__file__)), *build_ui_command(artifact_root, port)],
