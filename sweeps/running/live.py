@@ -279,7 +279,7 @@ def describe_rungs(sweep: RunningSweep) -> str:
 def build_status_table(sweep: RunningSweep) -> Table:
     """A row per arm: how its trials stand and its best score so far."""
     spec, ledger = sweep.spec, sweep.ledger
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # for 80 columns
     table.add_column(", ".join(spec.compare) or "sweep", no_wrap=True)
     pauses = spec.early_terminate is not None and RULES[spec.early_terminate.type].pauses
     for column in ("trials", "runs", *(["paused"] if pauses else []), "done", "early", "div.", "fail"):
@@ -294,7 +294,7 @@ def build_status_table(sweep: RunningSweep) -> Table:
         num_active = Counter(entry.stage for entry in ledger.active if entry.arm == arm)
         states = (TrialState.COMPLETED, TrialState.EARLY_STOPPED, TrialState.DIVERGED, TrialState.FAILED)
         best = ledger.best(arm)
-        score = "" if best is None else f"{best.best_score:.4f} {best.trial_id}"
+        score = "" if best is None else f"{best.best_score:.4f} {best.trial_id.removeprefix(f'{arm}-')}"
         table.add_row(
             arm,
             f"{num_trials}/{sweep.num_trials[arm] or '?'}",

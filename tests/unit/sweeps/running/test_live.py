@@ -20,6 +20,7 @@ from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.space.distributions import Constant
 from sweeps.spec import SweepSpec
 from sweeps.stopping.asha import Asha
+from sweeps.stopping.promotion import AshaPromotion
 from sweeps.stopping.rules import ArmRules
 from sweeps.terminal import PlainConsole
 from sweeps.trials.ledger import Ledger, TrialEntry, TrialPhase
@@ -79,8 +80,22 @@ def test_the_table_counts_every_state_per_arm(sweep: RunningSweep) -> None:
     )
     assert sgd.split()[:7] == ["sgd", "3/3", "1", "1", "1", "0", "0"]
     assert adam.split()[:7] == ["adam", "2/3", "0", "0", "0", "1", "1"]
-    assert "0.6100" in sgd
-    assert "sgd-000" in sgd
+    assert "0.6100 000" in sgd
+
+
+def test_the_table_fits_into_80_columns_whole(sweep: RunningSweep) -> None:
+    sweep.spec = sweep.spec.model_copy(update={"early_terminate": AshaPromotion(type="asha_promotion")})
+    ledger = Ledger(Goal.MAXIMIZE, ("nesterov", "momentum"))
+    sweep.ledger, sweep.num_trials = ledger, {"nesterov": 100, "momentum": 100}
+    for number in range(100):
+        add_trial(sweep, "momentum", number, TrialState.COMPLETED, 1, 0.5)
+    ledger.add(TrialEntry("momentum-confirm-00", "momentum", STAGE_CONFIRM, 0, 1, {}))
+    ledger.record_epoch("momentum-confirm-00", 1, 0.6, 1.0)
+    console = PlainConsole(io.StringIO(), width=80)
+    console.print(build_status_table(sweep))
+    shown = cast("io.StringIO", console.file).getvalue()
+    assert "…" not in shown
+    assert "0.6000 confirm-00" in shown
 
 
 def test_lines_say_how_each_trial_ended_and_when_mlflow_goes_and_comes(sweep: RunningSweep) -> None:
@@ -243,4 +258,4 @@ def test_the_table_fits_into_80_columns(sweep: RunningSweep) -> None:
     output = io.StringIO()
     PlainConsole(output, width=80, is_text=True).print(build_status_table(sweep))
     assert "…" not in output.getvalue()
-    assert "0.4800 adam-039" in output.getvalue()
+    assert "0.4800 039" in output.getvalue()
