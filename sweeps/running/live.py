@@ -282,7 +282,7 @@ def build_status_table(sweep: RunningSweep) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")  # for 80 columns
     table.add_column(", ".join(spec.compare) or "sweep", no_wrap=True)
     pauses = spec.early_terminate is not None and RULES[spec.early_terminate.type].pauses
-    for column in ("trials", "runs", *(["paused"] if pauses else []), "done", "early", "div.", "fail"):
+    for column in ("trials", "runs", *(["wait"] if pauses else []), "done", "early", "div.", "fail"):
         table.add_column(column, justify="right")
     table.add_column(spec.metric.name, no_wrap=True)
     table.add_column("trend", no_wrap=True)
