@@ -482,6 +482,7 @@ def _tell_series(left: _Remains) -> dict[str, object]:
     goal, metric = Goal(left.spec.metric.goal), left.spec.metric.name
     records: dict[str, TrialRecord] = {}
     ended: list[str] = []
+    ended_with_none = False  # whether a driver has ended before the first of them
     epochs: set[tuple[str, int]] = set()
     bests: dict[str, list[float]] = defaultdict(list)  # each arm's improvements
     by_trials: dict[str, Points] = defaultdict(list)
@@ -504,9 +505,11 @@ def _tell_series(left: _Remains) -> dict[str, object]:
                 number = sum(records[each].arm == arm and records[each].stage == STAGE_SEARCH for each in ended)
                 if records[trial_id].stage == STAGE_SEARCH and bests[arm]:
                     by_trials[arm].append((number, bests[arm][-1]))
+            case SweepEnded():
+                ended_with_none = ended_with_none or not ended
     told: dict[str, object] = {names.BEST_BY_TRIALS + arm: points for arm, points in by_trials.items()}
     told |= {names.BEST_BY_SECONDS + arm: values for arm, values in bests.items() if values}
-    counts = [float(number + 1) for number in range(len(ended))]
+    counts = [float(number) for number in range(0 if ended_with_none else 1, len(ended) + 1)]
     return told | {names.TRIALS_ENDED: counts, names.EPOCHS_SPENT: float(len(epochs))}
 
 
