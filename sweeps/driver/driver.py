@@ -45,6 +45,7 @@ from sweeps.spec import SweepSpec, dump_spec
 from sweeps.spec.arms import build_arms, constant_of, num_search_trials
 from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger
+from tracking.files import write_file
 from tracking.names import SweepState
 from tracking.ranking import Goal
 from tracking.recording.journal import Journal, JournalBusy
@@ -88,10 +89,10 @@ def run_sweep(
     keep_library_output(folder.libraries_log)
     try:
         with _open_journal(folder) as journal, borrow_ray():
-            folder.sweep_file.write_text(sweep_file or dump_spec(spec), encoding="utf-8")
-            folder.resolved_file.write_text(dump_spec(spec), encoding="utf-8")  # from here on it is found by its id
+            write_file(folder.sweep_file, sweep_file or dump_spec(spec))
+            write_file(folder.resolved_file, dump_spec(spec))  # from here on it is found by its id
             prepared = prepare(spec, home, preparation=preparation)
-            folder.resolved_file.write_text(dump_spec(prepared.spec), encoding="utf-8")
+            write_file(folder.resolved_file, dump_spec(prepared.spec))
             plan = plan_prepared(prepared, home, measure=measure, preparation=preparation)
             preparation.say(summarize(plan))
             if warning := check_room(plan, home):

@@ -15,6 +15,7 @@ from sweeps.running.replay import find_failed
 from sweeps.running.same_sweep import check_same_spec, list_changes
 from sweeps.spec import SweepSpec, dump_spec, load_recorded_text
 from sweeps.trials.confirm import Confirm
+from tracking.files import write_file
 from tracking.names import STAGE_SEARCH, SweepState
 from tracking.recording.events import Event, SweepEnded, SweepRecord, SweepStarted, TrialStarted
 from tracking.statistics.levels import DEFAULT_SEEDS, MIN_VERDICT_SEEDS
@@ -228,6 +229,6 @@ def describe_confirmation(spec: SweepSpec, history: History | None) -> str:
 def restore_files(folder: SweepFolder, history: History, spec: SweepSpec) -> None:
     """Writes the sweep's files that are gone, or whose budget was raised."""
     if not folder.sweep_file.exists():
-        folder.sweep_file.write_text(history.begun.sweep_file, encoding="utf-8")
+        write_file(folder.sweep_file, history.begun.sweep_file)
     begun = load_recorded_text(history.last.resolved, folder.journal.name)
-    folder.resolved_file.write_text(history.last.resolved if spec == begun else dump_spec(spec), encoding="utf-8")
+    write_file(folder.resolved_file, history.last.resolved if spec == begun else dump_spec(spec))

@@ -6,6 +6,7 @@ import json
 import statistics
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from sweeps.plan.build import build_plan
 from sweeps.plan.costs import CostKey, build_cost_key
 from sweeps.plan.words import summarize
 from sweeps.running.sweep import RunningSweep, TrialEvent
+from tracking.files import write_file
 from trainer.cost import Cost
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ class Pace:
             self._plan, wall_seconds=timed.wall_seconds, core_hours=timed.core_hours, gpu_hours=timed.gpu_hours
         )
         manifest = json.loads(sweep.folder.manifest.read_text("utf-8"))
-        sweep.folder.manifest.write_text(json.dumps({**manifest, "plan": plan.to_json()}, indent=2) + "\n")
+        with suppress(OSError):  # a full disk: the plan stays as it was
+            write_file(sweep.folder.manifest, json.dumps({**manifest, "plan": plan.to_json()}, indent=2) + "\n")
         self._say(summarize(plan))
 
 

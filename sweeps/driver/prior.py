@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sweeps.errors import BadUsage
 from sweeps.space.arms import Arm, contains, list_branch
 from sweeps.space.distributions import Constant
+from tracking.files import write_file
 from tracking.names import STAGE_SEARCH, TrialState
 from trainer.config import ConfigError, Value, build_trial_config
 
@@ -69,7 +70,7 @@ def load_prior(spec: SweepSpec, arms: tuple[Arm, ...], tracking_uri: str, file: 
             "space, or others where it has one value; widen the space, or remove prior"
         )
     content = {arm: [{**vars(trial), "parameters": dict(trial.parameters)} for trial in prior[arm]] for arm in prior}
-    file.write_text(json.dumps(content, indent=2) + "\n")
+    write_file(file, json.dumps(content, indent=2) + "\n")
     return prior
 
 

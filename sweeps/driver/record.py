@@ -17,6 +17,7 @@ from sweeps.space.arms import Arm, searched
 from sweeps.spec import SweepSpec
 from sweeps.spec.search_limits import describe_search
 from tracking import names
+from tracking.files import write_file
 from tracking.recording.events import SweepRecord
 
 
@@ -43,7 +44,7 @@ def write_manifest(
         extended = {"extended": list(history.extended)} if history.extended else {}
         manifest = extend_manifest(history.begun.manifest, history.last.manifest, {**driver, **extended})
     manifest["search"] = describe_search(prepared.spec)
-    folder.manifest.write_text(json.dumps(manifest, indent=2) + "\n")
+    write_file(folder.manifest, json.dumps(manifest, indent=2) + "\n")
     return manifest
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
+from tracking.files import replace_file, write_file
 from tracking.plots.plots import build_confirmed_plots, build_sections
 from tracking.report.markdown import FIGURES, build_markdown, name_picture
 from tracking.report.page import build_page
@@ -26,8 +24,7 @@ def write_report(table: SweepTable, path: Path) -> None:
 
 def write_page(page: str, path: Path) -> None:
     """Puts a report in its place, at once."""
-    with _replace(path) as file:
-        file.write(page)
+    write_file(path, page)
 
 
 def write_markdown(table: SweepTable, path: Path) -> None:
@@ -48,8 +45,7 @@ def write_markdown(table: SweepTable, path: Path) -> None:
     for old in folder.glob("*.png"):
         if old.name not in names:
             old.unlink()
-    with _replace(path) as file:
-        file.write(build_markdown(table, confirmed, sections, drawn))
+    write_file(path, build_markdown(table, confirmed, sections, drawn))
 
 
 def write_trials_csv(table: SweepTable, path: Path) -> None:
@@ -58,7 +54,7 @@ def write_trials_csv(table: SweepTable, path: Path) -> None:
     metrics = sorted({name for trial in table.trials for name in trial.summary})
     fixed = ["trial_id", "arm", "stage", "number", "seed", "state", "stop_reason", "epochs", "start_time", "end_time"]
     header = [*fixed, *(f"param.{name}" for name in parameters), *(f"metric.{name}" for name in metrics)]
-    with _replace(path) as file:
+    with replace_file(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         for trial in table.trials:
@@ -75,16 +71,3 @@ def write_trials_csv(table: SweepTable, path: Path) -> None:
 
 def _format_time(seconds: float | None) -> str:
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-@contextmanager
-def _replace(path: Path) -> Iterator[TextIO]:
-    """A new file that takes the place of `path` when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with fresh.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
