@@ -134,7 +134,7 @@ def _build_phases(config: TrialConfig) -> Sequence[TrialConfig]:
     parameters: dict[str, Value] = {**config.to_parameters(), CHANGES: None}
     changes, phases = parse_changes(str(config.changes)), [build_trial_config(parameters)]
     for epoch in range(1, config.epochs):
-        parameters |= changes.get(epoch, {})
+        parameters |= _spell_as_it_is(changes.get(epoch, {}), config)
         phases.append(build_trial_config(parameters) if epoch in changes else phases[-1])
     return phases
 
@@ -252,17 +252,34 @@ def _find_change_faults(config: TrialConfig) -> Iterator[str]:
         if epoch >= config.epochs:
             yield f"found a change {where} of {config.epochs}, which never acts; allowed: up to {config.epochs - 1}"
         for name, value in settings.items():
+            setting = find_setting(name, _list_chosen(config))
             if name in FIXED:
                 yield f"{where}: {name} cannot change while a training runs; remove it"
-            elif name not in parameters:
+            elif setting is None:
                 yield f"{where}: {name}: {_explain_unknown(name, _list_chosen(config))}"
-            elif is_off(value) != is_off(parameters[name]):
+            elif message := setting.check(value):
+                yield f"{where}: {name}: {message}"
+        changed = _spell_as_it_is(settings, config)
+        for name in changed:
+            if is_off(changed[name]) != is_off(parameters[name]):
                 yield f"{where}: {name} cannot be switched on or off while a training runs; remove it"
         try:
-            parameters = build_trial_config({**parameters, **settings}).to_parameters()
+            parameters = build_trial_config({**parameters, **changed}).to_parameters()
         except ConfigError as error:
             yield f"{where}: {error.faults[0]}"
             return
+
+
+def _spell_as_it_is(settings: Mapping[str, Value], config: TrialConfig) -> dict[str, Value]:
+    """Legal settings, with those that spell another one as one minus its value under that one's name."""
+    spelt: dict[str, Value] = {}
+    for name, value in settings.items():
+        setting = find_setting(name, _list_chosen(config))
+        if setting is not None and setting.complement_of:
+            spelt[setting.complement_of] = 1.0 - cast("float", value)
+        else:
+            spelt[name] = value
+    return spelt
 
 
 def _list_chosen(config: TrialConfig) -> dict[str, str]:

@@ -6,6 +6,7 @@ from sweeps.trials.confirm import list_candidates
 from sweeps.trials.course import follow_on
 from sweeps.trials.ledger import TrialEntry
 from tracking.names import STAGE_SEARCH
+from trainer.config import build_trial_config
 from trainer.config.changes import parse_changes
 
 
@@ -43,3 +44,10 @@ def test_a_later_change_of_the_donor_is_not_taken_over() -> None:
 def test_the_course_is_what_is_retrained() -> None:
     course = {"lr": 0.1, "changes": '{"2":{"lr":0.08}}'}
     assert list_candidates([entry(3, course, lr=0.08), entry(0, lr=0.1)]) == (course, {"lr": 0.1})
+
+
+def test_a_course_is_a_training_also_where_a_setting_is_spelt_as_its_complement() -> None:
+    donor = entry(0, optimizer="momentum", lr=0.1, one_minus_momentum=0.1)
+    course = follow_on(donor, 2, {"seed": 1, "optimizer": "momentum", "lr": 0.1, "one_minus_momentum": 0.08})
+    config = build_trial_config(course)
+    assert [config.after(epoch).optimizer.settings["momentum"] for epoch in (0, 1, 2)] == [1 - 0.1, 1 - 0.1, 1 - 0.08]

@@ -58,6 +58,13 @@ def test_what_cannot_be_is_said_with_its_epoch(text: str, message: str) -> None:
     assert message in fault.message
 
 
+def test_a_setting_may_be_spelt_the_other_way() -> None:
+    config = build_trial_config({**BASE, "changes": '{"1": {"one_minus_momentum": 0.05}}'})
+    assert config.after(1) == build_trial_config({**BASE, "momentum": 1.0 - 0.05})
+    with pytest.raises(ConfigError, match="after epoch 1: one_minus_momentum: found 'x'; allowed"):
+        build_trial_config({**BASE, "changes": '{"1": {"one_minus_momentum": "x"}}'})
+
+
 def test_a_legal_text_may_also_be_written_with_spaces() -> None:
     text = json.dumps({"1": {"lr": 0.05}}, indent=1)
     assert build_trial_config({**BASE, "changes": text}).after(1).optimizer.settings["lr"] == 0.05
