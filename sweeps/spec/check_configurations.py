@@ -10,8 +10,10 @@ from sweeps.reader.tree import KeyPath
 from sweeps.space.constraints import Constraint, ConstraintError, fulfils
 from sweeps.space.parameters import Choices, Parameter
 from trainer.config import ConfigError, Value, build_trial_config
+from trainer.config.changes import CHANGES
 
 MAX_SAMPLES = 600  # configurations tried per file; one takes about 30 microseconds
+MAX_CHANGING = 20  # of those tried with their changes, each of which is a configuration of its own; up to 40 ms
 
 
 @dataclass(frozen=True)
@@ -35,15 +37,22 @@ def check_configurations(branches: list[list[Leaf]], constraints: tuple[Constrai
         _find_scope(tuple(fault.key_path.split("."))) for fault in faults if fault.key_path.startswith("parameters")
     }
     reported: set[KeyPath] = set()
+    num_changing = 0
     for branch in branches:
         scopes = {_find_scope(leaf.path) for leaf in branch} | {("parameters",)}
         if scopes & at_fault:
             continue
         paths = {leaf.name: leaf.path for leaf in branch}
         num_tried = max(4, MAX_SAMPLES // len(branches))
+        tried: set[Value] = set()
         for configuration in islice(_list_corners(branch), num_tried):
             if not fulfils(configuration, constraints):
                 continue
+            if configuration.get(CHANGES) in tried or num_changing >= MAX_CHANGING:
+                configuration.pop(CHANGES, None)
+            elif CHANGES in configuration:
+                tried.add(configuration[CHANGES])
+                num_changing += 1
             try:
                 build_trial_config(configuration)
             except ConfigError as error:

@@ -139,6 +139,12 @@ READ = {
     "escapes": f'description: "{"a" + chr(92) + "x07"}{chr(92) + "U0001F389"}"\n' + GRID + "  lr: 0.1\n",
     "a mark of the byte order": "\ufeff" + GRID + "  lr: 0.1\n",
     "constraints": RANDOM + "constraints:\n" + "".join(f"  - {'lr < 1 and ' * 8}lr < {n}\n" for n in range(1, 50)) + LR,
+    "changes": RANDOM
+    + "parameters:\n  epochs: 300\n  lr: {min: 0.1, max: 1}\n  batch_size: {values: [32, 64, 128]}\n"
+    + "  optimizer: {values: [sgd, adam, momentum, rmsprop]}\n"
+    + "  changes: '{"
+    + ",".join(f'"{epoch}":{{"lr":0.1}}' for epoch in range(1, 235))
+    + "}'\n",
     "a grid with a constraint": "method: grid\nconstraints: [momentum < 1]\nparameters:\n  optimizer: momentum\n"
     f"  lr: {{values: [{list_numbers(99)}]}}\n  batch_size: {{values: [{list_numbers(199)}]}}\n",
     "points": RANDOM
