@@ -41,7 +41,11 @@ def split_command(text: str) -> list[str]:
 
 def list_commands() -> dict[str, list[str]]:
     """Each command of a block."""
-    lines = [line.removeprefix("$ ") for _, block in list_blocks("console", "bash") for line in block.splitlines()]
+    lines = [
+        line.removeprefix("$ ")
+        for _, block in list_blocks("console", "bash")
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
     found = [split_command(part) for line in lines for part in re.split(r";|\s#\s", line)]
     return {" ".join(words): words for words in found if words}
 

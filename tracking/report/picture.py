@@ -238,6 +238,8 @@ def _style_axis(axes: Axes, side: str, axis: Any, *, is_own: bool) -> None:
     drawn = axes.xaxis if side == "x" else axes.yaxis
     if axis.type == "log":
         (axes.set_xscale if side == "x" else axes.set_yscale)("log")
+        drawn.set_major_formatter(_build_log_formatter())
+        drawn.set_minor_formatter(_build_log_formatter())
     limit = axes.set_xlim if side == "x" else axes.set_ylim
     if axis.range:
         limit(*(10**end for end in axis.range) if axis.type == "log" else axis.range)
@@ -261,6 +263,17 @@ def _style_axis(axes: Axes, side: str, axis: Any, *, is_own: bool) -> None:
     axes.set_axisbelow(True)
     if axis.title.text and is_own:
         drawn.set_label_text(_plain(axis.title.text), color=MUTED)
+
+
+def _build_log_formatter() -> Any:
+    """Labels the ticks that Matplotlib would, with plain numbers in place of formulas, which are not read here."""
+    from matplotlib.ticker import LogFormatter
+
+    class PlainLogFormatter(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
+
+    return PlainLogFormatter()
 
 
 def _format(value: float, form: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 from build_table import build_table
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -72,6 +73,21 @@ def test_a_logarithmic_axis_is_one() -> None:
     middles = [part.mean() for part in np.split(columns, np.flatnonzero(np.diff(columns) > 20) + 1)]
     assert len(middles) == 3
     assert middles[1] - middles[0] == pytest.approx(middles[2] - middles[1], abs=3)
+
+
+def test_numbers_beside_a_logarithmic_axis_are_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    original = Text.draw
+
+    def draw_text(self: Text, *arguments: object, **options: object) -> None:
+        drawn.append(self.get_text())
+        original(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Text, "draw", draw_text)
+    figure = style_figure(go.Figure(line([0.5, 1.1, 2.3])), "val_loss")
+    draw_png(figure.update_yaxes(type="log"))
+    assert {"0.6", "1", "2"} <= set(drawn)
+    assert not [text for text in drawn if "$" in text or ("e" in text and text[0].isdigit())]
 
 
 def test_open_symbols_are_open() -> None:
