@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DELIVERY_SECONDS = 60.0  # how long the end of a sweep waits for MLflow
 HURRIED_SECONDS = 3.0  # how long one that was interrupted twice does
+STORE_SECONDS = 20.0  # how long one that was interrupted as it began does: a new store is made by then
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ def finish(sweep: RunningSweep, prepared: Prepared, home: Home) -> SweepOutcome:
 
 def end_at_once(sweep: RunningSweep) -> SweepOutcome:
     """Closes a sweep that was interrupted, so that it can be resumed; waits for nothing but a moment for MLflow."""
+    seconds = HURRIED_SECONDS if sweep.interrupted else STORE_SECONDS
     sweep.interrupt()
     close_unfinished(sweep, "interrupted")
     sweep.recorder.end_sweep(SweepState.INTERRUPTED)
-    is_delivered = _deliver(sweep, HURRIED_SECONDS)
+    is_delivered = _deliver(sweep, seconds)
     return _build_outcome(sweep, SweepState.INTERRUPTED, None, sweep.halted, "", is_delivered=is_delivered)
 
 
