@@ -98,6 +98,8 @@ class PbtRule(Rule):
 
     def explain_pause(self, trial: int) -> str:
         """That its generation never was complete."""
+        if not any(trial in scores for scores in self.scores.values()):  # its score is lost, with a part of the journal
+            return "pbt: its generation has ended"
         return f"pbt: its generation ended at epoch {self._last_generation(trial)}"
 
     def find_donor(self, trial: int, epoch: int) -> int | None:

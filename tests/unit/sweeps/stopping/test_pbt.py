@@ -167,3 +167,10 @@ class TestMutate:
     def test_a_change_that_the_sweep_forbids_is_drawn_again(self) -> None:
         assert {change(seed, batch_size=128)["batch_size"] for seed in range(10)} == {128}
         assert change(1, optimizer="sgd") == DONOR, "where none is allowed, the donor's settings stay"
+
+
+def test_a_member_whose_score_is_lost_is_told_all_the_same_why_it_waits_no_more() -> None:
+    rule = PbtRule((1, 2), 2, 0.5, 0)
+    rule.judge(0, 1, 0.5)
+    rule.withdraw(0)
+    assert rule.explain_pause(0) == "pbt: its generation has ended"
