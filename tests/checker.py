@@ -31,6 +31,7 @@ from tracking.analysis.labels import format_number, format_percent
 from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_cells
 from tracking.analysis.race import find_dropped
 from tracking.names import (
+    LOST,
     STAGE_CONFIRM,
     STAGE_SEARCH,
     STAGE_SELECT,
@@ -698,15 +699,30 @@ def _compare_retrained(
     allowed = [*expected, *((each.stage, each.parameters) for each in earlier)]
     trials = [trial for stage in stages for trial in left.table.select(arm, stage)]
     found = [(trial.stage, dict(trial.parameters)) for trial in trials]
+    lost = _list_lost(left.table, arm)
+    of_lost = [each for each in found if each not in allowed and _without_seed(each[1]) in lost]
     for trial, each in zip(trials, found, strict=True):
-        if each not in allowed:
+        if each not in allowed and each not in of_lost:
             first = next((best.trial_id for best in left.table.ranking(arm)), "none")
             yield f"{trial.trial_id} has not the settings, or not the seed, of a retraining of the first ({first})"
         elif found.count(each) > 1:
             yield f"{trial.trial_id} retrains what another retraining does, with the same seed"
-    num_missing = sum(each not in found for each in expected)
-    if found and is_whole and left.table.state == SweepState.COMPLETED and num_missing:
+    num_missing = sum(each not in found for each in expected) - len(of_lost)
+    if found and is_whole and left.table.state == SweepState.COMPLETED and num_missing > 0:
         yield f"{arm} lacks {num_missing} retrainings of {len(expected)}, of the stages {' and '.join(stages)}"
+
+
+def _list_lost(table: SweepTable, arm: str) -> list[dict[str, Value]]:
+    """Settings that were retrained, it may be, before a damaged journal lost a part of their trial."""
+    return [
+        _without_seed(trial.parameters)
+        for trial in table.select(arm, STAGE_SEARCH)
+        if trial.state is TrialState.FAILED and trial.stop_reason.startswith(LOST)
+    ]
+
+
+def _without_seed(parameters: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: value for name, value in parameters.items() if name != "seed"}
 
 
 def _to_entry(table: SweepTable, trial: TrialRow) -> TrialEntry:

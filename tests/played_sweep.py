@@ -34,6 +34,7 @@ from trainer.trainable import TrialRequest, parse_trial
 
 SWEEP_ID = "tiny-20261126-000000-0001"
 NUM_EPOCHS = 3
+DIVERGING = "adam-003"  # in its first epoch
 SWEEP = """
 name: tiny
 project: shapes
@@ -71,13 +72,19 @@ def train(request: TrialRequest, epoch: int) -> dict[str, Any]:
     score = luck.random() * epoch / NUM_EPOCHS
     if "flip" in request.parameters and request.stage != STAGE_SEARCH:  # in the sweep with a race, one arm is better
         score = (0.6 if request.arm == "adam" else 0.3) + score / 100
-    metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": score, "best_val_accuracy": score}
-    if request.trial_id == "adam-003":
+    best = {"best_val_accuracy": score, "best_epoch": epoch}
+    metrics = dict.fromkeys(EPOCH_METRICS, 1.0) | {"val_accuracy": score} | best
+    if request.trial_id == DIVERGING:
         return metrics | {"epoch": epoch, "train_loss": math.nan, "stop_reason": "diverged", "done": True}
     if epoch < NUM_EPOCHS:
         return metrics | {"epoch": epoch, "done": False}
     test = {"test_accuracy": score - 0.01, "test_loss": 1.0} if request.read_test else {}
     return metrics | test | {"epoch": epoch, "stop_reason": "epochs", "done": True}
+
+
+def _last_epoch(trial_id: str) -> int:
+    """The epoch that a trial ends with by itself, of which there is no checkpoint."""
+    return 1 if trial_id == DIVERGING else NUM_EPOCHS
 
 
 def play(sweep: RunningSweep, searcher: ArmSearcher) -> None:
@@ -89,7 +96,7 @@ def play(sweep: RunningSweep, searcher: ArmSearcher) -> None:
         trial, request = cast("Any", SimpleNamespace(config=config, trial_id=ray_id)), parse_trial(config)
         callback.on_trial_start(0, [], trial)
         known = request.repeat_epoch - 1 if request.repeat_epoch else sweep.ledger.entries[request.trial_id].epoch
-        result, stops = {"epoch": min(known, NUM_EPOCHS - 1)}, False  # as its checkpoint has it
+        result, stops = {"epoch": min(known, _last_epoch(request.trial_id) - 1)}, False  # as its checkpoint has it
         while not stops:
             result = train(request, result["epoch"] + 1)
             stops = result["done"] or scheduler.on_trial_result(nobody, trial, result) == "STOP"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
+from tracking import names
 from tracking.names import LOST, STAGE_SEARCH, TrialState
 from tracking.recording.events import (
     EpochRecorded,
@@ -169,6 +172,7 @@ def rebuild(known: Sequence[Event], holes: Sequence[int], found: Sequence[Event]
             told.put(event)
             rebuilt.num_found += 1
     _give_up_broken(rebuilt)
+    _keep_best(rebuilt)
     _infer(rebuilt)
     return rebuilt
 
@@ -251,13 +255,33 @@ class _Told:
         starts = [place for place, _, other in own if isinstance(other, TrialStarted)][1:]  # after a resume
         before = [place for place, _, other in own if _rank(other) < rank and place not in starts]
         after = [place for place, _, other in own if rank < _rank(other) and (_is_end(other) or _rank(other)[0] < 3)]
-        return max(before, default=_FIRST), min(after, default=_LAST)
+        earliest, latest = max(before, default=_FIRST), min(after, default=_LAST)
+        if isinstance(what, EpochRecorded):
+            return _narrow([event for event in own if earliest < event[0]], earliest, latest)
+        return earliest, latest
 
 
 def _drop_retried(own: list[Placed]) -> Iterator[Placed]:
     """A trial's events without the failures after which it was started once more."""
     last_start = max((place for place, _, what in own if isinstance(what, TrialStarted)), default=_FIRST)
     return (event for event in own if event[0] > last_start or not _is_end(event[2]))
+
+
+def _narrow(own: list[Placed], earliest: Place, latest: Place) -> tuple[Place, Place]:
+    """The places between which an epoch is, by the pauses around it: one comes before, the next with it.
+
+    Args:
+        own: Its trial's events after `earliest`.
+        earliest: The place of the epoch before it, or of the trial's start.
+        latest: The place of the next epoch, or of the trial's end.
+    """
+    pauses = [place for place, _, what in own if isinstance(what, TrialPaused) and place < latest]
+    if len(pauses) > 1:
+        latest = pauses[1]
+    elif any(place == latest and isinstance(what, EpochRecorded) for place, _, what in own):
+        return earliest, latest  # the pause may be of the epoch before, or of this one
+    resumes = [place for place, _, what in own if isinstance(what, TrialResumed) and place < latest]
+    return max(resumes, default=earliest), latest
 
 
 def _place_of(event: Placed) -> Place:
@@ -285,16 +309,43 @@ def _give_up_broken(rebuilt: Rebuilt) -> None:
 
 def _find_gap(own: list[Placed]) -> tuple[int, Place] | None:
     """The first epoch of a trial that is missing, and the place of what is told next; None for a whole trial."""
-    expected = 1
+    expected, is_seen = 1, False
     for place, _, what in own:
         if isinstance(what, EpochRecorded):
             if what.epoch > expected:
                 return expected, place
-            expected = max(expected, what.epoch + 1)
+            expected, is_seen = max(expected, what.epoch + 1), True
+        elif isinstance(what, TrialPaused):
+            if not is_seen:  # it pauses after an epoch
+                return expected, place
+            is_seen = False
     return None
 
 
 # What must have been
+
+
+def _keep_best(rebuilt: Rebuilt) -> None:
+    """Adds a trial's best epoch so far to the epoch with which it waits, as MLflow has it from a trial's end on only.
+
+    A copy of another trial also has the best epoch of that one, so nothing is added there.
+    """
+    for own in rebuilt.by_trial().values():
+        best = math.nan
+        best_epoch = 0
+        last: tuple[Place, EpochRecorded] | None = None
+        for place, _, what in own:
+            if isinstance(what, EpochRecorded):
+                value = what.metrics.get(names.VAL_ACCURACY, math.nan)
+                if best_epoch == 0 or value > best:
+                    best, best_epoch = value, what.epoch
+                last = place, what
+            elif isinstance(what, TrialEnded) or (isinstance(what, TrialResumed) and what.change):
+                last = None
+                break
+        if last and not last[1].kept and not last[1].ended and math.isfinite(best):
+            summary = {names.BEST_VAL_ACCURACY: best, names.BEST_EPOCH: float(best_epoch)}
+            rebuilt.change(last[0], replace(last[1], kept=True, summary=summary))
 
 
 def _infer(rebuilt: Rebuilt) -> None:
