@@ -707,8 +707,8 @@ def _compare_retrained(
             yield f"{trial.trial_id} has not the settings, or not the seed, of a retraining of the first ({first})"
         elif found.count(each) > 1:
             yield f"{trial.trial_id} retrains what another retraining does, with the same seed"
-    num_missing = sum(each not in found for each in expected) - len(of_lost)
-    if found and is_whole and left.table.state == SweepState.COMPLETED and num_missing > 0:
+    num_missing = sum(each not in found for each in expected)
+    if found and is_whole and left.table.state == SweepState.COMPLETED and num_missing:
         yield f"{arm} lacks {num_missing} retrainings of {len(expected)}, of the stages {' and '.join(stages)}"
 
 
