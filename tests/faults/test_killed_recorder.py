@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import run_forked
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from stores import THOROUGH_STORES
@@ -169,7 +170,7 @@ def test_a_recorder_killed_at_a_certain_call(
 ) -> None:
     journal = tmp_path / "crash" / "journal.jsonl"
     command = [sys.executable, str(KILL_AT), when, place, str(number), str(DRIVER), store_uri, str(journal)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = run_forked(command)
     assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
     events = read_journal(journal)
     if not events:  # its first event was never taken

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked import run_forked
 from mlflow import MlflowClient
 from stores import USERS, MlflowServer, change_password, log_in
 
@@ -122,11 +122,8 @@ def test_a_sweep_that_may_not_record_is_refused_in_one_sentence(
     log_in(monkeypatch, "trainer", "wrong") if who == "wrong password" else log_in(monkeypatch, "reader")
     file = tmp_path / "sweep.yaml"
     file.write_text("name: denied\nmethod: grid\nparameters: {dataset: synthetic, lr: {values: [0.1, 0.2]}}\n")
-    done = subprocess.run(
+    done = run_forked(
         [sys.executable, "-m", "sweeps.cli", "run", str(file)],
-        capture_output=True,
-        text=True,
-        check=False,
         cwd=tmp_path,
         env=os.environ | {"MLFLOW_TRACKING_URI": store_uri, "SWEEPS_HOME": str(tmp_path / "results")},
     )

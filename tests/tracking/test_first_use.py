@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import run_forked
 
 from tracking.store.connection import open_client
 
@@ -27,7 +28,7 @@ def test_a_process_that_is_killed_while_it_makes_a_new_database_leaves_none(
     (tmp_path / "open.py").write_text(f"from tracking.store.connection import open_client; open_client({uri!r})")
     command = [sys.executable, KILL_AT, "before", place, number, str(tmp_path / "open.py")]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    killed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    killed = run_forked(command, env=environment)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "new.db").exists()
     assert [each.name for each in open_client(uri).search_experiments()] == ["Default"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from forked import run_forked
 from mlflow import MlflowClient
 from stores import THOROUGH_STORES
 
@@ -64,14 +64,12 @@ def uri(
 
 def sweeps(uri: str, home: Path, *arguments: str, **environment: str) -> str:
     """What a command prints, in a terminal as wide as need be."""
-    done = subprocess.run(
+    done = run_forked(
         [sys.executable, "-m", "sweeps.cli", *arguments],
         env={**os.environ, "MLFLOW_TRACKING_URI": uri, "SWEEPS_HOME": str(home), "COLUMNS": "400", **environment},
-        capture_output=True,
-        check=False,
     )
-    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr.decode(errors="replace")
-    return done.stdout.decode(environment.get("PYTHONIOENCODING", "utf-8"))
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    return done.stdout
 
 
 def test_commands_show_every_name_as_it_is(uri: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import torch
+from forked import run_forked
 from mlflow import MlflowClient
 from numpy.typing import NDArray
 from recorded import *  # noqa: F403  # the fixtures
@@ -69,7 +70,7 @@ def answer(network: torch.nn.Module) -> Expected:
 
 def sweeps(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweeps.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.environ["SWEEPS_HOME"])
+    return run_forked(command, cwd=os.environ["SWEEPS_HOME"])
 
 
 @pytest.fixture

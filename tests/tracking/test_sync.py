@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import run_forked
 from mlflow import MlflowClient
 from recorded import *  # noqa: F403  # the fixtures
 from recorded import RESOLVED, build_small_table, record_table
@@ -32,7 +33,7 @@ DONE = ("its report is stored with its run in MLflow", f"its winner, {WINNER}, i
 def sweeps(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "SWEEPS_HOME": str(home.path)}
     command = [sys.executable, "-m", "sweeps.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=home.path, env=environment)
+    return run_forked(command, cwd=home.path, env=environment)
 
 
 def list_versions(home: Home) -> list[str]:

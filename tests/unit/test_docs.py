@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import run_forked
 from reference import FOLDER, build_pages
 from typer.main import get_command
 
@@ -128,9 +128,7 @@ RUN = {  # a plan starts a Ray, so one of them is enough
 
 @pytest.mark.parametrize("words", RUN.values(), ids=RUN)
 def test_cheap_commands_run_as_they_stand(words: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "sweeps.cli", *words[1:]], capture_output=True, text=True, check=False, cwd=ROOT
-    )
+    done = run_forked([sys.executable, "-m", "sweeps.cli", *words[1:]], cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
 

@@ -1,11 +1,11 @@
 """The README's examples run as they are shown."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from forked import run_forked
 
 from sweeps.spec import load_spec
 
@@ -27,13 +27,7 @@ def test_the_sweep_file_is_one(tmp_path: Path) -> None:
 def test_the_fault_is_told_as_shown(tmp_path: Path) -> None:
     command, said = find_block("console", "$ sweeps validate bad.yaml").splitlines()
     (tmp_path / "bad.yaml").write_text("budget: {trials: 2}\nparameters:\n  lr: {mim: 1e-3, max: 2}\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "sweeps.cli", *command.split()[2:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-    )
+    done = run_forked([sys.executable, "-m", "sweeps.cli", *command.split()[2:]], cwd=tmp_path)
     assert said in done.stderr.splitlines()
 
 

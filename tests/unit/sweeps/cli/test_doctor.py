@@ -6,11 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from forked import run_forked
+
 
 def doctor(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweeps.cli", "doctor", "--no-ray", *arguments]
     environment = {**os.environ, "SWEEPS_HOME": str(home)}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=home, env=environment)
+    return run_forked(command, cwd=home, env=environment)
 
 
 def test_a_machine_that_can_run_sweeps(tmp_path: Path) -> None:

@@ -5,13 +5,14 @@ import subprocess
 import sys
 
 import pytest
+from forked import run_forked
 
 from sweeps.spec.catalogue import Topic
 
 
 def explain(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweeps.cli", "explain", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_forked(command)
 
 
 def test_without_a_name_it_lists_the_tables() -> None:

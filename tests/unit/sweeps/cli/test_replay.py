@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forked import run_forked
 from recorded import *  # noqa: F403  # the fixtures
 from recorded import RESOLVED, build_small_table, record_in
 from stores import *  # noqa: F403  # the fixtures
@@ -82,7 +83,7 @@ def build(trial: TrialRow, **changes: object) -> SweepTable:
 
 def replay(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweeps.cli", "replay", *arguments, "--sweep", "trained"]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.environ["SWEEPS_HOME"])
+    return run_forked(command, cwd=os.environ["SWEEPS_HOME"])
 
 
 def shift(trial: TrialRow, metric: str, epoch: int, by: float) -> TrialRow:
@@ -141,7 +142,7 @@ def test_an_interrupt_is_one_sentence(record: Record, stopped: TrialRow) -> None
     place = ("before", "trainer.loop.training_run:TrainingRun.run_epoch", "2")
     command = [sys.executable, KILL_AT, *place, "sweeps.cli", "replay", "adam-000", "--sweep", "trained"]
     environment = {**os.environ, "SIGNAL": "SIGINT"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    done = run_forked(command, env=environment)
     assert (done.returncode, done.stderr) == (130, "interrupted; nothing was changed\n")
     assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == ["epoch", "1"]
 

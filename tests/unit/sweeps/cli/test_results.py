@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from forked import run_forked
 from recorded import *  # noqa: F403  # the fixtures
 from recorded import RESOLVED, build_small_table, record_in
 from stores import *  # noqa: F403  # the fixtures
@@ -25,7 +26,7 @@ from trainer.config import build_trial_config
 
 def sweeps(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweeps.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.environ["SWEEPS_HOME"])
+    return run_forked(command, cwd=os.environ["SWEEPS_HOME"])
 
 
 class TestBest:

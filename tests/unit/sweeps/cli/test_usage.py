@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from forked import run_forked
 
 from sweeps.environment import VERSION
 
@@ -17,7 +18,7 @@ ROOT = Path(__file__).parents[4]
 def sweeps(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweeps.cli", *arguments]
     environment = {**os.environ, **variables}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+    return run_forked(command, cwd=cwd, env=environment)
 
 
 def test_the_version_is_that_of_the_package_and_of_its_citation(tmp_path: Path) -> None:

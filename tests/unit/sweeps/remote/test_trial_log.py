@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from forked import run_forked
 from recorded import *  # noqa: F403  # the fixtures
 from recorded import build_small_table, record_in
 from stores import *  # noqa: F403  # the fixtures
@@ -20,7 +21,7 @@ ID = "broken-20261124-031500-0000"
 
 def logs(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sweeps.cli", "logs", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.environ["SWEEPS_HOME"])
+    return run_forked(command, cwd=os.environ["SWEEPS_HOME"])
 
 
 @pytest.fixture
@@ -46,9 +47,7 @@ def test_a_failed_trial_has_settings_last_lines_and_the_command_that_runs_it_alo
     assert f"the last 30 of 100 lines of {log}:" in lines
     assert [line for line in lines if line.startswith("  line ")] == [f"  line {number}" for number in range(70, 100)]
     assert lines[-1] == f"run it alone: sweeps replay sgd-000 --sweep {ID}"
-    again = subprocess.run(
-        [sys.executable, "-m", "sweeps.cli", *shlex.split(lines[-1])[4:]], capture_output=True, text=True, check=False
-    )
+    again = run_forked([sys.executable, "-m", "sweeps.cli", *shlex.split(lines[-1])[4:]])
     assert again.stdout.startswith(f"sgd-000 of {ID}: seed"), again.stderr
 
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from forked import run_forked
 from recorded import *  # noqa: F403  # the fixtures
 from recorded import build_small_table
 from rich.text import Text
@@ -77,7 +78,7 @@ def test_events_are_what_is_new() -> None:
 def test_an_ended_sweep_is_watched_at_once_as_lines_and_as_json(recorded: Home) -> None:
     def watch(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "sweeps.cli", "watch", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=os.environ["SWEEPS_HOME"])
+        return run_forked(command, cwd=os.environ["SWEEPS_HOME"])
 
     as_lines = watch()
     assert (as_lines.returncode, as_lines.stderr) == (0, "")

@@ -10,6 +10,7 @@ import urllib.request
 
 import psutil
 import pytest
+from forked import run_forked
 from stores import *  # noqa: F403  # the fixtures
 from stores import find_free_port
 
@@ -51,7 +52,7 @@ def test_a_port_that_is_taken_is_said_with_the_next_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         command = [sys.executable, "-c", PROGRAM, "nonsense://", str(port)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run_forked(command)
     last = done.stderr.splitlines()[-1]
     assert done.stdout == ""
     found = re.search(rf"port {port} of 127.0.0.1 cannot be used \(Address already in use\); (\d+) is free", last)
@@ -63,7 +64,7 @@ def test_a_port_that_is_taken_is_said_with_the_next_free_one() -> None:
 def test_a_server_that_cannot_run_is_said_in_a_sentence() -> None:
     port = find_free_port()
     command = [sys.executable, "-c", PROGRAM, "nonsense://", str(port)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_forked(command)
     last = done.stderr.splitlines()[-1]
     assert done.stdout == "", "announced before it is so"
     assert last.startswith("tracking.store.connection.TrackingUnavailable: ")
