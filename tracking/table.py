@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tracking.names import (
     BEST_EPOCH,
@@ -151,6 +153,8 @@ class SweepTable:
 
     def select(self, arm: str | None = None, stage: str | None = STAGE_SEARCH) -> tuple[TrialRow, ...]:
         """Trials of one arm and one stage in the order of their numbers; None means any."""
+        if arm is not None and stage is not None:
+            return self._groups.get((arm, stage), ())
         return tuple(
             trial
             for trial in self.trials
@@ -159,13 +163,7 @@ class SweepTable:
 
     def ranking(self, arm: str) -> tuple[TrialRow, ...]:
         """Search trials of an arm, best first, as `rank_key` has it; those without a rank are left out."""
-        goal = Goal(self.goal)
-        keyed = [
-            (key, trial)
-            for trial in self.select(arm)
-            if (key := rank_key(trial.state, trial.num_epochs, self.value(trial), trial.number, goal)) is not None
-        ]
-        return tuple(trial for _, trial in sorted(keyed, key=lambda pair: pair[0]))
+        return self._rankings.get(arm, ())
 
     def value(self, trial: TrialRow) -> float | None:
         """A trial's best value of the goal metric; None when it took none."""
@@ -175,6 +173,28 @@ class SweepTable:
         """A trial's best value of the goal metric up to an epoch; NaN when it had none by then."""
         values = [value for number, value in trial.history.get(self.goal_metric, ()) if number <= epoch]
         return Goal(self.goal).best(values) if values else math.nan
+
+    @cached_property
+    def _groups(self) -> Mapping[tuple[str, str], tuple[TrialRow, ...]]:
+        """The trials of each arm and stage."""
+        groups: dict[tuple[str, str], list[TrialRow]] = defaultdict(list)
+        for trial in self.trials:
+            groups[trial.arm, trial.stage].append(trial)
+        return {key: tuple(trials) for key, trials in groups.items()}
+
+    @cached_property
+    def _rankings(self) -> Mapping[str, tuple[TrialRow, ...]]:
+        """The ranking of each arm."""
+        return {arm: self._rank(trials) for (arm, stage), trials in self._groups.items() if stage == STAGE_SEARCH}
+
+    def _rank(self, trials: Sequence[TrialRow]) -> tuple[TrialRow, ...]:
+        goal = Goal(self.goal)
+        keyed = [
+            (key, trial)
+            for trial in trials
+            if (key := rank_key(trial.state, trial.num_epochs, self.value(trial), trial.number, goal)) is not None
+        ]
+        return tuple(trial for _, trial in sorted(keyed, key=lambda pair: pair[0]))
 
     def retrainings(self, trial: TrialRow) -> tuple[TrialRow, ...]:
         """The retrainings of a search trial's configuration: same arm, same parameters but for the seed."""

@@ -13,6 +13,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def record_quickly(table: SweepTable, uri: str, folder: Path) -> None:
     """Records one trial as a driver does, and writes rows like its for all others."""
     first = table.trials[0]
     recorder = Recorder(uri, folder / "journal.jsonl", artifact_root=folder / "artifacts")
-    record_table(SweepTable(**{**vars(table), "trials": (first,)}), recorder)
+    record_table(replace(table, trials=(first,)), recorder)
     assert recorder.close(120.0), recorder.problem
     engine = sqlalchemy.create_engine(uri)
     with engine.begin() as connection:

@@ -166,9 +166,9 @@ def _correlate(table: SweepTable, trials: Sequence[TrialRow], last: int) -> dict
     from tracking.statistics.rungs import correlate_rung
 
     found = {}
+    values = np.array([table.value_until(trial, last) for trial in trials])
     for epoch in sorted({round(each) for each in np.linspace(1, last - 1, MAX_EPOCHS)}) if last > 1 else ():
         early = np.array([table.value_until(trial, epoch) for trial in trials])
-        values = np.array([table.value_until(trial, last) for trial in trials])
         if (correlation := correlate_rung(early, values)) is not None:
             found[epoch] = correlation
     return found

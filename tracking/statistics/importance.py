@@ -115,6 +115,8 @@ def _build_study(space: Space, configurations: Sequence[Mapping[str, Choice]]) -
                 params=given, distributions={name: distributions[name] for name in given}, value=0.0
             )
         )
+    for trial in study.get_trials(deepcopy=False):  # the same objects, which Optuna then need not compare by content
+        trial.distributions = {name: distributions[name] for name in trial.distributions}
     return study
 
 
