@@ -700,9 +700,8 @@ def _compare_retrained(
     trials = [trial for stage in stages for trial in left.table.select(arm, stage)]
     found = [(trial.stage, dict(trial.parameters)) for trial in trials]
     lost = _list_lost(left.table, arm)
-    of_lost = [each for each in found if each not in allowed and _without_seed(each[1]) in lost]
     for trial, each in zip(trials, found, strict=True):
-        if each not in allowed and each not in of_lost:
+        if each not in allowed and trial.configuration not in lost:
             first = next((best.trial_id for best in left.table.ranking(arm)), "none")
             yield f"{trial.trial_id} has not the settings, or not the seed, of a retraining of the first ({first})"
         elif found.count(each) > 1:
@@ -712,17 +711,13 @@ def _compare_retrained(
         yield f"{arm} lacks {num_missing} retrainings of {len(expected)}, of the stages {' and '.join(stages)}"
 
 
-def _list_lost(table: SweepTable, arm: str) -> list[dict[str, Value]]:
+def _list_lost(table: SweepTable, arm: str) -> list[Mapping[str, Value]]:
     """Settings that were retrained, it may be, before a damaged journal lost a part of their trial."""
     return [
-        _without_seed(trial.parameters)
+        trial.configuration
         for trial in table.select(arm, STAGE_SEARCH)
         if trial.state is TrialState.FAILED and trial.stop_reason.startswith(LOST)
     ]
-
-
-def _without_seed(parameters: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: value for name, value in parameters.items() if name != "seed"}
 
 
 def _to_entry(table: SweepTable, trial: TrialRow) -> TrialEntry:

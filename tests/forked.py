@@ -19,8 +19,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from multiprocessing import forkserver, reduction
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -67,41 +66,25 @@ def run_forked(
     *,
     cwd: str | Path | None = None,
     env: Mapping[str, str] | None = None,
-    text_input: str = "",
-    timeout: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command as `subprocess.run` would, and returns what it has printed.
+    """Runs a command as `subprocess.run` would, with nothing to read, and returns what it has printed.
 
     Args:
         command: `sys.executable`, and then `-m` and a module, `-c` and a program, or a file; and arguments.
         cwd: Its working directory; None for that of this process.
         env: Its environment; None for that of this process.
-        text_input: What it reads from its standard input.
-        timeout: Seconds after which it is killed.
-
-    Raises:
-        TimeoutExpired: When it was.
     """
     assert command[0] == sys.executable
     arguments = [str(each) for each in command[1:]]
     context = multiprocessing.get_context("forkserver")
-    with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        stdin.write(text_input.encode())
-        stdin.seek(0)
+    environment = dict(os.environ if env is None else env)
+    with Path(os.devnull).open("rb") as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         streams = _Streams([stream.fileno() for stream in (stdin, stdout, stderr)])
-        environment = dict(os.environ if env is None else env)
-        with _as_before():
-            process = context.Process(target=_run, args=(arguments, os.fspath(cwd or Path.cwd()), environment, streams))
-            process.start()
-        process.join(timeout)
-        is_late = process.is_alive()
-        if is_late:
-            process.kill()
-            process.join()
+        _start_server()
+        process = context.Process(target=_run, args=(arguments, os.fspath(cwd or Path.cwd()), environment, streams))
+        process.start()
+        process.join()
         said = [_read(stream, _encoding(environment)) for stream in (stdout, stderr)]
-    if is_late:
-        assert timeout is not None
-        raise subprocess.TimeoutExpired(arguments, timeout, *said)
     assert process.exitcode is not None
     return subprocess.CompletedProcess([sys.executable, *arguments], process.exitcode, *said)
 
@@ -137,9 +120,8 @@ class _Streams:
         sys.stderr = io.TextIOWrapper(open(2, "wb", closefd=False), encoding, "backslashreplace", line_buffering=True)  # noqa: SIM115
 
 
-@contextmanager
-def _as_before() -> Iterator[None]:
-    """The environment that this process was started with, in which the server starts as well."""
+def _start_server() -> None:
+    """Starts the server where none runs, in the environment that this process was started with."""
     now = dict(os.environ)
     path = os.pathsep.join(filter(None, [_HERE, _BEFORE.get("PYTHONPATH")]))
     try:
@@ -150,7 +132,6 @@ def _as_before() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(now)
-    yield
 
 
 def _run(arguments: list[str], cwd: str, environment: dict[str, str], streams: _Streams) -> NoReturn:
@@ -173,7 +154,7 @@ def _run(arguments: list[str], cwd: str, environment: dict[str, str], streams: _
 
 
 def _start(arguments: list[str], cwd: str) -> Any:
-    """What a command raises to end, as Python runs it."""
+    """Runs a command as Python would from its beginning; what it exits with."""
     known = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     server = [_HERE, *_BEFORE.get("PYTHONPATH", "").split(os.pathsep)]
     path = [*filter(None, known), *(place for place in _FRESH_PATH if place not in server)]
