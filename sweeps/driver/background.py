@@ -29,9 +29,13 @@ class Background(Generic[Result]):
         except BaseException as error:  # noqa: BLE001  # raised where the result is asked for
             self._error = error
 
+    def raise_if_failed(self) -> None:
+        """Raises what the call has raised so far; waits for nothing."""
+        if self._error is not None:
+            raise self._error
+
     def result(self) -> Result:
         """What the call has returned, once it has; what it raised is raised here."""
         self._thread.join()
-        if self._error is not None:
-            raise self._error
+        self.raise_if_failed()
         return self._results[0]

@@ -29,7 +29,8 @@ JOIN_SECONDS = 90.0  # how long to wait for the first node that trains, as after
 NODE_SECONDS = 60.0  # how long a node may take to start a process and look at a file
 
 # What a process imports before Ray gives it an actor, in the seconds in which the driver still prepares. A process that
-# has run a task gets no actor, so a task cannot do it. (Ray 2.60, worker_pool.cc and default_worker.py)
+# has run a task gets no actor, so a task cannot do it, and one with a runtime environment neither: see
+# `without_runtime_environment`. (Ray 2.60, worker_pool.cc and default_worker.py)
 _PRELOAD_VARIABLE = "RAY_preload_python_modules"
 _PRELOADED = "ray.tune,torch,torch._dynamo"
 
@@ -50,7 +51,13 @@ _ENVIRONMENT = {
 
 
 def import_ray() -> None:
-    """Imports Ray and Ray Tune, which takes seconds; nothing is started."""
+    """Imports Ray, without Ray Tune, which takes longer; nothing is started."""
+    _set_environment()
+    import ray  # noqa: F401
+
+
+def import_tune() -> None:
+    """Imports Ray Tune, which takes a second or more."""
     _set_environment()
     import ray.tune  # noqa: F401
 
@@ -156,6 +163,30 @@ def _start_local_ray(data_bytes: int) -> None:
                 ) from error
         else:
             return
+
+
+@contextmanager
+def without_runtime_environment() -> Iterator[None]:
+    """Has Tune take the processes that a local Ray has started and that have imported what a trial needs.
+
+    Tune gives each of its actors a runtime environment, of variables that the driver's environment has. No process that
+    Ray has started ahead has one, so Ray would start others and end those, when they have imported all in vain. The
+    processes of a Ray that this process has started have its environment anyway; to others Tune's variables are sent.
+    (Ray 2.60, tune/execution/class_cache.py)
+    """
+    import ray._private.worker
+    from ray.tune.execution import class_cache
+
+    node = ray._private.worker._global_node
+    if node is None or not node.head:
+        yield
+        return
+    original = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, frozenset()
+    try:
+        yield
+    finally:
+        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = original
 
 
 @contextmanager

@@ -91,13 +91,13 @@ def run_sweep(
         with _open_journal(folder) as journal, borrow_ray():
             write_file(folder.sweep_file, sweep_file or dump_spec(spec))
             write_file(folder.resolved_file, dump_spec(spec))  # from here on it is found by its id
-            prepared = prepare(spec, home, preparation=preparation)
+            prepared = prepare(spec, home, preparation=preparation, measures_footprint=measure)
             write_file(folder.resolved_file, dump_spec(prepared.spec))
             plan = plan_prepared(prepared, home, measure=measure, preparation=preparation)
             preparation.say(summarize(plan))
             if warning := check_room(plan, home):
                 preparation.say(warning)
-            pace = () if measure else (Pace(plan, prepared.data.num_bytes, preparation.say),)
+            pace = () if measure else (Pace(plan, prepared.data, home, preparation.say),)
             return _run(prepared, home, folder, journal, (*listeners, *pace), plan=plan.to_json())
     except JournalBusy:
         raise
@@ -203,9 +203,8 @@ def plan_sweep(spec: SweepSpec, home: Home, *, measure: bool, preparation: Prepa
         Unreachable: When Ray or MLflow does not answer.
     """
     with borrow_ray():
-        return plan_prepared(
-            prepare(spec, home, preparation=preparation), home, measure=measure, preparation=preparation
-        )
+        prepared = prepare(spec, home, preparation=preparation, measures_footprint=True)
+        return plan_prepared(prepared, home, measure=measure, preparation=preparation)
 
 
 def _run(

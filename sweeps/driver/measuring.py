@@ -52,12 +52,19 @@ def plan_prepared(prepared: Prepared, home: Home, *, measure: bool, preparation:
         with preparation.step("measuring what trials cost") as step:
             costs = measure_costs(list_measured(spec), data, spec.resources, prepared.slots)
             step.result = f"measured: {len(costs)} kinds of trials"
+    if prepared.footprint is None:
+        return build_plan(spec, prepared.slots, costs, data.num_bytes)
     with preparation.step("measuring a checkpoint"):
-        found = None if prepared.footprint is None else prepared.footprint.result()
+        found = prepared.footprint.result()
     footprint = add_measured(found, list(costs.values()))
-    has_store, free = home.artifact_root is not None, shutil.disk_usage(home.path).free
-    storage = None if footprint is None else Storage(footprint, free, has_store)
-    return build_plan(spec, prepared.slots, costs, data.num_bytes, storage)
+    return build_plan(spec, prepared.slots, costs, data.num_bytes, find_storage(footprint, home))
+
+
+def find_storage(footprint: Footprint | None, home: Home) -> Storage | None:
+    """The disk that a sweep's results go to, where it is known what the sweep leaves there."""
+    if footprint is None:
+        return None
+    return Storage(footprint, shutil.disk_usage(home.path).free, home.artifact_root is not None)
 
 
 def check_room(plan: Plan, home: Home) -> str:

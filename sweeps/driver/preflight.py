@@ -7,10 +7,10 @@ import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sweeps.driver.background import Background
-from sweeps.driver.cluster import check_cluster, check_nodes, count_slots, import_ray, start_ray
+from sweeps.driver.cluster import check_cluster, check_nodes, count_slots, import_ray, import_tune, start_ray
 from sweeps.driver.measuring import find_footprint
 from sweeps.errors import BadUsage, Unreachable
 from sweeps.home import JOB_VARIABLE, Home
@@ -26,13 +26,14 @@ from tracking.store.runs import check_writable
 from trainer.config import SETTINGS, ConfigError
 from trainer.config.own_code import digest_own_code
 from trainer.data.dataset import Dataset, DataUnavailable, split_for_training
-from trainer.data.load import find_source, load_dataset
+from trainer.data.load import find_most_bytes, find_source, load_dataset
 
 if TYPE_CHECKING:
     from tracking.recording.events import SweepRecord
     from trainer.cost import Footprint
 
 MIN_FREE_BYTES = 200 * 2**20
+ROOMY_BYTES = 20 * 2**30  # free on the disk: then a sweep begins before it is known how much of that it will take
 
 _REPRODUCTION = (
     "REPRODUCTION (evaluate_on: test): no images were held out for validation; what is called validation here was "
@@ -56,19 +57,28 @@ class Prepared:
     slots: int
     notices: tuple[str, ...]
     fell_back: bool  # its images are those of the fallback
-    footprint: Background[Footprint | None] | None  # of a new sweep, being measured
+    footprint: Background[Footprint | None] | None  # of what it leaves on the disk, being measured; None: not here
 
 
 def prepare(
-    spec: SweepSpec, home: Home, begun: SweepRecord | None = None, preparation: Preparation | None = None
+    spec: SweepSpec,
+    home: Home,
+    begun: SweepRecord | None = None,
+    preparation: Preparation | None = None,
+    *,
+    measures_footprint: bool = False,
 ) -> Prepared:
-    """Checks storage, data, MLflow and Ray, side by side where they are slow; what is refused is refused before Ray.
+    """Checks storage, data, MLflow and Ray, side by side where they are slow.
+
+    What is refused is refused before Ray starts, but for new sweeps on images that take long to load.
 
     Args:
         spec: The sweep.
         home: Where results go.
         begun: What the first driver of a sweep that is resumed found; None for a new one.
         preparation: Hears of each step and of each notice, as soon as it is known; None for nobody.
+        measures_footprint: Whether to find out what the sweep will leave on the disk, which takes the processor for
+            seconds; for a new sweep on a disk that is rather full it is found out anyway.
 
     Raises:
         BadUsage: When the data set, the storage or the resources do not allow the sweep.
@@ -76,31 +86,34 @@ def prepare(
     """
     preparation = preparation or Preparation()
     check_storage(home.path)
+    measures_footprint |= begun is None and shutil.disk_usage(home.path).free < ROOMY_BYTES
     check_cluster()
     tracking = _check_tracking(home.tracking_uri, spec.project)
-    loading = Background(partial(_load_data, spec, preparation))
+    loading = Background(partial(_load, spec, begun, preparation))
     with preparation.step("importing Ray"):
         import_ray()
-    spec, data, notices = loading.result()
-    fell_back = bool(notices)
-    notices = (*notices, *_list_notices(spec))
-    for notice in notices[fell_back:]:
-        preparation.say(notice)
-    _check_fit(spec, data)
-    ground = _describe_ground(spec, data)
-    if begun is not None:
-        check_same_ground(begun, ground, [arm.name for arm in build_arms(spec)])
+    most_bytes = find_most_bytes(str(constant_of(spec, "dataset"))) if begun is None else None
+    if most_bytes is None:  # Ray has to know how much it is to hold, and a sweep that others began may be refused yet
+        most_bytes = loading.result().data.num_bytes
     with preparation.step("waiting for MLflow"):
         _await(tracking)
-    footprint = Background(partial(find_footprint, spec, data)) if begun is None else None
+    loading.raise_if_failed()
     with preparation.step("starting Ray") as step:
-        cluster = start_ray(data.num_bytes, preload=spec.resources.cpu == 1 and not spec.resources.gpu)
+        cluster = start_ray(most_bytes, preload=spec.resources.cpu == 1 and not spec.resources.gpu)
         slots = count_slots(spec.resources)
         step.result = f"Ray started: {slots} {'trial' if slots == 1 else 'trials'} at a time"
+    with preparation.step("importing Ray Tune"):
+        import_tune()
+    spec, data, ground, fallback_notices = loading.result()
+    notices = _list_notices(spec)
+    for notice in notices:
+        preparation.say(notice)
+    footprint = Background(partial(find_footprint, spec, data)) if measures_footprint else None
     if "RAY_ADDRESS" in os.environ:
         with preparation.step("asking the nodes of the cluster"):
             check_nodes(home.path)
-    return Prepared(spec, data, ground, cluster, slots, notices, fell_back, footprint)
+    all_notices = (*fallback_notices, *notices)
+    return Prepared(spec, data, ground, cluster, slots, all_notices, bool(fallback_notices), footprint)
 
 
 def _list_notices(spec: SweepSpec) -> tuple[str, ...]:
@@ -162,6 +175,24 @@ def check_storage(path: Path) -> None:
             f"{path}: {free / 2**20:.0f} MB free, a sweep needs at least {MIN_FREE_BYTES / 2**20:.0f}; "
             "free some, or set SWEEPS_HOME elsewhere"
         )
+
+
+class _Loaded(NamedTuple):
+    """The images of a sweep that allow it."""
+
+    spec: SweepSpec  # with the fallback applied
+    data: Dataset
+    ground: dict[str, Any]
+    notices: tuple[str, ...]  # of the fallback
+
+
+def _load(spec: SweepSpec, begun: SweepRecord | None, preparation: Preparation) -> _Loaded:
+    spec, data, notices = _load_data(spec, preparation)
+    _check_fit(spec, data)
+    ground = _describe_ground(spec, data)
+    if begun is not None:
+        check_same_ground(begun, ground, [arm.name for arm in build_arms(spec)])
+    return _Loaded(spec, data, ground, notices)
 
 
 def _load_data(spec: SweepSpec, preparation: Preparation) -> tuple[SweepSpec, Dataset, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from typing import Any
 from ray import tune
 
 from sweeps.driver.callback import SweepCallback
+from sweeps.driver.cluster import without_runtime_environment
 from sweeps.driver.prior import Prior
 from sweeps.driver.room import RoomWatch, without_snapshots
 from sweeps.driver.scheduler import ArmScheduler
@@ -46,7 +47,7 @@ def run_tune(sweep: RunningSweep, arms: tuple[Arm, ...], prior: Prior, data: Dat
             verbose=0,
         ),
     )
-    with without_snapshots():
+    with without_snapshots(), without_runtime_environment():
         tuner.fit()
 
 

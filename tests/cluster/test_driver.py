@@ -322,6 +322,23 @@ class Own(torch.optim.SGD):
 """
 
 
+def test_trials_run_in_the_processes_that_ray_has_started_ahead(home: Home, build_spec: BuildSpec) -> None:
+    sessions: list[tuple[Path, int]] = []
+
+    def look(*_: object) -> None:
+        node = ray._private.worker._global_node
+        sessions.append((Path(node.get_session_dir_path()), int(ray.cluster_resources()["CPU"])))
+
+    run_sweep(
+        build_spec("budget.trials_per_arm=1", "parameters.epochs=1", "early_terminate=null", "confirm.top=0"),
+        home,
+        listeners=[look],
+    )
+    folder, num_cpus = sessions[0]
+    started = (folder / "logs" / "raylet.out").read_text().count("Started worker process")
+    assert started == num_cpus  # else some have imported torch in vain, and others had to do it after them
+
+
 def test_files_called_as_libraries_are_run_nowhere_in_a_sweep(
     home: Home, build_spec: BuildSpec, tmp_path: Path
 ) -> None:

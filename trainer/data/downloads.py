@@ -55,6 +55,7 @@ class Download:
         title: What people call it.
         source: The paper.
         home_page: Of those who published it.
+        num_images: Of both parts.
         torchvision_class: Name in torchvision.datasets.
         parts: Arguments of the class that give the training part, and those that give the test part.
         labels: Attribute of a part that has its labels.
@@ -68,6 +69,7 @@ class Download:
     title: str
     source: str
     home_page: str
+    num_images: int
     torchvision_class: str
     parts: tuple[Mapping[str, object], Mapping[str, object]]
     labels: str
@@ -214,6 +216,7 @@ _DOWNLOADS = (
         title="CIFAR-10",
         source=_CIFAR_SOURCE,
         home_page=_CIFAR_PAGE,
+        num_images=60_000,
         torchvision_class="CIFAR10",
         parts=_TRAIN_OR_TEST,
         labels="targets",
@@ -227,6 +230,7 @@ _DOWNLOADS = (
         title="CIFAR-100",
         source=_CIFAR_SOURCE,
         home_page=_CIFAR_PAGE,
+        num_images=60_000,
         torchvision_class="CIFAR100",
         parts=_TRAIN_OR_TEST,
         labels="targets",
@@ -240,6 +244,7 @@ _DOWNLOADS = (
         title="SVHN",
         source="Netzer et al. 2011, Reading digits in natural images; the cropped digits, without the extra part",
         home_page="http://ufldl.stanford.edu/housenumbers/",
+        num_images=73_257 + 26_032,
         torchvision_class="SVHN",
         parts=({"split": "train"}, {"split": "test"}),
         labels="labels",
@@ -253,6 +258,7 @@ _DOWNLOADS = (
         title="Fashion-MNIST",
         source="Xiao, Rasul and Vollgraf 2017, https://arxiv.org/abs/1708.07747",
         home_page="https://github.com/zalandoresearch/fashion-mnist",
+        num_images=70_000,
         torchvision_class="FashionMNIST",
         parts=_TRAIN_OR_TEST,
         labels="targets",

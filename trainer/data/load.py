@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from trainer.data.dataset import Dataset, DataUnavailable
+from trainer.data.dataset import SIDE_PIXELS, Dataset, DataUnavailable
 from trainer.data.progress import Tell, tell_nobody
 
 DRAWN = "trainer.data.synthetic"  # where the images come from that nobody took
@@ -48,6 +48,19 @@ def load_dataset(
     if name not in DOWNLOADS:
         raise ValueError(f"found dataset {name!r}; allowed: {', '.join(DOWNLOADS)}, imagefolder, synthetic")
     return load_download(name, Path(data_dir).expanduser() if data_dir else cache_dir, tell)
+
+
+def find_most_bytes(name: str) -> int | None:
+    """Size that the images of a dataset have at most, before they are loaded; None where that is not known.
+
+    Args:
+        name: As for `load_dataset`.
+    """
+    from trainer.data.downloads import DOWNLOADS
+    from trainer.data.synthetic import NUM_TEST, NUM_TRAIN
+
+    num_images = {name: row.num_images for name, row in DOWNLOADS.items()} | {"synthetic": NUM_TRAIN + NUM_TEST}
+    return num_images[name] * 3 * SIDE_PIXELS**2 if name in num_images else None
 
 
 def find_cache() -> Path:

@@ -24,3 +24,19 @@ def test_what_the_call_raises_is_raised_where_the_result_is_asked_for() -> None:
 
     with pytest.raises(OSError, match="gone"):
         Background(call).result()
+
+
+def test_what_the_call_has_raised_so_far_can_be_had_without_waiting_for_its_end() -> None:
+    may_end = threading.Event()
+
+    def call() -> None:
+        assert may_end.wait(60)
+        raise OSError("gone")
+
+    background = Background(call)
+    background.raise_if_failed()
+    may_end.set()
+    with pytest.raises(OSError, match="gone"):
+        background.result()
+    with pytest.raises(OSError, match="gone"):
+        background.raise_if_failed()

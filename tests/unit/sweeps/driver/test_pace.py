@@ -1,12 +1,15 @@
 import json
 import queue
+import shutil
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from sweeps.driver.pace import Pace
-from sweeps.home import SweepFolder
+from sweeps.home import Home, SweepFolder
 from sweeps.plan.build import build_plan
 from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.spec import load_spec
@@ -14,6 +17,7 @@ from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger, TrialEntry
 from tracking.names import STAGE_SEARCH
 from tracking.ranking import Goal
+from trainer.data.load import load_dataset
 
 FILE = """
 method: grid
@@ -39,7 +43,7 @@ def sweep(tmp_path: Path) -> RunningSweep:
 def test_the_time_is_said_once_after_the_first_epochs_and_noted_in_the_manifest(sweep: RunningSweep) -> None:
     said: queue.Queue[str] = queue.Queue()
     plan = build_plan(sweep.spec, 1, {}, 0)
-    pace = Pace(plan, 0, said.put)
+    pace = Pace(plan, load_dataset("synthetic", None), Home(sweep.folder.path), said.put)
     entry = TrialEntry("all-000", "all", STAGE_SEARCH, 0, 0, {"dataset": "synthetic", "epochs": 4, "lr": 0.1})
     sweep.ledger.add(entry)
     pace(sweep, entry, TrialEvent.STARTED)
@@ -53,4 +57,34 @@ def test_the_time_is_said_once_after_the_first_epochs_and_noted_in_the_manifest(
     assert noted["seed"] == 0
     assert noted["plan"]["wall_seconds"]["mid"] == pytest.approx(12 * 60, rel=0.02)
     assert noted["plan"]["epochs"] == {"low": 12, "mid": 12, "high": 12}
+    assert wait_for_disk(sweep)["checkpoint_bytes"] > 10_000  # the weights of its network
     assert said.empty()
+    assert json.loads(sweep.folder.manifest.read_text())["plan"]["wall_seconds"] == noted["plan"]["wall_seconds"]
+
+
+def test_a_disk_that_has_no_room_for_the_sweep_is_told_of_while_it_runs(
+    sweep: RunningSweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
+    said: queue.Queue[str] = queue.Queue()
+    pace = Pace(build_plan(sweep.spec, 1, {}, 0), load_dataset("synthetic", None), Home(sweep.folder.path), said.put)
+    entry = TrialEntry("all-000", "all", STAGE_SEARCH, 0, 0, {"dataset": "synthetic", "epochs": 4, "lr": 0.1})
+    sweep.ledger.add(entry)
+    for epoch in (1, 2):
+        sweep.ledger.record_epoch("all-000", epoch, 0.5, 60.0)
+        pace(sweep, entry, TrialEvent.EPOCH)
+    assert said.get(timeout=60).startswith("plan: 3 trials")
+    told = said.get(timeout=60)
+    assert told.startswith(f"{sweep.folder.path}: 1 MB free, and 1 trials at a time, with checkpoints of ")
+    assert told.endswith("; free some, or set SWEEPS_HOME elsewhere")
+    assert wait_for_disk(sweep)["free_bytes"] == 1_000_000
+
+
+def wait_for_disk(sweep: RunningSweep) -> dict[str, Any]:
+    """What the plan in the manifest says of the disk, once it does."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if disk := json.loads(sweep.folder.manifest.read_text())["plan"].get("disk"):
+            return dict(disk)
+        time.sleep(0.1)
+    raise AssertionError("the plan says nothing of the disk")

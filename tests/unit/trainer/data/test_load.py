@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.data.dataset import DataUnavailable, build_dataset, build_split, split_for_training
-from trainer.data.load import load_dataset
+from trainer.data.load import find_most_bytes, load_dataset
 from trainer.tables.settings import ConfigError
 
 # Three classes of unequal size, mixed.
@@ -252,6 +252,12 @@ def test_synthetic_is_loaded_without_a_folder(tmp_path):
     assert data.name == "synthetic"
     assert (len(data.train_labels_N), len(data.test_labels_N)) == (20_000, 4_000)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_size_is_known_before_the_images_are_loaded_but_of_folders(tmp_path):
+    assert find_most_bytes("synthetic") == load_dataset("synthetic", None, tmp_path).num_bytes
+    assert find_most_bytes("cifar10") == 60_000 * 32 * 32 * 3
+    assert find_most_bytes("imagefolder") is None
 
 
 def test_imagefolder_without_data_dir(tmp_path):
