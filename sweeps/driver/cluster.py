@@ -33,6 +33,7 @@ NODE_SECONDS = 60.0  # how long a node may take to start a process and look at a
 # `without_runtime_environment`. (Ray 2.60, worker_pool.cc and default_worker.py)
 _PRELOAD_VARIABLE = "RAY_preload_python_modules"
 _PRELOADED = "ray.tune,torch,torch._dynamo"
+_own_nodes: list[Any] = []  # Ray's, of the local Ray that was started here last
 
 # Read by Ray when it is imported or by its processes when they start; what the user has set stays.
 _ENVIRONMENT = {
@@ -162,6 +163,7 @@ def _start_local_ray(data_bytes: int) -> None:
                     f"{folder}/session_latest/logs; free memory, or set RAY_TMPDIR to a short path that can be written"
                 ) from error
         else:
+            _own_nodes[:] = [ray._private.worker._global_node]
             return
 
 
@@ -171,14 +173,13 @@ def without_runtime_environment() -> Iterator[None]:
 
     Tune gives each of its actors a runtime environment, of variables that the driver's environment has. No process that
     Ray has started ahead has one, so Ray would start others and end those, when they have imported all in vain. The
-    processes of a Ray that this process has started have its environment anyway; to others Tune's variables are sent.
-    (Ray 2.60, tune/execution/class_cache.py)
+    processes of a Ray that `start_ray` has started have these variables anyway. To those of others, a notebook's own
+    local Ray among them, Tune's are sent as ever. (Ray 2.60, tune/execution/class_cache.py)
     """
     import ray._private.worker
     from ray.tune.execution import class_cache
 
-    node = ray._private.worker._global_node
-    if node is None or not node.head:
+    if ray._private.worker._global_node not in _own_nodes:
         yield
         return
     original = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE

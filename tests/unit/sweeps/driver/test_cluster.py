@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import ray
+from ray.tune.execution import class_cache
 
-from sweeps.driver.cluster import start_ray
+from sweeps.driver.cluster import start_ray, without_runtime_environment
 from sweeps.errors import Unreachable
 
 
@@ -27,6 +28,24 @@ def test_a_local_ray_that_does_not_start_is_tried_again(monkeypatch: pytest.Monk
     assert start_ray(1) == {"CPU": 2.0}
     assert len(calls) == 2
     assert all(calls[0][name] == calls[1][name] for name in {*calls[0], *calls[1]} - {"job_config"})
+
+
+def test_tune_sends_its_variables_to_a_ray_that_the_user_has_started_and_not_to_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = dict(class_cache.DEFAULT_ENV_VARS)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", lambda **_: None)
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+    monkeypatch.setattr(ray._private.worker, "_global_node", "ours")
+    start_ray(1)
+    with without_runtime_environment():
+        assert ({}, frozenset()) == (class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE)
+    assert known == class_cache.DEFAULT_ENV_VARS
+    monkeypatch.setattr(ray._private.worker, "_global_node", "a notebook's")
+    with without_runtime_environment():
+        assert known == class_cache.DEFAULT_ENV_VARS
+        assert "RAY_CHDIR_TO_TRIAL_DIR" in class_cache.ENV_VARS_TO_PROPAGATE
 
 
 def test_a_local_ray_that_never_starts_is_one_sentence(
