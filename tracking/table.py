@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 
 from tracking.names import (
     BEST_EPOCH,
@@ -72,6 +73,15 @@ class TrialRow:
     def seconds(self) -> float:
         """Time spent in training and validation."""
         return sum(sum_points(self.history.get(name, ())) for name in (TRAIN_SECONDS, VALIDATION_SECONDS))
+
+    def elapsed(self) -> dict[int, float]:
+        """Epoch -> seconds spent in training and validation by its end, by rising epoch."""
+        spent: dict[int, float] = {}
+        for name in (TRAIN_SECONDS, VALIDATION_SECONDS):
+            for epoch, seconds in self.history.get(name, ()):
+                spent[epoch] = spent.get(epoch, 0.0) + seconds
+        epochs = sorted(spent)
+        return dict(zip(epochs, accumulate(spent[epoch] for epoch in epochs), strict=True))
 
     def best(self, metric: str, goal: str) -> float | None:
         """The best finite value that `metric` took under `goal` ("maximize" | "minimize"); None when it took none."""

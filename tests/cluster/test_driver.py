@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ import pytest
 import ray
 import torch
 from checker import check_sweep
+from typer.testing import CliRunner
 
+from sweeps.cli.app import app
 from sweeps.driver.cluster import start_ray
 from sweeps.driver.driver import resume_sweep, run_sweep
 from sweeps.driver.history import MoreRetrainings
@@ -27,6 +30,7 @@ from sweeps.running.sweep import RunningSweep, TrialEvent
 from sweeps.spec import SweepSpec
 from sweeps.trials.ledger import TrialEntry
 from tracking.analysis.leaderboard import build_leaderboard, find_best
+from tracking.analysis.next_steps import build_next_steps
 from tracking.analysis.verdict import judge_retrainings, tell_headline
 from tracking.names import STAGE_CONFIRM, STAGE_SEARCH, STAGES, TrialState
 from tracking.store.queries import load_sweep
@@ -92,26 +96,30 @@ class TestOnOneRay:
             resume_sweep(outcome.sweep_id, home, more=MoreRetrainings(seeds=2))
         assert_nothing_is_left(outcome.folder)
 
-    def test_a_sweep_that_has_ended_is_extended_by_trials_of_wider_ranges(
+    def test_a_sweep_that_has_ended_goes_on_by_the_command_that_it_is_told_to_go_on_with(
         self, home: Home, build_spec: BuildSpec
     ) -> None:
-        confirm = "confirm={top: 1, seeds: 6, select: {top: 2, seeds: 1}}"
-        small = ("method=bayes", "budget.trials_per_arm=2", "parameters.epochs=1", "early_terminate=null", confirm)
-        outcome = run_sweep(build_spec(*small), home)
+        larger = ("parameters.train_size=1600", "confirm.seeds=6")  # a verdict, so that the extension is another look
+        rates = "parameters.optimizer.choices.sgd.lr={values: [0.001, 0.01, 0.1]}"  # the best is the greatest
+        small = ("method=bayes", "budget.trials_per_arm=3", "parameters.epochs=3", "early_terminate=null")
+        outcome = run_sweep(build_spec(*small, *larger, rates), home)
         assert (outcome.state, outcome.problem) == ("completed", "")
         before = load_sweep(outcome.sweep_id, home.tracking_uri)
-        wider = ("budget.trials_per_arm=4", "parameters.optimizer.choices.adam.lr.max=0.1")
-        outcome = resume_sweep(outcome.sweep_id, home, overrides=wider, extends=True)
-        assert (outcome.state, outcome.problem) == ("completed", "")
+        step = build_next_steps(before, build_leaderboard(before))[0]
+        assert "lr 0.1 of sgd" in step.reason
+        command = shlex.split(step.command)
+        assert command[:4] == ["sweeps", "run", "--extend", outcome.sweep_id]
+        ended = CliRunner().invoke(app, command[1:])
+        assert ended.exit_code == ExitCode.DONE, ended.output
         check_sweep(home, outcome.sweep_id)
         after = load_sweep(outcome.sweep_id, home.tracking_uri)
         kept = {trial.trial_id: (trial.parameters, trial.summary) for trial in after.trials}
         assert all(kept[trial.trial_id] == (trial.parameters, trial.summary) for trial in before.trials)
-        assert {len(after.select(arm)) for arm in after.arms} == {4}
+        assert {len(after.select(arm)) for arm in after.arms} == {5}
         assert after.confirmation.extensions == 1
-        assert any("Extended on" in notice and "0.01, now 0.1" in notice for notice in after.notices)
+        assert any("Extended on" in notice and "now [0.001, 0.01, 0.1, 1.0]" in notice for notice in after.notices)
         with pytest.raises(BadUsage, match="nothing would change"):
-            resume_sweep(outcome.sweep_id, home, overrides=["budget.trials_per_arm=4"], extends=True)
+            resume_sweep(outcome.sweep_id, home, overrides=command[5::2], extends=True)
         assert_nothing_is_left(outcome.folder)
 
     def test_four_equal_arms_end_in_no_winner(self, home: Home, build_spec: BuildSpec) -> None:

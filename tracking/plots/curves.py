@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from tracking.plots.style import (
     arm_color,
     arm_dash,
     arm_symbol,
+    build_choice,
     describe_trial,
     fade,
     hover_text,
@@ -36,6 +37,7 @@ def build_best_curves(table: SweepTable, metric: str) -> Plot | None:
     import plotly.graph_objects as go
 
     figure = go.Figure()
+    seconds: list[Mapping[int, float]] = []
     for arm in table.arms:
         ranking = [trial for trial in table.ranking(arm) if trial.history.get(metric)]
         if not ranking:
@@ -44,9 +46,11 @@ def build_best_curves(table: SweepTable, metric: str) -> Plot | None:
         figure.add_trace(_build_curve(table, best, metric))
         if metric == VAL_LOSS and best.history.get(TRAIN_LOSS):
             figure.add_trace(_build_training_curve(table, best))
+        seconds += [best.elapsed()] * (len(figure.data) - len(seconds))
     if not figure.data:
         return None
     _style_curves(figure, metric, table)
+    _add_seconds(figure, seconds)
     caption = "One trial per arm: " + ("the best that ran to its end." if _all_complete(table) else "its best.")
     if metric == VAL_LOSS:
         caption += " Dotted: its loss on the training images; far below the other, it has learned them by heart."
@@ -91,6 +95,7 @@ def build_median_curves(table: SweepTable, metric: str) -> Plot | None:
     import plotly.graph_objects as go
 
     figure = go.Figure()
+    seconds: list[Mapping[int, float]] = []
     for arm in table.arms:
         by_epoch: dict[int, list[float]] = {}
         for trial in table.select(arm):
@@ -99,14 +104,51 @@ def build_median_curves(table: SweepTable, metric: str) -> Plot | None:
         if by_epoch:
             in_order = dict(sorted(by_epoch.items()))
             figure.add_traces([_build_band(table, arm, in_order), _build_median(table, arm, metric, in_order)])
+            seconds += [_place_epochs(table.select(arm), in_order)] * 2
     if not figure.data:
         return None
     _style_curves(figure, metric, table)
     caption = "Line: median over the trials that reported an epoch; band: their middle half."
+    if _add_seconds(figure, seconds):
+        caption += " In seconds, each epoch of an arm takes as long as the median of its trials."
     if len({trial.num_epochs for trial in table.select()}) > 1:
         caption += " Open symbols: some trials had ended by then, mostly the weaker ones; the line shows the others."
     title = f"Median {title_of(metric)} of all trials"
     return Plot(f"median-{metric}", title, caption + _tell_cut(figure), figure)
+
+
+def _place_epochs(trials: Sequence[TrialRow], epochs: Iterable[int]) -> dict[int, float]:
+    """Epoch -> seconds, as if each took what an epoch of these trials takes in the median; nothing where unknown.
+
+    The trials that reported an epoch are fewer with every rung, so that the median of their seconds could go back.
+    """
+    rates = [max(spent.values()) / max(spent) for trial in trials if (spent := trial.elapsed())]
+    return {epoch: epoch * median(rates) for epoch in epochs} if rates else {}
+
+
+def _add_seconds(figure: go.Figure, seconds: Sequence[Mapping[int, float]]) -> bool:
+    """Adds buttons that put every trace over seconds in the place of epochs, where all epochs' seconds are known.
+
+    Args:
+        figure: Styled, over epochs.
+        seconds: Of each trace: epoch -> seconds.
+    """
+    epochs = [list(trace.x) for trace in figure.data]
+    if not all(epoch in known for known, x in zip(seconds, epochs, strict=True) for epoch in x):
+        return False
+    elapsed = [[float(f"{known[epoch]:.4g}") for epoch in x] for known, x in zip(seconds, epochs, strict=True)]
+    last, axis = max(map(max, elapsed)), figure.layout.xaxis
+    changes = [
+        {"xaxis.title.text": "epoch", "xaxis.range": list(axis.range), "xaxis.dtick": axis.dtick},
+        {
+            "xaxis.title.text": "seconds of training and validation",
+            "xaxis.range": [-0.03 * last, 1.04 * last],
+            "xaxis.dtick": None,
+        },
+    ]
+    buttons = build_choice(["in epochs", "in seconds"], [{"x": epochs}, {"x": elapsed}], changes)
+    figure.update_layout(updatemenus=[buttons], margin_b=92)
+    return True
 
 
 def _build_band(table: SweepTable, arm: str, by_epoch: Mapping[int, list[float]]) -> go.Scatter:

@@ -164,6 +164,20 @@ def build_buttons(labels: Sequence[str], groups: Sequence[int], changes: Sequenc
         groups: The group of each trace of the figure, counted from 0.
         changes: What each button changes in the layout, such as the title of an axis.
     """
+    shown = [{"visible": [group == each for each in groups]} for group in range(len(labels))]
+    return build_choice(labels, shown, changes)
+
+
+def build_choice(
+    labels: Sequence[str], traces: Sequence[dict[str, Any]], changes: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Buttons below the axis, each of which changes the traces.
+
+    Args:
+        labels: What stands on each button.
+        traces: What each button changes in the traces: name of an attribute -> its value in each trace.
+        changes: What each button changes in the layout.
+    """
     return {
         "type": "buttons",
         "direction": "right",
@@ -175,8 +189,8 @@ def build_buttons(labels: Sequence[str], groups: Sequence[int], changes: Sequenc
         "showactive": True,
         "font": {"size": 12},
         "buttons": [
-            {"label": label, "method": "update", "args": [{"visible": [group == each for each in groups]}, change]}
-            for group, (label, change) in enumerate(zip(labels, changes, strict=True))
+            {"label": label, "method": "update", "args": [trace, change]}
+            for label, trace, change in zip(labels, traces, changes, strict=True)
         ],
     }
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_number, format_percent, is_fraction, title_of
-from tracking.names import TRAIN_SECONDS, VALIDATION_SECONDS, TrialState
+from tracking.names import TrialState
 from tracking.plots.style import NoPlot, Plot, arm_color, arm_dash, style_figure
 from tracking.ranking import Goal
 from tracking.table import SweepTable, TrialRow
@@ -84,8 +84,7 @@ def _find_time(table: SweepTable, trial: TrialRow, target: float, unit: str) -> 
 def _cost_until(trial: TrialRow, epoch: int, unit: str) -> float:
     if unit == "epochs":
         return float(epoch)
-    spent = (point for name in (TRAIN_SECONDS, VALIDATION_SECONDS) for point in trial.history.get(name, ()))
-    return math.fsum(seconds for number, seconds in spent if number <= epoch)
+    return max((seconds for number, seconds in trial.elapsed().items() if number <= epoch), default=0.0)
 
 
 def build_target_plot(table: SweepTable, unit: str) -> Plot | NoPlot:

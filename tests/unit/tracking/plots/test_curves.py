@@ -57,3 +57,40 @@ def test_training_loss_stands_beside_the_best_trials_validation_loss() -> None:
     accuracy = build_best_curves(usual(best), "val_accuracy")
     assert accuracy is not None
     assert "Dotted" not in accuracy.caption
+
+
+def with_seconds(trial: TrialRow, train: float, validation: float) -> TrialRow:
+    """The trial, each of whose epochs took so long."""
+    epochs = range(1, trial.num_epochs + 1)
+    history = {**trial.history, "train_seconds": tuple((epoch, train) for epoch in epochs)}
+    return replace(trial, history={**history, "validation_seconds": tuple((epoch, validation) for epoch in epochs)})
+
+
+def test_curves_are_over_seconds_too() -> None:
+    table = plain_table(
+        *(with_seconds(trial_with_losses(number, 2.0, 1.0), 1.0 + number, 0.5) for number in range(3)),
+        with_seconds(trial_with_losses(9, 2.0, 1.0, 0.5), 4.0, 1.0),
+    )
+    best, middle = build_best_curves(table, "val_loss"), build_median_curves(table, "val_loss")
+    assert best is not None
+    assert middle is not None
+
+    (in_epochs, first), (in_seconds, second) = [each["args"] for each in best.figure.layout.updatemenus[0].buttons]
+    assert in_epochs["x"] == [list(trace.x) for trace in best.figure.data]
+    assert (first["xaxis.title.text"], second["xaxis.dtick"]) == ("epoch", None)
+    assert first["xaxis.dtick"] == best.figure.layout.xaxis.dtick
+    assert in_seconds["x"] == [[5.0, 10.0, 15.0]]
+    assert second["xaxis.range"][1] > 15.0
+    band, line = middle.figure.layout.updatemenus[0].buttons[1]["args"][0]["x"]
+    assert line == [3.0, 6.0, 9.0]  # epochs take 1.5, 2.5, 3.5 and 5 seconds
+    assert band == [*line, *reversed(line)]
+    assert "median of its trials" in middle.caption
+
+
+def test_curves_without_known_seconds_have_epochs_alone() -> None:
+    trial = trial_with_losses(0, 2.0, 1.0)
+    timeless = {name: points for name, points in trial.history.items() if not name.endswith("_seconds")}
+    plot = build_median_curves(plain_table(replace(trial, history=timeless)), "val_loss")
+    assert plot is not None
+    assert not plot.figure.layout.updatemenus
+    assert "econds" not in plot.caption
