@@ -6,6 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tracking.analysis.choices import tell_reversals
+from tracking.analysis.inclusions import tell_lost_inclusions
 from tracking.analysis.labels import METRIC_TITLES, PARAMETER_TITLES, format_number, format_parameters, format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, ranked_by_test
 from tracking.analysis.race import count_saved
@@ -104,7 +106,7 @@ def build_cautions(table: SweepTable, rows: Sequence[LeaderboardRow]) -> tuple[s
             f"Validation lies {100 * gap:.1f} points above test on average: a sign that validation images leak into "
             "training, or that the settings fit the validation images."
         )
-    return (*cautions, *tell_untuned(table))
+    return (*cautions, *tell_untuned(table), *tell_lost_inclusions(table, rows), *tell_reversals(table))
 
 
 def validation_test_gap(table: SweepTable) -> float | None:

@@ -6,7 +6,7 @@ What it was limited to stands in the manifest, as `sweeps.spec.search_limits` wr
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tracking.analysis.labels import format_number, is_fraction
@@ -15,9 +15,9 @@ from tracking.analysis.untuned import find_useless_tuning
 from tracking.names import TrialState
 from tracking.ranking import CLOSE_LOSS, Goal
 from tracking.statistics.edges import EdgeAlarm, SearchedRange, Side, find_edge
-from tracking.table import SweepTable
+from tracking.table import SweepTable, TrialRow
 
-GROWTH = 1.5  # of a budget: a range becomes half as wide again, and keeps as many trials on each part of it
+GROWTH = 1.5  # of a budget: a range becomes half as wide again at most, and keeps as many trials on each part of it
 MIN_TRIALS = 3  # of an arm, before anything is said of how its best grows
 
 
@@ -96,12 +96,17 @@ class _Alarm:
         return self.edge.low if self.edge.side is Side.LOW else self.edge.high
 
 
-def plan_growth(table: SweepTable) -> Growth | None:
+def plan_growth(table: SweepTable, faults: Iterable[str] = ()) -> Growth | None:
     """The larger search that a finished one asks for; None where it asks for none, or does not say its limits.
 
-    It asks for one when an arm's best setting lies at the edge of its range, when the last third of an arm's trials
-    brought more than what does not matter, when an arm had fewer trials than another, and when an arm's tuned settings
-    do not beat its untuned defaults. All that is asked for is one extension, since each of them is another look.
+    It asks for one when an arm's best setting lies at the edge of its range, or at the end of a list and ahead of the
+    value beside it, when the last third of an arm's trials brought more than what does not matter, when an arm had
+    fewer trials than another, and when an arm's tuned settings do not beat its untuned defaults. All that is asked for
+    is one extension, since each of them is another look.
+
+    Args:
+        table: The sweep.
+        faults: What else shows that an arm was not searched enough, each a sentence.
 
     Source: protocol, rules 3 and 6.
     """
@@ -111,7 +116,7 @@ def plan_growth(table: SweepTable) -> Growth | None:
     alarms = list(_find_alarms(table, limits.ranges))
     reasons = list(_tell_alarms(alarms))
     if limits.can_grow and not limits.exhaustive:
-        reasons += [*_find_unequal(table), *_find_rising(table), *_find_useless(table)]
+        reasons += [*_find_unequal(table), *_find_rising(table), *_find_useless(table), *faults]
     overrides = (*_widen(alarms), *_raise_budget(limits.budget, len(table.arms))) if limits.can_grow else ()
     return Growth(tuple(reasons), overrides) if reasons else None
 
@@ -143,7 +148,7 @@ def _find_alarms(table: SweepTable, ranges: tuple[RangeLimits, ...]) -> Iterator
             if not belongs or isinstance(value, bool) or not isinstance(value, int | float):
                 continue
             edge = _find_in_range(value, limits) if limits.values is None else _find_in_list(value, limits)
-            if edge is not None:
+            if edge is not None and (limits.values is None or _is_ahead(table, best, edge, limits.values)):
                 yield _Alarm(arm, edge, limits)
 
 
@@ -178,6 +183,26 @@ def _find_in_list(value: float, limits: RangeLimits) -> EdgeAlarm | None:
         return None
     low, high = (new, values[-1]) if side is Side.LOW else (values[0], new)
     return EdgeAlarm(limits.name, value, side, float(side is Side.HIGH), low, high)
+
+
+def _is_ahead(table: SweepTable, best: TrialRow, edge: EdgeAlarm, values: Sequence[float]) -> bool:
+    """Whether an arm's best trial, at the end of a list, is ahead of all at the value beside it, by what matters.
+
+    The best of three values lies at an end two times in three by luck alone. An untried value beside it says nothing.
+    """
+    beside = sorted(set(values))[1 if edge.side is Side.LOW else -2]
+    others = [trial for trial in table.select(best.arm) if trial.parameters.get(edge.parameter) == beside]
+    scores = [value for trial in others if (value := table.value(trial)) is not None]
+    reached = table.value(best)
+    if not scores or reached is None:
+        return True
+    goal = Goal(table.goal)
+    return goal.sign * (reached - goal.best(scores)) > _what_matters(table, reached)
+
+
+def _what_matters(table: SweepTable, value: float) -> float:
+    """The least difference from a value of the goal metric that is worth a word."""
+    return table.confirmation.margin if is_fraction(table.goal_metric) else CLOSE_LOSS * abs(value)
 
 
 def _is_allowed(value: float, limits: RangeLimits) -> bool:
@@ -267,8 +292,7 @@ def _measure_gain(table: SweepTable, arm: str) -> float:
         return 0.0
     values = np.array(scores + [min(scores)] * (len(ended) - len(scores)))  # one that diverged is as good as the worst
     gain = max(scores) - best_of_k(values, round(len(values) / GROWTH))
-    matters = table.confirmation.margin if is_fraction(table.goal_metric) else CLOSE_LOSS * abs(max(scores))
-    return gain if gain > matters else 0.0
+    return gain if gain > _what_matters(table, max(scores)) else 0.0
 
 
 def _find_useless(table: SweepTable) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tracking.analysis.growth import plan_growth, read_limits
+from tracking.analysis.inclusions import tell_lost_inclusions
 from tracking.analysis.leaderboard import LeaderboardRow
 from tracking.analysis.verdict import MIN_SEEDS, judge_retrainings
 from tracking.names import CHOSEN_BY, STATE_RUNNING, SweepState, TrialState
@@ -46,7 +47,7 @@ def build_next_steps(table: SweepTable, rows: Sequence[LeaderboardRow]) -> tuple
         again = f", and runs {len(failed)} that failed again" if failed else ""
         what = f"It has not come to its end: this goes on with it{again}."
         return (NextStep(what, f"sweeps resume {table.sweep_id}{' --failed' if failed else ''}"),)
-    steps = (*_retry(table, failed), *_grow(table), *_add_seeds(table, rows))
+    steps = (*_retry(table, failed), *_grow(table, rows), *_add_seeds(table, rows))
     return steps or (NextStep(_tell_nothing(table, rows)),)
 
 
@@ -67,8 +68,8 @@ def _retry(table: SweepTable, failed: Sequence[str]) -> Iterator[NextStep]:
         yield NextStep(f"{number} failed; this runs {them} again.", f"sweeps resume {table.sweep_id} --failed")
 
 
-def _grow(table: SweepTable) -> Iterator[NextStep]:
-    growth = plan_growth(table)
+def _grow(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Iterator[NextStep]:
+    growth = plan_growth(table, tell_lost_inclusions(table, rows))
     if growth is not None:
         sets = " ".join(f"--set {shlex.quote(each)}" for each in growth.overrides)
         reason = " ".join(growth.reasons)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tracking.names import VAL_ACCURACY, VAL_LOSS
 from tracking.plots.budgets import build_chance_plot, build_expected_best_plot
+from tracking.plots.choices import build_choices_plot
 from tracking.plots.confirmed import build_confirmed_plot, build_gap_plot
 from tracking.plots.curvature import build_curvature_plot
 from tracking.plots.curves import build_best_curves, build_median_curves, build_trial_curves
@@ -66,6 +67,7 @@ def build_sections(table: SweepTable) -> tuple[Section, ...]:
         _build_section(
             "What the settings do",
             *(build_effect(table, name) for name in effects),
+            build_choices_plot(table),
             build_importance_plot(table),
             build_parallel_plot(table),
         ),

@@ -186,12 +186,23 @@ def best_of_k(values: Vector, k: int) -> float:
 
     Raises:
         ValueError: `k` is out of range.
+    """
+    return float(np.sort(values) @ rank_weights(len(values), k))
+
+
+def rank_weights(number: int, k: int) -> Vector:
+    """How likely each of `number` values is the largest of `k` of them, shape (number,), the smallest value first.
+
+    Args:
+        number: At least 1.
+        k: From 1 to `number`.
+
+    Raises:
+        ValueError: `k` is out of range.
 
     Source: the i-th smallest of n values is the largest of k in C(i-1, k-1) of the C(n, k) draws: Tang et al. 2020,
     "Showing Your Work Doesn't Always Work", section 3.
     """
-    number = len(values)
     if not 1 <= k <= number:
         raise ValueError(f"k must lie between 1 and {number}, not {k}")
-    weights = np.array([math.comb(rank, k - 1) / math.comb(number, k) for rank in range(number)])
-    return float(np.sort(values) @ weights)
+    return np.array([math.comb(rank, k - 1) / math.comb(number, k) for rank in range(number)])

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 EDGE_SHARE = 0.1  # protocol, rule 6
 WIDENING = 0.5  # of the width of the range, on its logarithm where that is how it is searched
+MOST_DECADES = 1.0  # of a range that is searched on its logarithm: a step beyond that leaves out what lies between
 
 
 class Side(StrEnum):
@@ -68,8 +69,8 @@ class EdgeAlarm:
 def find_edge(parameter: str, value: float, searched: SearchedRange, share: float = EDGE_SHARE) -> EdgeAlarm | None:
     """The alarm for a best setting in the outer `share` of its range; None where it lies inside.
 
-    None too where the parameter cannot go further on that side. A range is widened by half its width, and at least by
-    one step.
+    None too where the parameter cannot go further on that side. A range is widened by half its width, at least by one
+    step, and on a logarithm ten times at most.
 
     Args:
         parameter: Its name.
@@ -84,6 +85,8 @@ def find_edge(parameter: str, value: float, searched: SearchedRange, share: floa
     if share < position < 1 - share:
         return None
     width = WIDENING * (high - low)
+    if searched.is_log:
+        width = min(width, MOST_DECADES)
     if position <= share:
         end = _limit(_from_scale(low - width, searched, Side.LOW), searched.low, searched.least, searched.least_open)
         found = EdgeAlarm(parameter, value, Side.LOW, position, end, searched.high)

@@ -11,7 +11,7 @@ of two levels contained it in 94 to 99 % of simulated sweeps; percentile bootstr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracking.ranking import Goal
-from tracking.statistics.budget_curves import best_of_k
+from tracking.statistics.budget_curves import best_of_k, rank_weights
 from tracking.statistics.intervals import CONFIDENCE, Interval, IntervalMethod
 from tracking.statistics.sign_flips import holm
 
@@ -51,6 +51,11 @@ class LevelEffect:
     best: float
     effect: float
     interval: Interval | None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it differs from the mean of all levels beyond noise."""
+        return self.interval is not None and 0 not in self.interval
 
 
 @dataclass(frozen=True)
@@ -206,8 +211,10 @@ def jackknife_variance(values: Vector, k: int) -> float:
 
     Source: Efron and Stein 1981.
     """
-    number = len(values)
-    left_out = np.array([best_of_k(np.delete(values, index), k) for index in range(number)])
+    number, ordered, weights = len(values), np.sort(values), rank_weights(len(values) - 1, k)
+    below = np.concatenate(([0.0], np.cumsum(ordered[:-1] * weights)))  # of each value: those that stay in their place
+    above = np.concatenate((np.cumsum((ordered[1:] * weights)[::-1])[::-1], [0.0]))  # those that move down by one
+    left_out = below + above
     return float((number - 1) / number * ((left_out - left_out.mean()) ** 2).sum())
 
 
@@ -231,8 +238,3 @@ def _tail(score: float, freedom: int) -> float:
     from scipy import stats
 
     return float(stats.t.sf(score, freedom))
-
-
-def list_clear(effect: MarginalEffect) -> Sequence[Level]:
-    """The levels that differ from the mean of all beyond noise."""
-    return [each.level for each in effect.levels if each.interval is not None and 0 not in each.interval]

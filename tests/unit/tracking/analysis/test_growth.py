@@ -85,16 +85,16 @@ def test_a_search_that_is_wide_and_long_enough_asks_for_nothing() -> None:
         (
             [LR],
             {"lr": 0.9},
-            "parameters.lr.max=100",
+            "parameters.lr.max=10",
             "A best setting lies at the edge of what was searched, and a better one may lie beyond: lr 0.9 of sgd (",
         ),
-        ([LR], {"lr": 1.1e-4}, "parameters.lr.min=1e-06", "lr 0.00011 of sgd (0.0001 to 1)."),
+        ([LR], {"lr": 1.1e-4}, "parameters.lr.min=1e-05", "lr 0.00011 of sgd (0.0001 to 1)."),
         ([{**LR, "most": 2.0}], {"lr": 0.9}, "parameters.lr.max=2", "lr 0.9 of sgd"),
         ([DEPTH], {"depth": 4}, "parameters.depth.max=6", "depth 4 of sgd (1 to 4)."),
         (
             [{**LR, "min": math.log(1e-4), "max": 0.0, "exponents": True}],
             {"lr": 0.9},
-            f"parameters.lr.max={math.log(100):.6g}",
+            f"parameters.lr.max={math.log(10):.6g}",
             "lr 0.9 of sgd (0.0001 to 1).",
         ),
     ],
@@ -120,7 +120,8 @@ def test_a_best_setting_at_an_edge_asks_for_a_wider_range_and_more_trials_on_it(
 def test_the_end_of_a_list_asks_for_the_next_of_it(values: list[float], best: float, override: str) -> None:
     step = 1 if isinstance(best, int) else None
     listed = {**LR, "min": values[0], "max": values[-1], "values": values, "log": values[0] > 0, "step": step}
-    growth = plan_growth(set_best(build_table(FLAT, {**listed, "least_open": False}), "sgd", lr=best))
+    ahead = {**FLAT, "sgd": [0.75, 0.7, 0.7, 0.7]}
+    growth = plan_growth(set_best(build_table(ahead, {**listed, "least_open": False}), "sgd", lr=best))
     assert growth is not None
     assert growth.overrides[0] == override
     assert f"({', '.join(f'{value:g}' for value in values)})" in growth.reasons[0]
@@ -136,6 +137,22 @@ def test_a_list_that_is_too_short_for_two_arms_at_both_ends_grows_at_both() -> N
     assert growth.overrides[0] == "parameters.depth.values=[1, 2, 4, 8, 16]"
 
 
+@pytest.mark.parametrize(("beside", "is_told"), [(0.698, False), (0.69, True), (None, True)])
+def test_an_end_of_a_list_that_is_level_with_the_value_beside_it_is_no_edge(
+    beside: float | None, is_told: bool
+) -> None:
+    """Of three values the best lies at an end two times in three by luck alone."""
+    listed = {**DEPTH, "values": [1, 2, 4, 8], "log": True}
+    table = set_best(build_table({**FLAT, "sgd": [0.7, beside, 0.65, 0.65]}, listed), "sgd", depth=8)
+    trials = [
+        replace(trial, parameters={**trial.parameters, "depth": 4}) if trial.trial_id == "sgd-1" else trial
+        for trial in table.trials
+    ]
+    growth = plan_growth(replace(table, trials=tuple(trials)))
+    told = growth is not None and any("at the edge" in reason for reason in growth.reasons)
+    assert told is is_told
+
+
 def test_what_cannot_go_further_is_no_edge() -> None:
     assert plan_growth(set_best(build_table(FLAT, DEPTH), "sgd", depth=1)) is None
 
@@ -145,7 +162,7 @@ def test_a_range_that_arms_share_is_widened_once_on_each_side_and_ranges_of_othe
     table = set_best(set_best(build_table(FLAT, DEPTH, of_adam), "sgd", depth=4, lr=1.0), "adam", depth=4, lr=1.0)
     growth = plan_growth(table)
     assert growth is not None
-    widened = ("parameters.depth.max=6", "parameters.optimizer.choices.adam.lr.max=100")
+    widened = ("parameters.depth.max=6", "parameters.optimizer.choices.adam.lr.max=10")
     assert growth.overrides == (*widened, "budget.trials_per_arm=6")
     (reason,) = growth.reasons
     assert reason.startswith("Best settings lie at the edge of what was searched, and a better one may lie beyond: ")

@@ -19,13 +19,19 @@ def test_a_high_learning_rate_asks_for_higher_ones() -> None:
     assert alarm is not None
     assert (alarm.parameter, alarm.value, alarm.side) == ("lr", 0.5, Side.HIGH)
     assert alarm.position == pytest.approx((math.log10(0.5) + 4) / 4)
-    assert (alarm.low, alarm.high) == (1e-4, 100.0)  # two decades, half of four
+    assert (alarm.low, alarm.high) == (1e-4, 10.0)  # half of four decades would be two: one is the most
+
+
+def test_a_narrow_range_on_a_logarithm_is_widened_by_half() -> None:
+    alarm = find_edge("lr", 0.95, SearchedRange(0.1, 1.0, is_log=True))
+    assert alarm is not None
+    assert (alarm.low, alarm.high) == (0.1, 3.2)  # half a decade
 
 
 def test_a_low_learning_rate_asks_for_lower_ones() -> None:
     alarm = find_edge("lr", 2e-4, LR)
     assert alarm is not None
-    assert (alarm.side, alarm.low, alarm.high) == (Side.LOW, 1e-6, 1.0)
+    assert (alarm.side, alarm.low, alarm.high) == (Side.LOW, 1e-5, 1.0)
 
 
 def test_the_outer_tenth_is_the_edge() -> None:

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tracking.ranking import Goal
-from tracking.statistics.effects import Cells, find_reversals, jackknife_variance, list_clear, marginal_effect
+from tracking.statistics.effects import Cells, MarginalEffect, find_reversals, jackknife_variance, marginal_effect
 
 
 def draw(means: dict[str, dict[int, float]], sd: float = 0.01, number: int = 9, luck: int = 0) -> Cells:
@@ -15,6 +15,10 @@ def draw(means: dict[str, dict[int, float]], sd: float = 0.01, number: int = 9, 
     return {
         arm: {level: generator.normal(mean, sd, number) for level, mean in row.items()} for arm, row in means.items()
     }
+
+
+def list_clear(effect: MarginalEffect) -> list[object]:
+    return [each.level for each in effect.levels if each.is_clear]
 
 
 def test_the_jackknife_of_a_mean_is_its_variance() -> None:
