@@ -20,8 +20,20 @@ from sweeps.cli.guard import (
     run_guarded,
     take_signals,
 )
-from sweeps.cli.options import File, Json, Measure, MeasureFirst, Overrides, ReportFormat, SweepId
+from sweeps.cli.options import (
+    File,
+    Json,
+    JsonLines,
+    Measure,
+    MeasureFirst,
+    Output,
+    Overrides,
+    ReportFormat,
+    SweepId,
+    choose_output,
+)
 from sweeps.cli.printing import (
+    open_view,
     print_json,
     print_leaderboard,
     print_outcome,
@@ -75,6 +87,7 @@ def run(
     file: Annotated[Path | None, typer.Argument(help="Sweep file; - reads standard input.", show_default=False)] = None,
     overrides: Overrides = None,
     as_json: Json = False,
+    json_lines: JsonLines = False,
     sweep_id: Annotated[str, typer.Option("--id", hidden=True, help="Id of the sweep, from `submit`.")] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what it would come to, as `sweeps plan`.")
@@ -92,26 +105,24 @@ def run(
     """Run a sweep to its report."""
     from sweeps.spec import load_spec
 
+    output = choose_output(as_json=as_json, json_lines=json_lines)
     if extend is not None:
         others = {"FILE": file is not None, "--dry-run": dry_run, "--measure": bool(measure)}
         check_extends(extend, [name for name, given in others.items() if given], overrides or ())
-        remote.extend(extend, overrides or (), as_json=as_json)
+        remote.extend(extend, overrides or (), output)
         return
     if file is None:
         raise BadUsage("give a sweep file, or `--extend ID` to go on with a sweep that has ended")
     if dry_run:
-        plan(file, overrides, measure=measure is not False, as_json=as_json)
+        plan(file, overrides, measure=measure is not False, as_json=output is not Output.TEXT)
         return
     from sweeps.home import open_home
 
     spec, home = load_spec(file, overrides or ()), open_home()
     with interrupted_as(lambda: "nothing had been trained, and nothing is left behind"):
         from sweeps.plan.words import introduce
-        from sweeps.running.live import build_view
-        from sweeps.terminal import open_console
 
-        console = open_console(stderr=as_json)
-        with redirect_stdout(sys.stderr), build_view(console) as view:
+        with open_view(output) as view:
             view.preparation.say(introduce(spec))  # before what takes seconds to import
             from sweeps.driver.driver import run_sweep
 
@@ -125,7 +136,7 @@ def run(
                 measure=bool(measure),
                 preparation=view.preparation,
             )
-    print_outcome(outcome, home.tracking_uri, as_json=as_json)
+    print_outcome(outcome, home.tracking_uri, output)
 
 
 def check_extends(sweep_id: str, others: Sequence[str], overrides: Sequence[str]) -> None:

@@ -213,7 +213,9 @@ def run_guarded(run: Callable[[], None]) -> NoReturn:
 def _wants_json(arguments: Sequence[str]) -> bool:
     """Whether a program reads the answer."""
     pairs = pairwise(arguments)
-    return any(each in ("--json", "--format=json") for each in arguments) or ("--format", "json") in pairs
+    return (
+        any(each in ("--json", "--json-lines", "--format=json") for each in arguments) or ("--format", "json") in pairs
+    )
 
 
 def _print_error(code: int, message: str, faults: Sequence[Mapping[str, Any]]) -> None:

@@ -35,6 +35,35 @@ MeasureFirst = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print machine-readable output.")]
 
 
+JsonLines = Annotated[
+    bool,
+    typer.Option(
+        "--json-lines", help="Print a JSON object a line for each event as it happens; the outcome comes last."
+    ),
+]
+
+
+class Output(StrEnum):
+    """What a command that trains writes into standard output."""
+
+    TEXT = "text"
+    JSON = "json"  # how it ended, as one object
+    JSON_LINES = "json lines"  # every event as it happens, an object a line
+
+
+def choose_output(*, as_json: bool, json_lines: bool) -> Output:
+    """What the flags ask for.
+
+    Raises:
+        BadUsage: They ask for both.
+    """
+    if as_json and json_lines:
+        from sweeps.errors import BadUsage
+
+        raise BadUsage("--json prints one object at the end, --json-lines one for each event; give one of the two")
+    return Output.JSON if as_json else Output.JSON_LINES if json_lines else Output.TEXT
+
+
 def complete_id(incomplete: str) -> list[str]:
     """The sweeps here whose id begins so, latest first, for the shell."""
     from sweeps.home import open_home

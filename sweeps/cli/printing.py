@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sweeps.cli.options import Output
 from sweeps.plan.costs import MAX_COSTS
 from sweeps.plan.plan import thin
 from tracking.analysis.labels import format_bytes, format_duration
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from sweeps.driver.outcome import SweepOutcome
     from sweeps.driver.settling import Settled
     from sweeps.plan.plan import ArmPlan, DiskPlan, MeasuredCost, Plan, Range
+    from sweeps.running.live import View
     from sweeps.terminal import PlainConsole
     from tracking.store.queries import SweepSummary
     from tracking.table import SweepTable
@@ -56,16 +59,32 @@ def print_sweeps(console: PlainConsole, sweeps: Sequence[SweepSummary]) -> None:
         console.print("no sweeps yet; start one with `sweeps run FILE`")
 
 
-def print_outcome(outcome: SweepOutcome, tracking_uri: str, *, as_json: bool) -> None:
+@contextmanager
+def open_view(output: Output) -> Iterator[View]:
+    """Shows a sweep while it is trained; what else is printed goes to standard error."""
+    from sweeps.running.live import EventView, build_view
+    from sweeps.terminal import PlainConsole, open_console
+
+    if output is Output.JSON_LINES:
+        shown: View = EventView(PlainConsole(sys.stdout, is_text=True))
+    else:
+        shown = build_view(open_console(stderr=output is Output.JSON))
+    with redirect_stdout(sys.stderr), shown as view:
+        yield view
+
+
+def print_outcome(outcome: SweepOutcome, tracking_uri: str, output: Output) -> None:
     """Prints how a sweep ended, and ends the command with its exit code."""
-    if as_json:
+    if output is not Output.TEXT:
         facts = table_facts(outcome.table) if outcome.table else {"sweep_id": outcome.sweep_id}
         report_file = str(outcome.folder.report) if outcome.table else None
         failures = [{"trial": trial, "reason": reason, "log": log} for trial, reason, log in outcome.failures]
-        print_json(
-            {**facts, "state": outcome.state, "exit_code": int(outcome.exit_code), "report": report_file}
-            | {"problem": outcome.problem, "failures": failures}
-        )
+        ended = {**facts, "state": outcome.state, "exit_code": int(outcome.exit_code), "report": report_file}
+        ended |= {"problem": outcome.problem, "failures": failures}
+        if output is Output.JSON:
+            print_json(ended)
+        else:
+            print_json({"event": "outcome", **ended}, indent=None)
     else:
         from sweeps.terminal import open_console
 
@@ -185,9 +204,9 @@ def table_facts(table: SweepTable) -> dict[str, Any]:
     }
 
 
-def print_json(value: object) -> None:
-    """Prints for machines."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+def print_json(value: object, indent: int | None = 2) -> None:
+    """Prints for machines; on one line where `indent` is None."""
+    sys.stdout.write(json.dumps(value, indent=indent, default=str) + "\n")
 
 
 def plan_facts(plan: Plan, price: float, gpu_price: float) -> dict[str, Any]:

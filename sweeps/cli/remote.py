@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweeps.cli.guard import interrupted_as
-from sweeps.cli.options import Address, Follow, Json, Storage, SweepId
-from sweeps.cli.printing import build_table, print_json, print_outcome
+from sweeps.cli.options import Address, Follow, Json, JsonLines, Output, Storage, SweepId, choose_output
+from sweeps.cli.printing import build_table, open_view, print_json, print_outcome
 from sweeps.library_output import terminal_error
 from sweeps.trials.confirm import MAX_RETRAINED
 
@@ -178,21 +177,23 @@ def resume(
     storage: Storage = None,
     follow: Follow = False,
     as_json: Json = False,
+    json_lines: JsonLines = False,
 ) -> None:
     """Go on with a sweep that is paused, was stopped or interrupted, or crashed."""
+    output = choose_output(as_json=as_json, json_lines=json_lines)
     if extends:
-        extend(sweep_id, overrides or (), as_json=as_json)
+        extend(sweep_id, overrides or (), output)
         return
     arguments = [*(["--failed"] if failed else []), *_list_overrides(overrides or ())]
     go_on = _GoOn(["resume"], arguments, {"overrides": overrides or (), "retry_failed": failed})
-    _go_on(sweep_id, go_on, address, storage, follow=follow, as_json=as_json)
+    _go_on(sweep_id, go_on, address, storage, follow=follow, output=output)
 
 
-def extend(sweep_id: str | None, overrides: Sequence[str], *, as_json: bool) -> None:
+def extend(sweep_id: str | None, overrides: Sequence[str], output: Output) -> None:
     """Goes on with the search of a sweep that has ended, larger: what `sweeps run --extend` does."""
     arguments = _list_overrides(overrides)
     go_on = _GoOn(["run", "--extend"], arguments, {"overrides": overrides, "extends": True})
-    _go_on(sweep_id, go_on, None, None, follow=False, as_json=as_json)
+    _go_on(sweep_id, go_on, None, None, follow=False, output=output)
 
 
 def _list_overrides(overrides: Sequence[str]) -> list[str]:
@@ -217,6 +218,7 @@ def confirm(
     storage: Storage = None,
     follow: Follow = False,
     as_json: Json = False,
+    json_lines: JsonLines = False,
 ) -> None:
     """Retrain the best of a sweep that has ended with more seeds: what is missing is added, nothing is repeated."""
     from sweeps.driver.history import MoreRetrainings
@@ -224,7 +226,8 @@ def confirm(
     given = [("--seeds", seeds), ("--top", top)]
     arguments = [part for name, number in given if number is not None for part in (name, str(number))]
     go_on = _GoOn(["confirm"], arguments, {"more": MoreRetrainings(seeds, top)})
-    _go_on(sweep_id, go_on, address, storage, follow=follow, as_json=as_json)
+    output = choose_output(as_json=as_json, json_lines=json_lines)
+    _go_on(sweep_id, go_on, address, storage, follow=follow, output=output)
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,7 @@ class _GoOn:
 
 
 def _go_on(
-    sweep_id: str | None, go_on: _GoOn, address: str | None, storage: str | None, *, follow: bool, as_json: bool
+    sweep_id: str | None, go_on: _GoOn, address: str | None, storage: str | None, *, follow: bool, output: Output
 ) -> None:
     """Lets a sweep go on where it runs, or ran: in this process, or on its cluster."""
     from sweeps.errors import BadUsage
@@ -277,16 +280,13 @@ def _go_on(
     elif way is Ways.SUBMIT:
         cluster = _open_cluster(address)
         submission = resume_submitted(home, load_status(found, home.tracking_uri), cluster, storage, go_on.order)
-        _print_submission(submission, cluster, follow=follow, as_json=as_json)
+        _print_submission(submission, cluster, follow=follow, as_json=output is not Output.TEXT)
     else:
         from sweeps.driver.driver import resume_sweep
-        from sweeps.running.live import build_view
-        from sweeps.terminal import open_console
 
-        console = open_console(stderr=as_json)
-        with interrupted_as(lambda: f"go on with: {command}"), redirect_stdout(sys.stderr), build_view(console) as view:
+        with interrupted_as(lambda: f"go on with: {command}"), open_view(output) as view:
             outcome = resume_sweep(found, home, listeners=[view], preparation=view.preparation, **go_on.options)
-        print_outcome(outcome, home.tracking_uri, as_json=as_json)
+        print_outcome(outcome, home.tracking_uri, output)
 
 
 def _open_cluster(address: str | None) -> JobsClient:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import math
 import statistics
 import time
@@ -29,13 +30,14 @@ from sweeps.stopping.rules import RULES
 from sweeps.terminal import PlainConsole
 from sweeps.trials.ledger import TrialEntry
 from tracking.analysis.labels import format_duration
-from tracking.names import STAGE_SEARCH, STAGES, TrialState
+from tracking.names import STAGE_SEARCH, STAGES, STATE_RUNNING, TrialState
 
 if TYPE_CHECKING:
     from sweeps.trials.ledger import Ledger
 
 ENDING = "ending: what runs is closed and the report written; Ctrl+C (once more) ends at once"
 _NUM_EVENTS = 5
+_MAX_ID = 40  # characters of a trial's id that move what stands beside it
 _MAX_RUNGS = 5  # of which the view tells
 _WORDS = {
     TrialState.COMPLETED: ("done", "green"),
@@ -157,28 +159,69 @@ class LineView(View):
     _has_told_what_was_found: bool = False
 
     def __post_init__(self) -> None:
-        self.preparation = Preparation(lambda line: self.console.print(line, soft_wrap=True))
+        self.preparation = Preparation(self._say)
+
+    def _say(self, sentence: str) -> None:
+        """Shows what concerns the sweep."""
+        self.console.print(sentence, soft_wrap=True)
+
+    def _show_trial(self, sweep: RunningSweep, entry: TrialEntry, event: TrialEvent) -> None:
+        """Shows what happened to a trial, if it is worth a line."""
+        if event in (TrialEvent.ENDED, TrialEvent.RECOVERED):
+            self.console.print(_event_line(sweep, entry, event), soft_wrap=True)
 
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Prints what is worth a line."""
         if sweep.found and not self._has_told_what_was_found:
             self._has_told_what_was_found = True
-            self.console.print(sweep.found, soft_wrap=True)
-        if entry is not None and event in (TrialEvent.ENDED, TrialEvent.RECOVERED):
-            self.console.print(_event_line(sweep, entry, event), soft_wrap=True)
+            self._say(sweep.found)
+        if entry is not None:
+            self._show_trial(sweep, entry, event)
         problem = sweep.recorder.problem
         if bool(sweep.held) != self._is_held:
             self._is_held = bool(sweep.held)
-            self.console.print(sweep.held or "there is room on the disk again: the sweep goes on", soft_wrap=True)
+            self._say(sweep.held or "there is room on the disk again: the sweep goes on")
         if problem != self._problem and not sweep.held:
             self._problem = problem
-            self.console.print(f"MLflow: {problem if problem else 'reached again'}", soft_wrap=True)
+            self._say(f"MLflow: {problem if problem else 'reached again'}")
         if bool(sweep.full_disk) != self._is_disk_full:
             self._is_disk_full = bool(sweep.full_disk)
-            self.console.print(describe_full_disk(sweep) or "disk: no trial waits for room any more", soft_wrap=True)
+            self._say(describe_full_disk(sweep) or "disk: no trial waits for room any more")
         if sweep.interrupted and not self._has_told_of_end:
             self._has_told_of_end = True
-            self.console.print(ENDING, soft_wrap=True)
+            self._say(ENDING)
+
+
+@dataclass
+class EventView(LineView):
+    """One JSON object a line for each event, with the words of `list_changes`; for other programs."""
+
+    _sweep_id: str = ""
+
+    def _say(self, sentence: str) -> None:
+        self._write("message", text=sentence)
+
+    def _show_trial(self, sweep: RunningSweep, entry: TrialEntry, event: TrialEvent) -> None:
+        facts: dict[str, object] = {"trial": entry.trial_id, "arm": entry.arm, "stage": entry.stage}
+        if event is TrialEvent.STARTED:
+            facts["parameters"] = dict(entry.parameters)
+        if event is TrialEvent.EPOCH:
+            facts |= {"epoch": entry.epoch, sweep.spec.metric.name: _or_none(entry.last_score)}
+        if event is TrialEvent.ENDED:
+            facts |= {"state": entry.state, "epoch": entry.epoch, "best": _or_none(entry.best_score)}
+            facts["reason"] = entry.stop_reason
+        self._write(event, **facts)
+
+    def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
+        """Writes what happened."""
+        if self._sweep_id != sweep.sweep_id:
+            self._sweep_id = sweep.sweep_id
+            self._write("sweep", sweep_id=sweep.sweep_id, state=STATE_RUNNING)
+        super().__call__(sweep, entry, event)
+
+    def _write(self, event: str, **facts: object) -> None:
+        self.console.file.write(json.dumps({"event": event, **facts}) + "\n")
+        self.console.file.flush()
 
 
 @dataclass
@@ -317,14 +360,21 @@ def _list_best_so_far(ledger: Ledger, arm: str) -> list[float]:
 
 def list_running(sweep: RunningSweep) -> list[Text]:
     """A line for each trial that runs: how far it is, and its last score; of many the first."""
-    running = sweep.ledger.active
+    running, width = sweep.ledger.active, _measure_ids(sweep)
     lines = []
     for entry in running[:MAX_RUNNING]:
-        line = f"{'runs':>13}  {entry.trial_id:<16} epoch {entry.epoch:>3} of {entry.parameters.get('epochs', '?')}"
+        line = (
+            f"{'runs':>13}  {entry.trial_id:<{width}} epoch {entry.epoch:>3} of {entry.parameters.get('epochs', '?')}"
+        )
         scored = math.isfinite(entry.last_score)
         lines.append(Text(f"{line}  {sweep.spec.metric.name} {entry.last_score:.4f}" if scored else line))
     more = len(running) - MAX_RUNNING
     return [*lines, Text(f"{'':>13}  and {more} more")] if more > 0 else lines
+
+
+def _measure_ids(sweep: RunningSweep) -> int:
+    """The width of the column of trial ids, so that what follows stands in line."""
+    return min(_MAX_ID, max(map(len, sweep.ledger.arms), default=0) + len("-confirm-00"))
 
 
 def _count_retrained(ledger: Ledger, arm: str) -> int:
@@ -332,12 +382,17 @@ def _count_retrained(ledger: Ledger, arm: str) -> int:
     return sum(ledger.count(arm, TrialState.COMPLETED, stage) for stage in stages)
 
 
+def _or_none(score: float) -> float | None:
+    """A score as JSON has it."""
+    return score if math.isfinite(score) else None
+
+
 def _event_line(sweep: RunningSweep, entry: TrialEntry, event: TrialEvent) -> Text:
     if event is TrialEvent.RECOVERED:
         return Text(f"{entry.trial_id}: its process was lost; it goes on from its last checkpoint", style="red")
     assert entry.state is not None
     word, style = _WORDS[entry.state]
-    line = Text.assemble((f"{word:>13}", style), f"  {entry.trial_id:<16} epoch {entry.epoch:>3}")
+    line = Text.assemble((f"{word:>13}", style), f"  {entry.trial_id:<{_measure_ids(sweep)}} epoch {entry.epoch:>3}")
     if math.isfinite(entry.best_score):
         line.append(f"  {sweep.spec.metric.name} {entry.best_score:.4f}")
     if "test_accuracy" in entry.summary:

@@ -493,9 +493,13 @@ def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
     else:
         code, output = run_until([*command, "resume"], "(4 ended)", number)  # and once more
         assert code == -signal.SIGKILL, output
-    resumed = subprocess.run([*command, "resume", "--json"], capture_output=True, text=True, check=False)
+    resumed = subprocess.run([*command, "resume", "--json-lines"], capture_output=True, text=True, check=False)
     assert resumed.returncode == ExitCode.DONE, resumed.stderr
     table = load_sweep(sweep_id, home.tracking_uri)
+    events = [json.loads(line) for line in resumed.stdout.splitlines()]
+    assert {"event": "sweep", "sweep_id": sweep_id, "state": "running"} in events
+    assert {each["event"] for each in events} >= {"message", "started", "epoch", "ended"}
+    assert (events[-1]["event"], events[-1]["state"]) == ("outcome", "completed")
     identifiers = [trial.trial_id for trial in table.trials]
     assert len(identifiers) == len(set(identifiers)) == 8, resumed.stdout + resumed.stderr
     assert {trial.state for trial in table.trials} == {TrialState.COMPLETED}

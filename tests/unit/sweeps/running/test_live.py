@@ -1,4 +1,5 @@
 import io
+import json
 import math
 from pathlib import Path
 from typing import Any, cast
@@ -7,6 +8,7 @@ import pytest
 
 from sweeps.home import SweepFolder
 from sweeps.running.live import (
+    EventView,
     LineView,
     TableView,
     TimeLeft,
@@ -115,6 +117,35 @@ def test_lines_say_how_each_trial_ended_and_when_mlflow_goes_and_comes(sweep: Ru
     assert "sgd-001" in lines[0]
     assert "why it ended" in lines[0]
     assert lines[1:] == ["MLflow: server away", "MLflow: reached again"]
+
+
+def test_what_stands_beside_long_names_stands_in_line(sweep: RunningSweep) -> None:
+    names = ("mine:Short", "mine:OfAVeryLongName")
+    sweep.ledger = Ledger(Goal.MAXIMIZE, names)
+    for name in names:
+        add_trial(sweep, name, 0, None, 1, 0.5)
+    first, second = (line.plain for line in list_running(sweep))
+    assert first.index("epoch") == second.index("epoch")
+
+
+def test_events_are_objects_that_other_programs_read(sweep: RunningSweep) -> None:
+    file = io.StringIO()
+    with EventView(PlainConsole(file, is_text=True)) as view:
+        view.preparation.say("loading synthetic")
+        view(sweep, sweep.ledger.entries["sgd-002"], TrialEvent.STARTED)
+        view(sweep, sweep.ledger.entries["sgd-002"], TrialEvent.EPOCH)
+        cast("QuietRecorder", sweep.recorder).problem = "server away"
+        view(sweep, sweep.ledger.entries["adam-000"], TrialEvent.ENDED)
+    events = [json.loads(line) for line in file.getvalue().splitlines()]
+    of_sgd, of_adam = ({"trial": each, "arm": each[:-4], "stage": "search"} for each in ("sgd-002", "adam-000"))
+    assert events == [
+        {"event": "message", "text": "loading synthetic"},
+        {"event": "sweep", "sweep_id": "s-1", "state": "running"},
+        {"event": "started", **of_sgd, "parameters": {}},
+        {"event": "epoch", **of_sgd, "epoch": 2, "val_accuracy": 0.5},
+        {"event": "ended", **of_adam, "state": "diverged", "epoch": 1, "best": None, "reason": "why it ended"},
+        {"event": "message", "text": "MLflow: server away"},
+    ]
 
 
 def test_a_sweep_that_is_held_says_so_once_and_again_when_it_goes_on(sweep: RunningSweep) -> None:
