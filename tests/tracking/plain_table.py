@@ -39,7 +39,7 @@ def plain_table(*trials: TrialRow, **changes: Any) -> SweepTable:
         "compare": "optimizer",
         "arms": arms,
         "searched": ("lr", "optimizer"),
-        "manifest": {},
+        "manifest": {"search": {"exhaustive": True}},  # no arm owes anything to the luck of its search
         "sweep_file": "",
         "trials": trials,
     }

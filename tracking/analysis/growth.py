@@ -96,7 +96,7 @@ class _Alarm:
         return self.edge.low if self.edge.side is Side.LOW else self.edge.high
 
 
-def plan_growth(table: SweepTable, faults: Iterable[str] = ()) -> Growth | None:
+def plan_growth(table: SweepTable, faults: Iterable[str] = (), factor: float = GROWTH) -> Growth | None:
     """The larger search that a finished one asks for; None where it asks for none, or does not say its limits.
 
     It asks for one when an arm's best setting lies at the edge of its range, or at the end of a list and ahead of the
@@ -107,6 +107,7 @@ def plan_growth(table: SweepTable, faults: Iterable[str] = ()) -> Growth | None:
     Args:
         table: The sweep.
         faults: What else shows that an arm was not searched enough, each a sentence.
+        factor: Of the budget.
 
     Source: protocol, rules 3 and 6.
     """
@@ -117,7 +118,7 @@ def plan_growth(table: SweepTable, faults: Iterable[str] = ()) -> Growth | None:
     reasons = list(_tell_alarms(alarms))
     if limits.can_grow and not limits.exhaustive:
         reasons += [*_find_unequal(table), *_find_rising(table), *_find_useless(table), *faults]
-    overrides = (*_widen(alarms), *_raise_budget(limits.budget, len(table.arms))) if limits.can_grow else ()
+    overrides = (*_widen(alarms), *_raise_budget(limits.budget, len(table.arms), factor)) if limits.can_grow else ()
     return Growth(tuple(reasons), overrides) if reasons else None
 
 
@@ -247,15 +248,15 @@ def _write(end: float) -> str:
     return str(round(end)) if end == round(end) else f"{end:.6g}"
 
 
-def _raise_budget(budget: Mapping[str, float], num_arms: int) -> Iterator[str]:
+def _raise_budget(budget: Mapping[str, float], num_arms: int, factor: float) -> Iterator[str]:
     """Yields an override for each limit of the budget: those that are not raised would end the search as before."""
     for key, limit in budget.items():
         if key in ("budget.trials", "run_cap"):  # of all arms together
-            yield f"{key}={num_arms * math.ceil(GROWTH * (limit // num_arms))}"
+            yield f"{key}={num_arms * math.ceil(factor * (limit // num_arms))}"
         elif key == "budget.hours":
-            yield f"{key}={GROWTH * limit:.3g}"
+            yield f"{key}={factor * limit:.3g}"
         else:
-            yield f"{key}={math.ceil(GROWTH * limit)}"
+            yield f"{key}={math.ceil(factor * limit)}"
 
 
 def _find_unequal(table: SweepTable) -> Iterator[str]:

@@ -26,7 +26,7 @@ def tell_lost_inclusions(table: SweepTable, rows: Sequence[LeaderboardRow]) -> I
     if judgement is None:
         return
     searched = {arm: _list_varied(table, arm) for arm in table.arms}
-    for fault in check_inclusions(judgement.comparison, searched):
+    for fault in check_inclusions(judgement.by_seeds, searched):
         general, special = fault.inclusion.general, fault.inclusion.special
         yield (
             f"{general} is {100 * abs(fault.pair.difference):.2f} points worse than {special}, which it can imitate "

@@ -6,15 +6,17 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tracking.analysis.growth import plan_growth, read_limits
+from tracking.analysis.growth import GROWTH, plan_growth, read_limits
 from tracking.analysis.inclusions import tell_lost_inclusions
 from tracking.analysis.leaderboard import LeaderboardRow
-from tracking.analysis.verdict import MIN_SEEDS, judge_retrainings
+from tracking.analysis.verdict import MIN_SEEDS, Judgement, judge_retrainings, tell_luck
 from tracking.names import CHOSEN_BY, STATE_RUNNING, SweepState, TrialState
 from tracking.statistics.levels import DEFAULT_SEEDS
 from tracking.statistics.power import MAX_SEEDS
 from tracking.statistics.verdict import Verdict
 from tracking.table import SweepTable
+
+MOST_GROWTH = 3  # times the trials that there are, in one extension
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,10 @@ def _retry(table: SweepTable, failed: Sequence[str]) -> Iterator[NextStep]:
 
 
 def _grow(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Iterator[NextStep]:
-    growth = plan_growth(table, tell_lost_inclusions(table, rows))
+    judgement = judge_retrainings(table, rows)
+    luck = tell_luck(judgement) if judgement else ""
+    faults = (*([luck] if luck else []), *tell_lost_inclusions(table, rows))
+    growth = plan_growth(table, faults, max(GROWTH, _reckon_growth(judgement)) if judgement else GROWTH)
     if growth is not None:
         sets = " ".join(f"--set {shlex.quote(each)}" for each in growth.overrides)
         reason = " ".join(growth.reasons)
@@ -77,6 +82,26 @@ def _grow(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Iterator[NextSte
             yield NextStep(reason, f"sweeps run --extend {table.sweep_id} {sets}")
         else:
             yield NextStep(f"{reason} A population cannot be searched further: start a new sweep.")
+
+
+def _reckon_growth(judgement: Judgement) -> float:
+    """How many times as many trials would show that the best arm owes its lead to no luck, if as many stay ahead."""
+    from tracking.statistics.search_luck import least_ahead
+
+    factors = [1.0]
+    for each in judgement.luck.values():
+        pair = judgement.pair(each.other)
+        if pair is None or pair.verdict is not Verdict.NOT_ENOUGH_TRIALS:
+            continue
+        sizes = range(each.num_trials + 1, MOST_GROWTH * each.num_trials + 1)
+        shown = (
+            size / each.num_trials
+            for size in sizes
+            if (needed := least_ahead(size, size, judgement.later_alpha)) is not None
+            and needed <= each.num_ahead * size // each.num_trials
+        )
+        factors.append(next(shown, MOST_GROWTH))
+    return max(factors)
 
 
 def _add_seeds(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Iterator[NextStep]:
@@ -107,6 +132,8 @@ def _tell_nothing(table: SweepTable, rows: Sequence[LeaderboardRow]) -> str:
         pair.verdict is Verdict.NOT_ENOUGH_SEEDS for pair in judgement.comparison.to_best()
     ):
         return "Nothing: no affordable number of seeds would tell the best arms apart."
+    if judgement is not None and tell_luck(judgement):
+        return f"Nothing a command could do: {tell_luck(judgement)} Start a new sweep with more trials."
     verdict = "the verdict stands" if judgement is not None else "no seed is missing"
     if read_limits(table) is None:
         return f"Nothing: {verdict}. What was searched is not in its record."

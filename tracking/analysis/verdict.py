@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tracking.analysis.labels import format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, find_best, ranked_by_test
 from tracking.analysis.outcomes import WORST, count_lacking_seeds, list_outcomes, show_interval
 from tracking.analysis.race import find_dropped
+from tracking.analysis.search_luck import judge_luck
 from tracking.statistics.levels import spent_alpha, verdict_alpha
 from tracking.statistics.verdict import Verdict
 from tracking.table import SweepTable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tracking.statistics.comparison import Comparison
     from tracking.statistics.pairs import Pair
     from tracking.statistics.race import DroppedArm
+    from tracking.statistics.search_luck import SearchLuck
 
 MIN_SEEDS = 2  # with one, nothing is known of the noise
 
@@ -29,17 +31,23 @@ class Judgement:
 
     Attributes:
         comparison: Of all pairs; the first one of `arms` is the best.
+        by_seeds: The same of the settings that were found, whether or not they are luck.
         arms: Mean, spread and interval of each, best first.
         alpha: The chance that any arm is wrongly called better, now or at any look before.
+        later_alpha: The level of the next verdict, once seeds or trials are added.
         margin: The largest difference in accuracy that does not matter.
         dropped: Arms that the race dropped.
+        luck: Arm -> the search trials of the best arm beside its own.
     """
 
     comparison: Comparison
+    by_seeds: Comparison
     arms: Mapping[str, ArmSummary]
     alpha: float
+    later_alpha: float
     margin: float
     dropped: Mapping[str, DroppedArm]
+    luck: Mapping[str, SearchLuck]
 
     @property
     def winner(self) -> str | None:
@@ -58,6 +66,9 @@ def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judg
     fewer than two seeds, or one that lacks some of its seeds. A verdict at some seed of the plan would be one more look
     at the data, for which its level has not paid.
 
+    The seeds say which settings are better. An arm is called better only where the search trials show as well that it
+    does not owe its settings to luck (`statistics.search_luck`); else there are not enough trials.
+
     Args:
         table: The sweep.
         rows: Its leaderboard.
@@ -72,21 +83,37 @@ def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judg
     if len(outcomes) < 2 or min(map(len, outcomes.values())) < MIN_SEEDS:
         return None
     how, dropped = table.confirmation, find_dropped(table)
+    later_alpha = verdict_alpha(raced=how.race, num_extensions=how.extensions + 1)
     comparison = compare_arms(
         outcomes,
         WORST,
         alpha=verdict_alpha(raced=how.race, num_extensions=how.extensions),
         margin=how.margin,
         dropped=dropped,
-        later_alpha=verdict_alpha(raced=how.race, num_extensions=how.extensions + 1),
+        later_alpha=later_alpha,
     )
     if comparison is None:
         return None
+    luck = judge_luck(table, comparison.best, verdict_alpha(raced=how.race, num_extensions=how.extensions))
+    beside = {other: each for (arm, other), each in luck.items() if arm == comparison.best}
     summaries = {arm: summarize_arm(each, WORST, bounds=(0.0, 1.0)) for arm, each in outcomes.items()}
     known = {arm: summary for arm, summary in summaries.items() if summary is not None}
     best_first = sorted(known, key=lambda arm: (arm != comparison.best, arm in dropped, -known[arm].mean))
     alpha = spent_alpha(raced=how.race, num_extensions=how.extensions)
-    return Judgement(comparison, {arm: known[arm] for arm in best_first}, alpha, how.margin, dropped)
+    arms = {arm: known[arm] for arm in best_first}
+    return Judgement(_doubt_luck(comparison, luck), comparison, arms, alpha, later_alpha, how.margin, dropped, beside)
+
+
+def _doubt_luck(comparison: Comparison, luck: Mapping[tuple[str, str], SearchLuck]) -> Comparison:
+    """The same with no arm called better that may owe it to the luck of its search."""
+    pairs = (
+        replace(pair, verdict=Verdict.NOT_ENOUGH_TRIALS)
+        if (pair.verdict is Verdict.BETTER and luck[pair.arm, pair.other].is_luck)
+        or (pair.verdict is Verdict.WORSE and luck[pair.other, pair.arm].is_luck)
+        else pair
+        for pair in comparison.pairs
+    )
+    return replace(comparison, pairs=tuple(pairs))
 
 
 def count_lacking(table: SweepTable, rows: Sequence[LeaderboardRow]) -> dict[str, int]:
@@ -121,8 +148,14 @@ def tell_verdict(judgement: Judgement) -> str:
     """What may be concluded, with differences, intervals, what is missing, and how sure all of it is."""
     best = judgement.comparison.best
     better = [arm for arm in _list_by(judgement, Verdict.BETTER) if arm not in judgement.dropped]
-    sentences = [_tell_better(best, judgement, arm) for arm in better]
+    sentences = [f"{best} is better than {_tell_lead(judgement, arm)}." for arm in better]
+    lucky = _list_by(judgement, Verdict.NOT_ENOUGH_TRIALS)
+    if found := [arm for arm in lucky if arm not in judgement.dropped]:
+        leads = ", ".join(_tell_lead(judgement, arm) for arm in found)
+        sentences.append(f"The settings that were found for {best} are better than those for {leads}.")
     sentences += [_tell_dropped(each) for arm, each in judgement.dropped.items() if arm in judgement.arms]
+    if lucky:
+        sentences.append(_tell_luck(best, judgement, lucky))
     if tied := _list_by(judgement, Verdict.TIE):
         verb = "differs" if len(tied) == 1 else "differ"
         margin = f"{100 * judgement.margin:g} points"
@@ -135,13 +168,33 @@ def tell_verdict(judgement: Judgement) -> str:
     return " ".join(sentences)
 
 
-def _tell_better(best: str, judgement: Judgement, arm: str) -> str:
+def _tell_luck(best: str, judgement: Judgement, arms: Sequence[str]) -> str:
+    found = [judgement.luck[arm] for arm in arms]
+    ahead = [f"{each.num_ahead} did better than the best of {each.other}" for each in found]
+    if len({each.num_ahead for each in found}) == 1 and len(found) > 1:
+        ahead = [f"{found[0].num_ahead} did better than the best of each of these"]
+    needed = [each.num_needed for each in found]
+    enough = "so few show nothing" if None in needed else f"{max(filter(None, needed))} would show it"
+    return (
+        f"That may be the luck of its search: of the {found[0].num_trials} trials of {best}, {_join(ahead)}; {enough}."
+    )
+
+
+def tell_luck(judgement: Judgement) -> str:
+    """A sentence on the lead of the best arm, as far as it may be the luck of its search; "" where it is not."""
+    lucky = _list_by(judgement, Verdict.NOT_ENOUGH_TRIALS)
+    best = judgement.comparison.best
+    return f"{best} leads {_join(lucky)}, but its search is too short to show that this is no luck." if lucky else ""
+
+
+def _tell_lead(judgement: Judgement, arm: str) -> str:
+    """`sgd by 3.00 points (95 % interval 2.41 to 3.58, 6 seeds)`."""
     pair = judgement.pair(arm)
     assert pair is not None
-    text = f"{best} is better than {arm} by {100 * pair.difference:.2f} points"
+    text = f"{arm} by {100 * pair.difference:.2f} points"
     if pair.interval is not None:
         text += f" (95 % interval {show_interval(pair.interval)}, {pair.num_seeds} seeds)"
-    return f"{text}."
+    return text
 
 
 def _tell_dropped(dropped: DroppedArm) -> str:
@@ -165,7 +218,7 @@ def format_comparison(judgement: Judgement) -> tuple[tuple[str, ...], tuple[tupl
     """Header and cells of the comparison as text: a row for each arm, best first, beside the best one."""
     header = (
         "arm", "mean test accuracy", "SD", "95 % interval", "seeds", "behind the best", "95 % interval of that",
-        "p", "best wins", "verdict", "seeds missing",
+        "p", "best wins", "trials ahead", "verdict", "seeds missing",
     )  # fmt: skip
     return header, tuple(_format_arm(judgement, arm) for arm in judgement.arms)
 
@@ -204,7 +257,7 @@ def _format_arm(judgement: Judgement, arm: str) -> tuple[str, ...]:
     pair = judgement.pair(arm)
     cells = (arm, *_format_summary(judgement.arms[arm]))
     if pair is None:
-        return (*cells, *("–" for _ in range(4)), "best" if judgement.winner == arm else "leads", "")
+        return (*cells, *("–" for _ in range(5)), "best" if judgement.winner == arm else "leads", "")
     missing = "none would do" if pair.num_more_seeds is None else str(pair.num_more_seeds or "–")
     return (
         *cells,
@@ -212,7 +265,8 @@ def _format_arm(judgement: Judgement, arm: str) -> tuple[str, ...]:
         "–" if pair.interval is None else show_interval(pair.interval),
         "–" if pair.p_adjusted is None else f"{pair.p_adjusted:.2g}",
         f"{pair.win_share:.0%}".replace("%", " %"),
-        "worse, by the race" if pair.by_race else str(pair.verdict.reversed),
+        f"{judgement.luck[arm].num_ahead} of {judgement.luck[arm].num_trials}",
+        "worse, by the race" if pair.by_race and pair.verdict is Verdict.BETTER else str(pair.verdict.reversed),
         missing,
     )
 

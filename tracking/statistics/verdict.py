@@ -12,6 +12,7 @@ class Verdict(StrEnum):
     WORSE = "worse"
     TIE = "tie"
     NOT_ENOUGH_SEEDS = "not enough seeds"
+    NOT_ENOUGH_TRIALS = "not enough trials"  # its settings are better; whether it is may be the luck of the search
 
     @property
     def reversed(self) -> Verdict:

@@ -23,10 +23,15 @@ SEARCH: Mapping[str, Any] = {
 NOISE = (0.004, -0.006, 0.005, -0.002, 0.006, -0.005, 0.001, -0.003)
 
 
-def build_arm(arm: str, accuracies: Sequence[float]) -> list[TrialRow]:
-    """The best search trial of an arm, and its retrainings."""
-    history = {"val_accuracy": ((1, 0.7),)}
-    best = TrialRow(f"{arm}-0", 0, arm, STAGE_SEARCH, TrialState.COMPLETED, "", 0, {"lr": 0.1}, history)
+def build_arm(arm: str, accuracies: Sequence[float], reached: float = 0.7) -> list[TrialRow]:
+    """Five search trials of an arm that all reached the same, and the retrainings of the first."""
+    best, *others = (
+        TrialRow(
+            f"{arm}-{number}", number, arm, STAGE_SEARCH, TrialState.COMPLETED, "", number, {"lr": 0.1 + number / 100}
+        )
+        for number in range(5)
+    )
+    best, *others = (replace(each, history={"val_accuracy": ((1, reached),)}) for each in (best, *others))
     retrained = [
         replace(best, trial_id=f"{arm}-c{seed}", number=seed, stage=STAGE_CONFIRM, seed=seed)
         for seed in range(len(accuracies))
@@ -35,11 +40,11 @@ def build_arm(arm: str, accuracies: Sequence[float]) -> list[TrialRow]:
         replace(each, parameters={"lr": 0.1, "seed": each.seed}, summary={"test_accuracy": accuracy})
         for each, accuracy in zip(retrained, accuracies, strict=True)
     ]
-    return [best, *tested]
+    return [best, *others, *tested]
 
 
-def build_table(sgd: Sequence[float], adam: Sequence[float], seeds: int = 8) -> SweepTable:
-    trials = (*build_arm("sgd", sgd), *build_arm("adam", adam))
+def build_table(sgd: Sequence[float], adam: Sequence[float], seeds: int = 8, adam_reached: float = 0.71) -> SweepTable:
+    trials = (*build_arm("sgd", sgd), *build_arm("adam", adam, adam_reached))
     return SweepTable(
         "s-1", "n", "p", SweepState.COMPLETED, "val_accuracy", "maximize", "optimizer", ("sgd", "adam"), ("lr",),
         {"search": SEARCH}, "", trials, confirmation=Confirmation(seeds=seeds),
@@ -121,6 +126,23 @@ def test_a_larger_search_comes_before_more_seeds_and_its_overrides_are_quoted() 
     sets = """--set 'parameters.optimizer.choices."my.own:Opt".lr.max=0.32' --set budget.trials_per_arm=2"""
     assert steps[0].command == f"sweeps run --extend s-1 {sets}"
     assert steps[0].reason.endswith("beyond: lr 0.1 of sgd (0.01 to 0.1), lr 0.1 of adam (0.01 to 0.1).")
+
+
+def test_a_lead_that_may_be_luck_asks_for_as_many_trials_as_would_show_it() -> None:
+    """Of five trials one is ahead: as large a share of 15, the most in one step, would not be enough either."""
+    first, *others = build_arm("adam", [0.7 - noise for noise in NOISE], 0.7)
+    ahead = replace(first, history={"val_accuracy": ((1, 0.703),)})
+    trials = [trial for trial in CLEAR.trials if trial.arm == "sgd"]
+    lucky = replace(CLEAR, trials=(*trials, ahead, *others))
+    (step,) = list_steps(lucky)
+    assert step.reason.startswith("adam leads sgd, but its search is too short to show that this is no luck.")
+    assert step.command == "sweeps run --extend s-1 --set budget.trials_per_arm=3"
+    (step,) = list_steps(replace(lucky, manifest={"search": {**SEARCH, "can_grow": False}}))
+    assert step == NextStep(
+        "Nothing a command could do: adam leads sgd, but its search is too short to show that this is no luck. Start a "
+        "new sweep with more trials."
+    )
+    assert list_steps(replace(lucky, manifest={"search": {"exhaustive": True}}))[0].reason.startswith("Nothing: the")
 
 
 def test_a_sweep_recorded_without_limits_is_told_of_seeds_alone() -> None:

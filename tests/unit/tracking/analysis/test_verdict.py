@@ -35,7 +35,18 @@ def build_arm(arm: str, accuracies: Sequence[float | None]) -> list[TrialRow]:
 def build_table(**arms: Sequence[float | None]) -> SweepTable:
     trials = tuple(trial for arm, accuracies in arms.items() for trial in build_arm(arm, accuracies))
     return SweepTable(
-        "id", "n", "p", "completed", "val_accuracy", "maximize", "optimizer", tuple(arms), ("lr",), {}, "", trials
+        "id",
+        "n",
+        "p",
+        "completed",
+        "val_accuracy",
+        "maximize",
+        "optimizer",
+        tuple(arms),
+        ("lr",),
+        {"search": {"exhaustive": True}},
+        "",
+        trials,
     )
 
 
@@ -65,6 +76,43 @@ def test_a_clear_winner_is_named_with_difference_interval_and_error() -> None:
     rows = build_leaderboard(table)
     assert build_headline(table, rows) == tell_headline(judgement)
     assert build_verdict(table, rows) == text
+
+
+def search_twelve(table: SweepTable, num_ahead: int, state: TrialState = TrialState.COMPLETED) -> SweepTable:
+    """Twelve search trials of each arm, of which the first `num_ahead` of adam are ahead of all others."""
+    trials = [trial for trial in table.trials if trial.stage != STAGE_SEARCH]
+    for arm in table.arms:
+        for number in range(12):
+            reached = 0.71 - number / 1e4 if arm == "adam" and number < num_ahead else 0.7 - number / 1e4
+            parameters = {"lr": 0.1 + number / 100, "seed": 0}
+            history = {"val_accuracy": ((1, reached),)}
+            trials.append(TrialRow(f"{arm}-{number}", number, arm, STAGE_SEARCH, state, "", 0, parameters, history))
+    return replace(table, trials=tuple(trials), manifest={})
+
+
+def test_better_settings_that_may_be_the_luck_of_the_search_are_no_winner() -> None:
+    table = search_twelve(build_table(sgd=shift(0.0), adam=shift(0.03), rmsprop=shift(0.015)), 4)
+    judgement = judge(table)
+    assert judgement.winner is None
+    assert {pair.verdict for pair in judgement.comparison.to_best()} == {Verdict.NOT_ENOUGH_TRIALS}
+    assert {pair.verdict for pair in judgement.by_seeds.to_best()} == {Verdict.BETTER}
+    assert tell_headline(judgement).startswith("No winner yet: adam leads with ")
+    text = tell_verdict(judgement)
+    assert "The settings that were found for adam are better than those for rmsprop by 1." in text
+    assert (
+        "That may be the luck of its search: of the 12 trials of adam, 4 did better than the best of each of these; 5 "
+        "would show it." in text
+    )
+    assert "is better than" not in text
+    header, rows = format_comparison(judgement)
+    cells = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [cell["verdict"] for cell in cells] == ["leads", "not enough trials", "not enough trials"]
+    assert [cell["trials ahead"] for cell in cells] == ["–", "4 of 12", "4 of 12"]
+
+
+def test_an_arm_whose_search_shows_it_too_is_the_winner() -> None:
+    table = search_twelve(build_table(sgd=shift(0.0), adam=shift(0.03), rmsprop=shift(0.015)), 5)
+    assert judge(table).winner == "adam"
 
 
 def test_identical_arms_are_a_tie() -> None:

@@ -9,4 +9,5 @@ def test_every_verdict_has_its_reverse() -> None:
         Verdict.WORSE: Verdict.BETTER,
         Verdict.TIE: Verdict.TIE,
         Verdict.NOT_ENOUGH_SEEDS: Verdict.NOT_ENOUGH_SEEDS,
+        Verdict.NOT_ENOUGH_TRIALS: Verdict.NOT_ENOUGH_TRIALS,
     }

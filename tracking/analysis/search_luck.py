@@ -1,0 +1,81 @@
+"""What the search trials of each arm came to, as the test for the luck of a search takes them. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import permutations
+from statistics import median
+from typing import TYPE_CHECKING
+
+from tracking.analysis.leaderboard import searched_parameters
+from tracking.names import TrialState
+from tracking.ranking import Goal
+from tracking.table import SweepTable, TrialRow
+
+if TYPE_CHECKING:
+    from tracking.statistics.search_luck import Pairing, SearchLuck
+
+_NO_VALUE = (None, TrialState.STOPPED, TrialState.FAILED)
+
+
+def judge_luck(table: SweepTable, best: str, alpha: float) -> dict[Pairing, SearchLuck]:
+    """Whether each pair of arms may owe its order to the luck of the searches.
+
+    No luck is in it where every configuration that is listed was tried (`method: grid`), and where the arm behind had
+    one configuration only.
+
+    Args:
+        table: The sweep.
+        best: The arm whose retrainings have the best mean.
+        alpha: The chance that any pair of equal arms is called different.
+    """
+    from tracking.statistics.search_luck import judge_searches
+
+    is_exhaustive = _is_exhaustive(table)
+    single = {arm for arm in table.arms if _has_one_configuration(table, arm)}
+    settled = frozenset(pair for pair in permutations(table.arms, 2) if is_exhaustive or pair[1] in single)
+    return judge_searches({arm: list_final_scores(table, arm) for arm in table.arms}, best, settled, alpha)
+
+
+def _is_exhaustive(table: SweepTable) -> bool:
+    limits = table.manifest.get("search")
+    return isinstance(limits, Mapping) and limits.get("exhaustive") is True
+
+
+def _has_one_configuration(table: SweepTable, arm: str) -> bool:
+    """Whether nothing was searched in an arm. Of one trial alone that shows only where it has no searched parameter."""
+    tried = [searched_parameters(table, trial) for trial in table.select(arm)]
+    return not any(tried) or (len(tried) > 1 and all(each == tried[0] for each in tried))
+
+
+def list_final_scores(table: SweepTable, arm: str) -> list[float]:
+    """What each search trial of an arm came to, or would have; more is better, minus infinity for one that diverged.
+
+    A trial that was stopped early is taken to gain from there on what those of its arm gained that went on to the end,
+    by their median. Where none did, it keeps what it had reached. Failed trials are left out.
+    """
+    sign = Goal(table.goal).sign
+    trials = [trial for trial in table.select(arm) if trial.state not in _NO_VALUE]
+    whole = [trial for trial in trials if trial.state is TrialState.COMPLETED and table.value(trial) is not None]
+    gains: dict[int, float] = {}
+
+    def gain_after(epoch: int) -> float:
+        if epoch not in gains:
+            found = [
+                sign * (value - reached)
+                for trial in whole
+                if (value := table.value(trial)) is not None
+                and math.isfinite(reached := table.value_until(trial, epoch))
+            ]
+            gains[epoch] = max(0.0, median(found)) if found else 0.0
+        return gains[epoch]
+
+    return [_final_score(table, trial, sign, gain_after) for trial in trials]
+
+
+def _final_score(table: SweepTable, trial: TrialRow, sign: float, gain_after: Callable[[int], float]) -> float:
+    value = table.value(trial)
+    if trial.state is TrialState.DIVERGED or value is None:
+        return -math.inf
+    return sign * value + (gain_after(trial.num_epochs) if trial.state is TrialState.EARLY_STOPPED else 0.0)
