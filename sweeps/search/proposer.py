@@ -53,6 +53,11 @@ class ArmSearch:
         return next((each for each in drawn if fulfils(each, self.constraints)), None)
 
 
+def to_key(parameters: Mapping[str, Value]) -> frozenset[tuple[str, str]]:
+    """What tells one configuration from another: 1, 1.0 and True are different settings."""
+    return frozenset((name, repr(value)) for name, value in parameters.items())
+
+
 class Proposer(ABC):
     """Proposes the search trials of one arm, numbered from 0, and hears how they went."""
 

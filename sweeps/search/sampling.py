@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer
+from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer, to_key
 from sweeps.space.arms import build_grid, from_unit_cube, num_dimensions
 from sweeps.space.constraints import fulfils
 from trainer.config import Value
@@ -43,7 +43,7 @@ class GridProposer(Proposer):
 
     def _take(self, point: Mapping[str, Value]) -> bool:
         """Whether a combination was free; from now on it is not."""
-        key = frozenset((name, repr(value)) for name, value in point.items())  # 1, 1.0 and True are different settings
+        key = to_key(point)
         is_free = key not in self._taken
         self._taken.add(key)
         return is_free

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer
+from sweeps.search.proposer import MAX_DRAWS, ArmSearch, Proposer, to_key
 from sweeps.search.shared_space import SharedSpace
-from sweeps.space.arms import sample, to_suggestions
+from sweeps.space.arms import sample, size, to_suggestions
 from sweeps.space.constraints import fulfils
 from sweeps.trials.ledger import TrialPhase
 from sweeps.trials.seeds import derive_seed
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from sweeps.trials.ledger import TrialEntry
 
 BuildSampler = Callable[[ArmSearch, int, SharedSpace], "optuna.samplers.BaseSampler"]  # (search, seed, shared)
+
+PATIENCE = 10  # draws of a proposal that repeat a trial, before it is drawn by chance: a sampler may insist on its best
+MAX_REPEATS = 500  # before one of them is taken after all: constraints may exclude what is left
 
 
 class StudyProposer(Proposer):
@@ -69,6 +72,8 @@ class StudyProposer(Proposer):
         self._paused: dict[int, optuna.Trial] = {}
         self._drawn: dict[int, dict[str, Value]] = {}  # Optuna's id -> what was drawn since a trial was last reopened
         self._worst: list[float] = []  # of each metric, that Optuna was told
+        self._run: set[frozenset[tuple[str, str]]] = set()  # configurations with a seed of their own
+        self._num_points, self._has_seed = size(search.arm), "seed" in search.arm.parameters
 
     @property
     def study(self) -> optuna.Study:
@@ -76,17 +81,24 @@ class StudyProposer(Proposer):
         return self._study
 
     def propose(self, number: int) -> dict[str, Value] | None:
-        """Asks the study until a configuration fulfils the constraints."""
+        """Asks the study until a configuration fulfils the constraints, and would not repeat a trial to the bit.
+
+        One with the settings and the seed of another would. As long as there are others, it is not proposed again.
+        """
         import optuna
 
         search = self._search
         if given := search.point(number):
             self._study.enqueue_trial(to_suggestions(search.arm, given))
+        num_repeats = 0
         for attempt in range(MAX_DRAWS):
-            seed = (search.seed, number, attempt) if attempt else (search.seed, number)
-            trial = self._ask(derive_seed(*seed))
+            seed = derive_seed(*((search.seed, number, attempt) if attempt else (search.seed, number)))
+            trial = self._ask(seed) if num_repeats < PATIENCE else self._draw(seed)
             drawn = sample(search.arm, trial)
-            if fulfils(drawn, search.constraints):
+            repeats = num_repeats < MAX_REPEATS and not given and self._repeats(drawn)
+            num_repeats += repeats
+            if fulfils(drawn, search.constraints) and not repeats:
+                self._note(drawn)
                 self._trials[number] = trial
                 self._drawn[trial._trial_id] = drawn
                 return drawn
@@ -95,8 +107,17 @@ class StudyProposer(Proposer):
                 self._study.enqueue_trial(to_suggestions(search.arm, given))
         return None
 
+    def _repeats(self, drawn: Mapping[str, Value]) -> bool:
+        """Whether a trial had the same settings and seed, and there are others to try."""
+        return to_key(drawn) in self._run and (self._num_points is None or len(self._run) < self._num_points)
+
+    def _note(self, parameters: Mapping[str, Value]) -> None:
+        if self._has_seed:  # else every trial is given one of its own
+            self._run.add(to_key(parameters))
+
     def recall(self, entry: TrialEntry) -> None:
         """Puts the trial back into the study."""
+        self._note(entry.parameters)
         self._trials[entry.number] = self._repeat(entry.parameters, derive_seed(self._search.seed, entry.number))
 
     def learn(self, parameters: Mapping[str, Value], score: float) -> None:
@@ -169,6 +190,12 @@ class StudyProposer(Proposer):
 
     def _ask(self, seed: int) -> optuna.Trial:
         self._study.sampler = self._build_sampler(self._search, seed, self._shared)
+        return self._study.ask()
+
+    def _draw(self, seed: int) -> optuna.Trial:
+        import optuna
+
+        self._study.sampler = optuna.samplers.RandomSampler(seed)
         return self._study.ask()
 
     def _repeat(self, parameters: Mapping[str, Value], seed: int) -> optuna.Trial:

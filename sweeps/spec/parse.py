@@ -30,6 +30,7 @@ from sweeps.space.numeric import IntUniform, Uniform
 from sweeps.space.parameters import DISTRIBUTIONS, Choices, Parameter
 from sweeps.trials.objectives import Objective
 from trainer.config import TABLES, Setting, Value, find_row
+from trainer.config.changes import CHANGES, CHANGES_EXAMPLE
 
 AnyParameter = Distribution | Choices
 
@@ -109,6 +110,9 @@ def _refuse_parameter_keys(node: Section, path: KeyPath, faults: list[SpecFault]
     if path[-1] in TABLES and node.entries and all(find_row(path[-1], key) for key in node.entries):
         faults.append(node.place.fault(path, "found choices without the key `choices:` above them; add it"))
         return {"choices"}
+    if path[-1] == CHANGES and not set(node.entries) & set(PARAMETER_KEYS):
+        faults.append(node.place.fault(path, f"found a mapping; write it as a text: changes: '{CHANGES_EXAMPLE}'"))
+        return {"value"}
     meant = refuse_unknown(node, PARAMETER_KEYS, path, faults)
     if not node.entries:
         faults.append(node.place.fault(path, "says nothing; give value, values, min and max, or choices"))

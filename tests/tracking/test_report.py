@@ -38,6 +38,7 @@ def test_all_plots_of_a_sweep_over_lr_batch_size_and_initialiser() -> None:
         "effect-lr",
         "effect-batch_size",
         "effect-initializer",
+        "choices",
         "parallel",
         "expected-best",
         "chance-of-best",

@@ -18,7 +18,7 @@ FIXED = frozenset(
         *(setting.name for rows in _ROWS_OF_THE_START.values() for row in rows.values() for setting in row.settings),
     )
 )  # what stays as it is: what only matters before the first step, or what the state of a training hangs on
-_EXAMPLE = '{"5": {"lr": 0.01}}'
+CHANGES_EXAMPLE = '{"5": {"lr": 0.01}}'
 
 Changes = Mapping[int, Mapping[str, Value]]
 
@@ -38,7 +38,7 @@ def parse_changes(text: str) -> dict[int, dict[str, Value]]:
     Raises:
         ValueError: It is not such a text; says what one looks like.
     """
-    wanted = f"is not a list of changes; write after which epoch what is set, such as {_EXAMPLE}"
+    wanted = f"is not a list of changes; write after which epoch what is set, such as {CHANGES_EXAMPLE}"
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:

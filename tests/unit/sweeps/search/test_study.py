@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from play_search import build_searcher, finish, ledger_of
 from played_trials import PlayedTune, build_growing_sweep, digest
 
 from sweeps.search.study import StudyProposer
@@ -61,3 +62,39 @@ def test_a_promotion_asks_nothing_of_the_study(tmp_path: Path, monkeypatch: pyte
     parts = [entry.part for entry in sweep.ledger.select(stage=STAGE_SEARCH)]
     assert sum(parts) > 10, "trials go on after a pause"
     assert num_asked == len(parts)
+
+
+FEW = """
+method: METHOD
+budget: {trials: 8}
+confirm: {top: 0}
+parameters:
+  dataset: synthetic
+  epochs: 9
+  SEED
+  batch_size: {values: [16, 32, 64]}
+  optimizer: {values: [sgd, adam]}
+"""
+
+
+def propose(folder: Path, seed: str, method: str = "bayes", number: int = 8) -> list[tuple[object, object]]:
+    folder.mkdir()
+    searcher = build_searcher(folder, method, text=FEW.replace("SEED", seed))
+    for trial in range(number):
+        assert searcher.suggest(f"ray-{trial}") is not None
+        finish(searcher, f"ray-{trial}", 0.5 + trial / 100)
+    entries = ledger_of(searcher).entries.values()
+    return [(entry.parameters["batch_size"], entry.parameters["optimizer"]) for entry in entries]
+
+
+@pytest.mark.parametrize("method", ["bayes", "gp"])
+def test_a_trial_with_the_same_settings_and_seed_is_run_once_while_there_are_others(
+    tmp_path: Path, method: str
+) -> None:
+    proposed = propose(tmp_path / "fixed", "seed: 3", method)
+    assert len(set(proposed[:6])) == 6  # all that there are
+    assert len(proposed) == 8  # and then some again, as `validate` says
+
+
+def test_the_same_settings_with_another_seed_are_another_trial(tmp_path: Path) -> None:
+    assert len(set(propose(tmp_path / "free", "crop_padding: 2", number=6))) < 6
