@@ -151,7 +151,7 @@ def tell_verdict(judgement: Judgement) -> str:
     sentences = [f"{best} is better than {_tell_lead(judgement, arm)}." for arm in better]
     lucky = _list_by(judgement, Verdict.NOT_ENOUGH_TRIALS)
     if found := [arm for arm in lucky if arm not in judgement.dropped]:
-        leads = ", ".join(_tell_lead(judgement, arm) for arm in found)
+        leads = _join([_tell_lead(judgement, arm) for arm in found])
         sentences.append(f"The settings that were found for {best} are better than those for {leads}.")
     sentences += [_tell_dropped(each) for arm, each in judgement.dropped.items() if arm in judgement.arms]
     if lucky:
@@ -173,7 +173,9 @@ def _tell_luck(best: str, judgement: Judgement, arms: Sequence[str]) -> str:
     ahead = [f"{each.num_ahead} did better than the best of {each.other}" for each in found]
     if len({each.num_ahead for each in found}) == 1 and len(found) > 1:
         ahead = [f"{found[0].num_ahead} did better than the best of each of these"]
-    needed = [each.num_needed for each in found]
+    others = [each for arm, each in judgement.luck.items() if arm not in arms]
+    may_win = all(each.num_needed is not None and each.num_ahead >= each.num_needed for each in others)
+    needed = [each.num_needed if may_win else each.num_needed_alone for each in found]
     enough = "so few show nothing" if None in needed else f"{max(filter(None, needed))} would show it"
     return (
         f"That may be the luck of its search: of the {found[0].num_trials} trials of {best}, {_join(ahead)}; {enough}."

@@ -29,7 +29,8 @@ class SearchLuck:
         arm, other: The one that is ahead, and the one behind.
         num_ahead: Trials of `arm` that did better than the best of `other`.
         num_trials: Of `arm`.
-        num_needed: How many would show that the arms differ; None where no number of so few trials does.
+        num_needed: How many would show it if the arm is as far ahead of every other; None where so few trials cannot.
+        num_needed_alone: How many would show it of this pair, whatever the others do; None likewise.
         p_value: That at least as many are, on either side, if the arms are the same; of this pair alone.
         is_luck: Whether the arms may be the same, for all that their searches say.
     """
@@ -39,6 +40,7 @@ class SearchLuck:
     num_ahead: int
     num_trials: int
     num_needed: int | None
+    num_needed_alone: int | None
     p_value: float
     is_luck: bool
 
@@ -94,6 +96,7 @@ def judge_searches(
             num_ahead=ahead[pair],
             num_trials=len(values[pair[0]]),
             num_needed=least_ahead(len(values[pair[0]]), len(values[pair[1]]), alpha),
+            num_needed_alone=least_ahead(len(values[pair[0]]), len(values[pair[1]]), alpha / num_pairs),
             p_value=p_value,
             is_luck=pair not in settled and p_value * num_pairs > alpha and not (wins and pair[0] == best),
         )

@@ -78,15 +78,17 @@ def test_a_clear_winner_is_named_with_difference_interval_and_error() -> None:
     assert build_verdict(table, rows) == text
 
 
-def search_twelve(table: SweepTable, num_ahead: int, state: TrialState = TrialState.COMPLETED) -> SweepTable:
-    """Twelve search trials of each arm, of which the first `num_ahead` of adam are ahead of all others."""
+def search_twelve(table: SweepTable, num_ahead: int, good: Sequence[str] = ("adam",)) -> SweepTable:
+    """Twelve search trials of each arm, of which the first `num_ahead` of the good ones are ahead of all others."""
     trials = [trial for trial in table.trials if trial.stage != STAGE_SEARCH]
     for arm in table.arms:
         for number in range(12):
-            reached = 0.71 - number / 1e4 if arm == "adam" and number < num_ahead else 0.7 - number / 1e4
+            reached = 0.71 - number / 1e4 if arm in good and number < num_ahead else 0.7 - number / 1e4
             parameters = {"lr": 0.1 + number / 100, "seed": 0}
             history = {"val_accuracy": ((1, reached),)}
-            trials.append(TrialRow(f"{arm}-{number}", number, arm, STAGE_SEARCH, state, "", 0, parameters, history))
+            trials.append(
+                TrialRow(f"{arm}-{number}", number, arm, STAGE_SEARCH, TrialState.COMPLETED, "", 0, parameters, history)
+            )
     return replace(table, trials=tuple(trials), manifest={})
 
 
@@ -108,6 +110,14 @@ def test_better_settings_that_may_be_the_luck_of_the_search_are_no_winner() -> N
     cells = [dict(zip(header, row, strict=True)) for row in rows]
     assert [cell["verdict"] for cell in cells] == ["leads", "not enough trials", "not enough trials"]
     assert [cell["trials ahead"] for cell in cells] == ["–", "4 of 12", "4 of 12"]
+
+
+def test_beside_a_tie_more_trials_are_needed_to_show_a_lead_over_a_third_arm() -> None:
+    """The best arm cannot win, so its lead over sgd has to show over all pairs."""
+    table = search_twelve(build_table(sgd=shift(0.0), adam=shift(0.03), rmsprop=shift(0.03)), 5, ("adam", "rmsprop"))
+    verdicts = {pair.other: pair.verdict for pair in judge(table).comparison.to_best()}
+    assert verdicts == {"rmsprop": Verdict.TIE, "sgd": Verdict.NOT_ENOUGH_TRIALS}
+    assert "5 did better than the best of sgd; 7 would show it." in tell_verdict(judge(table))
 
 
 def test_an_arm_whose_search_shows_it_too_is_the_winner() -> None:

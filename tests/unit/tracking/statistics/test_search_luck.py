@@ -51,6 +51,7 @@ def test_an_arm_that_is_not_best_has_to_show_it_over_all_pairs() -> None:
     found = judge_searches({"a": high, "b": high, "c": low}, "a", frozenset(), 0.04)
     assert found["b", "c"].num_ahead == 5
     assert found["b", "c"].is_luck
+    assert (found["b", "c"].num_needed, found["b", "c"].num_needed_alone) == (5, 7)
     assert found["a", "b"].is_luck
 
 
