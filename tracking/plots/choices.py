@@ -41,9 +41,8 @@ def build_choices_plot(table: SweepTable) -> Plot | NoPlot | None:
         if above is not below:
             figure.add_hline(y=index + 0.5, line={"color": GRID, "width": 1})
     figure.add_vline(x=0, line={"color": MUTED, "width": 1})
-    unit = "points" if is_fraction(table.goal_metric) else ""
-    title = f"{title_of(table.goal_metric)} above the mean of the values"
-    figure.update_xaxes(title_text=title + (f", {unit}" if unit else ""), showgrid=True)
+    unit = "points " if is_fraction(table.goal_metric) else ""
+    figure.update_xaxes(title_text=f"{unit}above the mean", showgrid=True)
     figure.update_layout(showlegend=False, margin_b=56)
     return Plot("choices", TITLE, _tell(table, shown, choices), figure)
 
@@ -79,10 +78,11 @@ def _tell(table: SweepTable, shown: Sequence[Choice], choices: Sequence[Choice])
     draws = sorted({choice.effect.num_draws for choice in shown if choice.effect})
     each = "each by itself" if draws == [1] else f"the best of {' or '.join(map(str, draws))}"
     right = "Right" if table.goal == "maximize" else "Left"
+    metric = unescape(title_of(table.goal_metric))
     caption = (
-        f"{right} of 0 is better. Search trials with each value ({each}, on average), over the arms, after epoch "
-        f"{shown[0].epoch}, which all of them reached. Bar: 95 % interval, not corrected for the number of values; "
-        "open: 0 lies in it."
+        f"{right} of 0 is better: the {metric} of the search trials with each value ({each}, on average), over the arms, "
+        f"beside the mean of all values. After epoch {shown[0].epoch}, which all trials reached. Bar: 95 % interval, not "
+        "corrected for the number of values; open: 0 lies in it."
     )
     if lacking := [_name(choice) for choice in choices if choice not in shown]:
         caption += f" Fewer than {MIN_TRIALS} trials of two values: {', '.join(lacking)}."

@@ -17,6 +17,7 @@ from tracking.plots.style import (
     arm_dash,
     arm_symbol,
     build_buttons,
+    build_log_ticks,
     describe_trial,
     style_figure,
 )
@@ -36,7 +37,7 @@ _MISSING = "No arm’s best trial has recorded an epoch of it."
 _QUANTITIES = (
     ("gradient", "gradient_norm", "norm of the gradient (log scale)", True),
     ("first / last", "first_to_last_gradient", "first layer’s gradient / last layer’s (log scale)", True),
-    ("step", "update_to_weight", "norm of the step / norm of the weights (log scale)", True),
+    ("step", "update_to_weight", "norm of step / of weights (log scale)", True),
     ("dead units", "dead_units", "ReLU units that no image turns on", False),
 )
 
@@ -47,7 +48,8 @@ def build_health_plot(table: SweepTable) -> Plot | NoPlot:
 
     title = "Do the networks still learn?"
     figure, groups = go.Figure(), []
-    shown: list[tuple[str, str, str, bool]] = []
+    shown: list[str] = []
+    changes = []
     for quantity in _QUANTITIES:
         traces = [
             _build_line(table, trial, points, is_log=quantity[3])
@@ -58,21 +60,15 @@ def build_health_plot(table: SweepTable) -> Plot | NoPlot:
             trace.visible = not shown
         figure.add_traces(traces)
         groups += [len(shown)] * len(traces)
-        shown += [quantity] if traces else []
+        if traces:
+            shown.append(quantity[0])
+            changes.append(_describe_axis(quantity[2], [y for trace in traces for y in trace.y], is_log=quantity[3]))
     if not shown:
         return NoPlot(title, _MISSING)
     style_figure(figure, "")
     figure.update_xaxes(title_text="epoch")
-    changes = [
-        {
-            "yaxis.title.text": axis,
-            "yaxis.type": "log" if is_log else "linear",
-            "yaxis.tickformat": "" if is_log else ".1%",
-        }
-        for _, _, axis, is_log in shown
-    ]
-    figure.update_yaxes(title_text=shown[0][2], type="log" if shown[0][3] else "linear")
-    figure.update_layout(updatemenus=[build_buttons([each[0] for each in shown], groups, changes)], margin_b=92)
+    figure.update_layout({key.replace(".", "_"): value for key, value in changes[0].items()})
+    figure.update_layout(updatemenus=[build_buttons(shown, groups, changes)], margin_b=92)
     if len(table.arms) == 1:
         figure.update_layout(showlegend=False)
     caption = (
@@ -87,6 +83,16 @@ def _list_best(table: SweepTable) -> list[TrialRow]:
     """The best trial of each arm of which health is known."""
     best = [ranking[0] for arm in table.arms if (ranking := table.ranking(arm))]
     return [trial for trial in best if table.health.get(trial.trial_id)]
+
+
+def _describe_axis(title: str, values: Sequence[float | None], *, is_log: bool) -> dict[str, Any]:
+    """The y axis of a quantity, as changes of a figure's layout."""
+    axis: dict[str, Any] = {"type": "linear", "autorange": True, "tickvals": None, "ticktext": None}
+    positive = [value for value in values if value is not None and value > 0]
+    if is_log:
+        axis |= {"autorange": False, **build_log_ticks(positive)} if positive else {"type": "log"}
+    axis |= {"title.text": title, "tickformat": "" if is_log else ".1%"}
+    return {f"yaxis.{key}": value for key, value in axis.items()}
 
 
 def _build_line(table: SweepTable, trial: TrialRow, points: Points, *, is_log: bool) -> go.Scatter:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 HALF_HEIGHT = 0.28  # of a bar, in rows
+_ROOM = 1.02  # beyond the longest bar, so that its end is seen
 _TIMES = ((3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds"))
 # What became of it -> how it is filled, in no arm's colour; what was saved has an outline only.
 _FILLS = {
@@ -53,8 +54,10 @@ def build_ledger_plot(table: SweepTable) -> Plot | NoPlot:
     style_figure(figure, "", height=150 + 40 * len(seconds))
     add_rows(figure, list(seconds))
     titles = [f"{unit} of training and validation", "epochs"]
-    figure.update_xaxes(title_text=titles[0], rangemode="tozero", showgrid=True)
-    buttons = build_buttons(["in time", "in epochs"], groups, [{"xaxis.title.text": each} for each in titles])
+    ends = [[0, _ROOM * max(sum(each.values()) for each in costs.values())] for costs in (times, epochs)]
+    figure.update_xaxes(title_text=titles[0], range=ends[0], showgrid=True)
+    changes = [{"xaxis.title.text": each, "xaxis.range": end} for each, end in zip(titles, ends, strict=True)]
+    buttons = build_buttons(["in time", "in epochs"], groups, changes)
     buttons["y"] = -70 / (40 * len(seconds))
     figure.update_layout(updatemenus=[buttons], margin_b=98)
     caption = "Where the time of each arm went. Dashed: what its early stopped trials would have taken to their end."

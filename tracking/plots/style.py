@@ -137,7 +137,7 @@ def style_figure(figure: go.Figure, metric: str, *, height: int = HEIGHT) -> go.
 
 
 def build_log_ticks(values: Sequence[float]) -> dict[str, Any]:
-    """A logarithmic x axis around positive values, with ticks at powers of ten, and at 2 and 5 when it is short."""
+    """A logarithmic axis around positive values, with ticks at powers of ten, and at 2 and 5 when it is short."""
     low, high = math.log10(min(values)), math.log10(max(values))
     margin = max(0.08 * (high - low), 0.1)
     low, high = low - margin, high + margin

@@ -21,15 +21,15 @@ def test_a_row_for_each_value_with_its_interval_in_points() -> None:
     assert [text.rpartition(" ")[0] for text in plot.figure.layout.yaxis.ticktext] == ["batch size"] * 3 + [
         "initialiser"
     ] * 2
-    assert "after epoch 1, which all of them reached" in plot.caption
-    assert plot.caption.startswith("Right of 0 is better.")
+    assert "After epoch 1, which all trials reached." in plot.caption
+    assert plot.caption.startswith("Right of 0 is better: the validation accuracy of")
 
 
 def test_less_is_better_of_a_loss() -> None:
     plot = build_choices_plot(build_large_table(48, goal_metric="val_loss", goal="minimize"))
     assert isinstance(plot, Plot)
-    assert plot.caption.startswith("Left of 0 is better.")
-    assert plot.figure.layout.xaxis.title.text == "validation loss above the mean of the values"
+    assert plot.caption.startswith("Left of 0 is better: the validation loss of")
+    assert plot.figure.layout.xaxis.title.text == "above the mean"
 
 
 def test_what_is_lacking_is_said() -> None:
