@@ -80,9 +80,9 @@ def _tell(table: SweepTable, shown: Sequence[Choice], choices: Sequence[Choice])
     right = "Right" if table.goal == "maximize" else "Left"
     metric = unescape(title_of(table.goal_metric))
     caption = (
-        f"{right} of 0 is better: the {metric} of the search trials with each value ({each}, on average), over the arms, "
-        f"beside the mean of all values. After epoch {shown[0].epoch}, which all trials reached. Bar: 95 % interval, not "
-        "corrected for the number of values; open: 0 lies in it."
+        f"{right} of 0 is better: the {metric} of the search trials with each value ({each}, on average), over the "
+        f"arms, beside the mean of all values. After epoch {shown[0].epoch}, which all trials reached. Bar: 95 % interval, "
+        "not corrected for the number of values; open: 0 lies in it."
     )
     if lacking := [_name(choice) for choice in choices if choice not in shown]:
         caption += f" Fewer than {MIN_TRIALS} trials of two values: {', '.join(lacking)}."
