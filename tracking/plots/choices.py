@@ -81,8 +81,8 @@ def _tell(table: SweepTable, shown: Sequence[Choice], choices: Sequence[Choice])
     metric = unescape(title_of(table.goal_metric))
     caption = (
         f"{right} of 0 is better: the {metric} of the search trials with each value ({each}, on average), over the "
-        f"arms, beside the mean of all values. After epoch {shown[0].epoch}, which all trials reached. Bar: 95 % interval, "
-        "not corrected for the number of values; open: 0 lies in it."
+        f"arms, beside the mean of all values. After epoch {shown[0].epoch}, which all trials reached. Bar: 95 % "
+        "interval, not corrected for the number of values; open: 0 lies in it."
     )
     if lacking := [_name(choice) for choice in choices if choice not in shown]:
         caption += f" Fewer than {MIN_TRIALS} trials of two values: {', '.join(lacking)}."
