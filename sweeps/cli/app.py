@@ -121,9 +121,12 @@ def run(
     spec, home = load_spec(file, overrides or ()), open_home()
     with interrupted_as(lambda: "nothing had been trained, and nothing is left behind"):
         from sweeps.plan.words import introduce
+        from sweeps.spec.notes import list_notes
 
         with open_view(output) as view:
             view.preparation.say(introduce(spec))  # before what takes seconds to import
+            for note in list_notes(spec):
+                view.preparation.say(note)
             from sweeps.driver.driver import run_sweep
 
             text = "" if str(file) == "-" else file.read_text("utf-8")

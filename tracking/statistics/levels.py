@@ -16,6 +16,8 @@ FIRST_SHARE = 0.8
 MIN_LOOK_SEEDS = 4  # of the first look of the race
 MIN_RACE_SEEDS = MIN_LOOK_SEEDS + 1  # no look is taken at the planned number of seeds: that is the verdict's
 DEFAULT_SEEDS = 10  # of each configuration, where a verdict is wanted and no number is said (protocol, rule 8)
+MIN_WINNER_SEEDS = 6  # the least with which a first verdict can call an arm better, by 2 / 2^6
+MIN_WINNER_TRIALS = 4  # of each arm, the least that can show that a lead is no luck of the search, by 2 / 70
 MIN_VERDICT_SEEDS = 5  # the least with which a first verdict can be more than "not enough seeds": a tie, by 1 / 2^5
 
 

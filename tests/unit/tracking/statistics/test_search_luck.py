@@ -6,6 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from tracking.statistics.levels import MIN_WINNER_SEEDS, MIN_WINNER_TRIALS, verdict_alpha
 from tracking.statistics.search_luck import exceedance_p_value, judge_searches, least_ahead
 
 
@@ -29,6 +30,14 @@ def test_numbers_that_cannot_be_are_refused(numbers: tuple[int, int, int]) -> No
 def test_how_many_show_it(number: int, alpha: float, least: int | None) -> None:
     assert least_ahead(number, number, alpha) == least
     assert least_ahead(0, number, alpha) is None
+
+
+@pytest.mark.parametrize("raced", [False, True])
+def test_the_least_numbers_that_can_name_a_winner(raced: bool) -> None:
+    alpha = verdict_alpha(raced=raced)
+    assert least_ahead(MIN_WINNER_TRIALS, MIN_WINNER_TRIALS, alpha) == MIN_WINNER_TRIALS
+    assert least_ahead(MIN_WINNER_TRIALS - 1, MIN_WINNER_TRIALS - 1, alpha) is None
+    assert 2 / 2**MIN_WINNER_SEEDS <= alpha < 2 / 2 ** (MIN_WINNER_SEEDS - 1)
 
 
 def test_the_best_arm_is_ahead_by_itself_where_it_shows_beside_every_other() -> None:
