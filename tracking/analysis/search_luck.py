@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import permutations
 from statistics import median
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NO_VALUE = (None, TrialState.STOPPED, TrialState.FAILED)
 
 
-def judge_luck(table: SweepTable, best: str, alpha: float) -> dict[Pairing, SearchLuck]:
+def judge_luck(table: SweepTable, arms: Collection[str], best: str, alpha: float) -> dict[Pairing, SearchLuck]:
     """Whether each pair of arms may owe its order to the luck of the searches.
 
     No luck is in it where every configuration that is listed was tried (`method: grid`), and where the arm behind had
@@ -27,15 +27,16 @@ def judge_luck(table: SweepTable, best: str, alpha: float) -> dict[Pairing, Sear
 
     Args:
         table: The sweep.
-        best: The arm whose retrainings have the best mean.
+        arms: Those that are judged; others, of which no trial came to anything, stand in nobody's way.
+        best: The arm of these whose retrainings have the best mean.
         alpha: The chance that any pair of equal arms is called different.
     """
     from tracking.statistics.search_luck import judge_searches
 
     is_exhaustive = _is_exhaustive(table)
-    single = {arm for arm in table.arms if _has_one_configuration(table, arm)}
-    settled = frozenset(pair for pair in permutations(table.arms, 2) if is_exhaustive or pair[1] in single)
-    return judge_searches({arm: list_final_scores(table, arm) for arm in table.arms}, best, settled, alpha)
+    single = {arm for arm in arms if _has_one_configuration(table, arm)}
+    settled = frozenset(pair for pair in permutations(arms, 2) if is_exhaustive or pair[1] in single)
+    return judge_searches({arm: list_final_scores(table, arm) for arm in arms}, best, settled, alpha)
 
 
 def _is_exhaustive(table: SweepTable) -> bool:

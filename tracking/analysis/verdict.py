@@ -94,7 +94,7 @@ def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judg
     )
     if comparison is None:
         return None
-    luck = judge_luck(table, comparison.best, verdict_alpha(raced=how.race, num_extensions=how.extensions))
+    luck = judge_luck(table, outcomes, comparison.best, verdict_alpha(raced=how.race, num_extensions=how.extensions))
     beside = {other: each for (arm, other), each in luck.items() if arm == comparison.best}
     summaries = {arm: summarize_arm(each, WORST, bounds=(0.0, 1.0)) for arm, each in outcomes.items()}
     known = {arm: summary for arm, summary in summaries.items() if summary is not None}

@@ -64,12 +64,12 @@ def build(sgd: list[float], adam: list[float], **changes: object) -> SweepTable:
     ],
 )
 def test_who_may_owe_its_lead_to_luck(sgd: list[float], adam: list[float], is_luck: bool) -> None:
-    found = judge_luck(build(sgd, adam, manifest={}), "adam", 0.04)
+    found = judge_luck(build(sgd, adam, manifest={}), ("sgd", "adam"), "adam", 0.04)
     assert found["adam", "sgd"].is_luck is is_luck
-    grid = judge_luck(build(sgd, adam, manifest={"search": {"exhaustive": True}}), "adam", 0.04)
+    grid = judge_luck(build(sgd, adam, manifest={"search": {"exhaustive": True}}), ("sgd", "adam"), "adam", 0.04)
     assert [grid[pair].is_luck for pair in permutations(("adam", "sgd"))] == [False, False]
 
 
 def test_arms_without_any_searched_setting_owe_nothing_to_luck() -> None:
     table = build([0.1], [0.1], manifest={}, searched=("optimizer",))
-    assert not judge_luck(table, "adam", 0.04)["adam", "sgd"].is_luck
+    assert not judge_luck(table, ("sgd", "adam"), "adam", 0.04)["adam", "sgd"].is_luck

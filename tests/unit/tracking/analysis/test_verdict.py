@@ -125,6 +125,12 @@ def test_an_arm_whose_search_shows_it_too_is_the_winner() -> None:
     assert judge(table).winner == "adam"
 
 
+def test_an_arm_whose_trials_all_failed_stands_in_no_winners_way() -> None:
+    table = search_twelve(build_table(sgd=shift(0.0), adam=shift(0.03)), 5)
+    failed = TrialRow("lion-0", 0, "lion", STAGE_SEARCH, TrialState.FAILED, "", 0, {"lr": 0.1}, {}, {})
+    assert judge(replace(table, arms=("sgd", "adam", "lion"), trials=(*table.trials, failed))).winner == "adam"
+
+
 def test_identical_arms_are_a_tie() -> None:
     judgement = judge(build_table(sgd=shift(0.0), adam=shift(0.0), rmsprop=shift(0.0)))
     assert judgement.winner is None
