@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
+from typing import Any
 
 from tracking.names import (
     BEST_EPOCH,
@@ -135,6 +136,7 @@ class SweepTable:
         confirmation: How its best are confirmed.
         link: Address of its run in MLflow's UI; "" where there is no server.
         health: Of each arm's best search trial: its id -> metric, with `HEALTH_PREFIX` -> points by epoch.
+        worked_out: What is asked of the table more than once, by name, such as its verdict.
     """
 
     sweep_id: str
@@ -155,6 +157,7 @@ class SweepTable:
     confirmation: Confirmation = Confirmation()
     link: str = ""
     health: Mapping[str, Mapping[str, Points]] = field(default_factory=dict)
+    worked_out: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def compared(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tracking.analysis.labels import format_percent
 from tracking.analysis.leaderboard import LeaderboardRow, find_best, ranked_by_test
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tracking.statistics.race import DroppedArm
     from tracking.statistics.search_luck import SearchLuck
 
+_JUDGEMENT = "judgement"
 MIN_SEEDS = 2  # with one, nothing is known of the noise
 
 
@@ -73,6 +74,12 @@ def judge_retrainings(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judg
         table: The sweep.
         rows: Its leaderboard.
     """
+    if _JUDGEMENT not in table.worked_out:
+        table.worked_out[_JUDGEMENT] = _judge(table, rows)
+    return cast("Judgement | None", table.worked_out[_JUDGEMENT])
+
+
+def _judge(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Judgement | None:
     from tracking.statistics.arms import summarize_arm
     from tracking.statistics.comparison import compare_arms
 
