@@ -9,9 +9,9 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from tracking.analysis.leaderboard import searched_parameters
-from tracking.names import TrialState
+from tracking.names import STAGE_CONFIRM, STAGE_SELECT, TrialState
 from tracking.ranking import Goal
-from tracking.table import SweepTable, TrialRow
+from tracking.table import SweepTable, TrialRow, Value
 
 if TYPE_CHECKING:
     from tracking.statistics.search_luck import Pairing, SearchLuck
@@ -53,8 +53,9 @@ def _has_one_configuration(table: SweepTable, arm: str) -> bool:
 def list_final_scores(table: SweepTable, arm: str) -> list[float]:
     """What each search trial of an arm came to, or would have; more is better, minus infinity for one that diverged.
 
-    A trial that was stopped early is taken to gain from there on what those of its arm gained that went on to the end,
-    by their median. Where none did, it keeps what it had reached. Failed trials are left out.
+    The best trial of a configuration that was trained again counts as what its retrainings reached by validation, on
+    average. A trial that was stopped early is taken to gain from there on what those of its arm gained that went on to
+    the end, by their median. Where none did, it keeps what it had reached. Failed trials are left out.
     """
     sign = Goal(table.goal).sign
     trials = [trial for trial in table.select(arm) if trial.state not in _NO_VALUE]
@@ -72,7 +73,32 @@ def list_final_scores(table: SweepTable, arm: str) -> list[float]:
             gains[epoch] = max(0.0, median(found)) if found else 0.0
         return gains[epoch]
 
-    return [_final_score(table, trial, sign, gain_after) for trial in trials]
+    again = _list_retrained(table, arm, sign)
+    return [
+        again[trial.trial_id] if trial.trial_id in again else _final_score(table, trial, sign, gain_after)
+        for trial in trials
+    ]
+
+
+def _list_retrained(table: SweepTable, arm: str, sign: float) -> dict[str, float]:
+    """Search trial -> the mean of what its configuration reached when it was trained again; more is better."""
+    retrained = [
+        trial
+        for stage in (STAGE_SELECT, STAGE_CONFIRM)
+        for trial in table.select(arm, stage)
+        if trial.state is TrialState.DIVERGED or (trial.state not in _NO_VALUE and table.value(trial) is not None)
+    ]
+    found: dict[str, float] = {}
+    taken: list[Mapping[str, Value]] = []
+    for trial in table.ranking(arm):
+        if trial.configuration in taken:
+            continue  # one draw of these settings is known better by that, not each of them
+        taken.append(trial.configuration)
+        of_it = [each for each in retrained if each.configuration == trial.configuration]
+        scores = [_final_score(table, each, sign, lambda _: 0.0) for each in of_it]
+        if scores:
+            found[trial.trial_id] = sum(scores) / len(scores)
+    return found
 
 
 def _final_score(table: SweepTable, trial: TrialRow, sign: float, gain_after: Callable[[int], float]) -> float:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
-from plain_table import plain_table, search_trial
+from plain_table import plain_table, retraining, search_trial
 
 from tracking.analysis.search_luck import judge_luck, list_final_scores
 from tracking.names import TrialState
@@ -23,6 +24,21 @@ def test_a_trial_that_was_stopped_early_gains_what_those_of_its_arm_gained_that_
     )
     assert list_final_scores(table, "adam") == pytest.approx([0.7, 0.6, 0.3 + 0.2, 0.45 + 0.125])
     assert list_final_scores(table, "sgd") == [0.2]  # none went on
+
+
+def test_settings_that_were_trained_again_count_as_what_they_reached_then() -> None:
+    """Of two draws of the same settings one does; what failed, or still runs, does not count."""
+    best, same = search_trial("adam", 0, 0.7, lr=0.1), search_trial("adam", 1, 0.65, lr=0.1)
+    stopped = search_trial("adam", 2, 0.5, state=EARLY, lr=0.2)
+    again = [
+        replace(retraining(best, seed, value, 0.5), history={"val_accuracy": ((1, value),)})
+        for seed, value in enumerate((0.6, 0.62))
+    ]
+    failed = replace(retraining(best, 2, 0.1, 0.1), state=TrialState.FAILED)
+    table = plain_table(best, same, stopped, *again, failed, search_trial("sgd", 0, 0.5, lr=0.1))
+    assert list_final_scores(table, "adam") == pytest.approx([0.61, 0.65, 0.5])
+    diverged = replace(retraining(best, 3, 0.1, 0.1), state=TrialState.DIVERGED)
+    assert list_final_scores(replace(table, trials=(*table.trials, diverged)), "adam")[0] == -math.inf
 
 
 def test_of_losses_less_is_more() -> None:
