@@ -520,9 +520,10 @@ def test_a_race_with_a_selection_and_defaults_is_told_alike_by_all(raced: Sweep)
     assert [row.arm for row in rows] == ["adam", "sgd"]
     judgement = judge_retrainings(table, rows)
     assert judgement is not None
-    assert judgement.winner == "adam"
+    assert judgement.by_seeds.winner == "adam"
+    assert judgement.winner is None  # four trials, none of them ahead: its settings may be luck
     text = raced.folder.report.read_text()
-    for said in ("The race dropped sgd after 4 seeds", "worse, by the race", "adam, untuned", "mean over fresh seeds"):
+    for said in ("The race dropped sgd after 4 seeds", "not enough trials", "adam, untuned", "mean over fresh seeds"):
         assert said in text
 
 
