@@ -28,7 +28,7 @@ from sweeps.trials.confirm import Retraining, choose, list_candidates, list_retr
 from sweeps.trials.ledger import Ledger, TrialEntry, TrialPhase
 from tracking import names
 from tracking.analysis.labels import format_number, format_percent
-from tracking.analysis.leaderboard import build_leaderboard, find_winner, format_cells
+from tracking.analysis.leaderboard import build_leaderboard, find_standing, find_winner, format_cells
 from tracking.analysis.race import find_dropped
 from tracking.names import (
     LOST,
@@ -337,7 +337,10 @@ def _check_folder(left: _Remains) -> Iterator[str]:
 
 
 def _check_checkpoints(left: _Remains) -> Iterator[str]:
-    """Of a sweep that is complete only trials that run again have checkpoints, and weights that are not registered."""
+    """Which trials of a sweep that is complete have checkpoints.
+
+    Those that run again, weights that are not registered, and one retraining of each arm that has not won, which may.
+    """
     (parent,) = left.parents
     if parent.data.tags[names.SWEEP_STATE] != SweepState.COMPLETED:
         return
@@ -347,7 +350,9 @@ def _check_checkpoints(left: _Remains) -> Iterator[str]:
             yield f"{trial_id} is not in the journal and has checkpoints"
             continue
         unregistered = told.record.stage == STAGE_CONFIRM and not left.versions
-        if told.state not in (TrialState.STOPPED, TrialState.FAILED) and not unregistered:
+        standing = find_standing(left.table, told.record.arm)
+        may_win = standing is not None and trial_id == standing.trial_id and standing != find_winner(left.table)
+        if told.state not in (TrialState.STOPPED, TrialState.FAILED) and not unregistered and not may_win:
             yield f"{trial_id} is {told.state} in a sweep that is complete, and still has checkpoints"
 
 

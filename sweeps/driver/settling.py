@@ -12,7 +12,7 @@ from sweeps.errors import BadUsage
 from sweeps.home import Home, SweepFolder
 from sweeps.running.live import add_to_log
 from tracking import names
-from tracking.analysis.leaderboard import find_winner
+from tracking.analysis.leaderboard import find_standing, find_winner
 from tracking.analysis.note import build_note, build_verdict_tags
 from tracking.names import STAGE_CONFIRM, SweepState, TrialState
 from tracking.recording.recorder import open_ended
@@ -124,7 +124,8 @@ def write_result(table: SweepTable, folder: SweepFolder) -> tuple[str, tuple[Pat
 def register_winner(table: SweepTable, load_data: LoadData, home: Home, folder: SweepFolder) -> str:
     """Registers the best retrained network as a model of MLflow; says why where that fails. "" for none to register.
 
-    Checkpoints of retrainings are removed after that, all but one that could not be registered.
+    Checkpoints of retrainings are removed after that, all but one that could not be registered, and one of each other
+    arm: with more seeds or trials that may win.
 
     Args:
         table: The whole sweep.
@@ -135,7 +136,8 @@ def register_winner(table: SweepTable, load_data: LoadData, home: Home, folder: 
     winner = find_winner(table)
     has_network = winner is not None and bool(folder.checkpoints(winner.trial_id))
     problem = _register(winner, table, load_data, home, folder) if winner and has_network else ""
-    kept = winner.trial_id if winner and problem else ""
+    standing = {found.trial_id for arm in table.arms if (found := find_standing(table, arm)) is not None}
+    kept = standing - ({winner.trial_id} if winner and not problem else set())
     if (
         winner
         and not has_network
@@ -148,7 +150,7 @@ def register_winner(table: SweepTable, load_data: LoadData, home: Home, folder: 
     retrained = [
         trial for trial in table.trials if trial.stage == STAGE_CONFIRM and trial.state is TrialState.COMPLETED
     ]
-    unremoved = remove_checkpoints(folder, {trial.trial_id: int(trial.trial_id == kept) for trial in retrained})
+    unremoved = remove_checkpoints(folder, {trial.trial_id: int(trial.trial_id in kept) for trial in retrained})
     if unremoved:
         add_to_log(folder.driver_log, f"{unremoved}\n")
     return problem

@@ -66,14 +66,15 @@ def build_disk_plan(
     trial, epoch = _find_rates(num_metrics, has_store=storage.has_store)
     fixed = _find_fixed(storage)
     fixed += MODEL + checkpoint // 2 if num_confirm and storage.has_store else 0  # weights, without what trains them
+    kept = checkpoint * (len(arms) - 1) if num_confirm else 0  # one of each arm that has not won
     logged = add_ranges([arm.epochs for arm in arms]).times(epoch)
-    end = add_ranges([logged, Range(*[fixed + (num_search + num_confirm) * trial] * 3)])
+    recorded = add_ranges([logged, Range(*[fixed + (num_search + num_confirm) * trial] * 3)])
     snapshots = (num_search + num_confirm) * TUNE_SNAPSHOT_TRIAL
     return DiskPlan(
         checkpoint_bytes=checkpoint,
         first_bytes=_find_fixed(storage) + running * checkpoint,
-        peak_bytes=round(end.high + snapshots + (running + waiting) * checkpoint),
-        end_bytes=end,
+        peak_bytes=round(recorded.high + snapshots + (running + waiting) * checkpoint),
+        end_bytes=add_ranges([recorded, Range(kept, kept, kept)]),
         free_bytes=storage.free_bytes,
     )
 

@@ -79,12 +79,17 @@ def ranked_by_test(rows: Sequence[LeaderboardRow]) -> bool:
 
 
 def find_winner(table: SweepTable) -> TrialRow | None:
-    """The retraining that stands for the sweep: of the leading arm's best configuration, that of best validation value.
+    """The retraining that stands for the sweep: the one that stands for its leading arm; None where it has none."""
+    rows = build_leaderboard(table)
+    return find_standing(table, rows[0].arm) if rows else None
+
+
+def find_standing(table: SweepTable, arm: str) -> TrialRow | None:
+    """The retraining that stands for an arm: of its best configuration, that of best validation value.
 
     None when that configuration was not retrained to its end.
     """
-    rows = build_leaderboard(table)
-    best = find_best(table, rows[0].arm) if rows else None
+    best = find_best(table, arm)
     retrained = [
         (-Goal(table.goal).sign * value, trial.number, trial)
         for trial in (table.retrainings(best) if best else ())

@@ -2,7 +2,7 @@
 
 Retrainings with fresh seeds tell which **settings** are better. They do not tell which **arm** is: with another draw of
 trials each arm would have found other settings. Four arms that are one optimizer under four names have a "winner" by
-the seeds alone in 32 to 54 % of simulated sweeps with 12 trials an arm (tests/benchmarks/search_luck.md).
+the seeds alone in 32 to 51 % of simulated sweeps with 12 trials an arm (tests/benchmarks/search_luck.md).
 
 The test counts exceedances: how many trials of the better arm did better than the best trial of the other. Were both
 the same, each trial could as well belong to either, and k exceedances would need the k best trials of all in one arm.

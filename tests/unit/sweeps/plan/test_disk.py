@@ -44,7 +44,8 @@ def test_checkpoints_are_those_of_the_slots_and_of_retrainings(find) -> None:
     assert disk.first_bytes == pytest.approx(3 * 4 * CHECKPOINT, rel=0.01)
     # Two kept and one being written by each of four, one of each retraining, the weights of the winner.
     assert disk.peak_bytes == pytest.approx((3 * 4 + 2 * 3 + 0.5) * CHECKPOINT, rel=0.01)
-    assert disk.end_bytes.low == disk.end_bytes.high == pytest.approx(0.5 * CHECKPOINT, rel=0.1)
+    # The weights of the winner, and a checkpoint of the arm that has not won.
+    assert disk.end_bytes.low == disk.end_bytes.high == pytest.approx(1.5 * CHECKPOINT, rel=0.1)
 
 
 def test_ten_times_the_trials_take_no_more_room_for_checkpoints(find) -> None:
@@ -66,7 +67,7 @@ def test_what_grows_with_epochs_is_a_range_where_trials_are_stopped(find) -> Non
 def test_a_store_elsewhere_takes_nothing_here(find) -> None:
     here, elsewhere = find(), find(has_store=False)
     assert here.end_bytes.mid - elsewhere.end_bytes.mid > 100 * 9 * 25 * 300
-    assert elsewhere.end_bytes.mid < 10_000_000
+    assert elsewhere.end_bytes.mid < CHECKPOINT + 10_000_000
 
 
 def test_without_a_count_of_trials_those_that_the_budget_of_epochs_allows_are_taken(find) -> None:
