@@ -197,9 +197,11 @@ class TestOnOneRay:
     def test_the_best_of_a_population_is_retrained_with_its_course_of_settings(
         self, home: Home, build_spec: BuildSpec
     ) -> None:
-        overrides = ("early_terminate={type: pbt, interval: 1, quantile: 0.5}", "budget.trials_per_arm=4")
-        alone = ("compare=null", "parameters.optimizer=momentum", "parameters.lr={min: 0.001, max: 0.1}")
-        outcome = run_sweep(build_spec(*overrides, *alone, "confirm={top: 1, seeds: 2}"), home)
+        rule = "early_terminate={type: pbt, interval: 1, quantile: 0.5, resample: 0, factor: 1000}"
+        lr = "parameters.lr={distribution: log_uniform_values, min: 1.0e-5, max: 0.1}"
+        points = f"points=[{', '.join(['{lr: 1.0e-5}'] * 4)}]"  # nobody learns before a copy is given a higher rate
+        alone = ("compare=null", "parameters.optimizer=momentum", "budget.trials_per_arm=4")
+        outcome = run_sweep(build_spec(rule, lr, points, *alone, "confirm={top: 1, seeds: 2}"), home)
         assert outcome.exit_code is ExitCode.DONE
         table = load_sweep(outcome.sweep_id, home.tracking_uri)
         assert_epochs_are_whole(table)

@@ -267,13 +267,14 @@ def _format_arm(judgement: Judgement, arm: str) -> tuple[str, ...]:
     cells = (arm, *_format_summary(judgement.arms[arm]))
     if pair is None:
         return (*cells, *("–" for _ in range(5)), "best" if judgement.winner == arm else "leads", "")
+    wins = pair.win_interval
     missing = "none would do" if pair.num_more_seeds is None else str(pair.num_more_seeds or "–")
     return (
         *cells,
         f"{100 * pair.difference:.2f}",
         "–" if pair.interval is None else show_interval(pair.interval),
         "–" if pair.p_adjusted is None else f"{pair.p_adjusted:.2g}",
-        f"{pair.win_share:.0%}".replace("%", " %"),
+        f"{pair.win_share:.0%} ({100 * wins.low:.0f} to {100 * wins.high:.0f})".replace("%", " %"),
         f"{judgement.luck[arm].num_ahead} of {judgement.luck[arm].num_trials}",
         "worse, by the race" if pair.by_race and pair.verdict is Verdict.BETTER else str(pair.verdict.reversed),
         missing,

@@ -211,8 +211,8 @@ def _build_comparison(table: SweepTable, rows: Sequence[LeaderboardRow]) -> Page
     note = (
         "Retrained settings of each arm beside the best arm, in points of test accuracy, over the seeds that both were "
         "trained with. p: sign-flip test, corrected for all pairs. Best wins: how often the best arm had the better "
-        "result with the same seed. Trials ahead: search trials of the best arm that did better than the best one of "
-        "this arm; few of them may be luck, whatever the seeds say."
+        "result with the same seed, and the 95 % interval of that probability. Trials ahead: search trials of the best "
+        "arm that did better than the best one of this arm; few of them may be luck, whatever the seeds say."
     )
     cells = [[_build_arm(table, line[0]), *map(Cell, line[1:])] for line in lines]
     return PageTable("comparison", "Verdict", note, columns, cells)

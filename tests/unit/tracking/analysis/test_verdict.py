@@ -210,5 +210,5 @@ def test_the_table_has_a_row_for_each_arm_beside_the_best() -> None:
     first, second = (dict(zip(header, row, strict=True)) for row in rows)
     assert first["verdict"] == "best"
     assert second["verdict"] == "worse"
-    assert second["best wins"] == "100 %"
+    assert second["best wins"] == "100 % (63 to 100)"
     assert float(second["p"]) < 0.04
