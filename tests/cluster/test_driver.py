@@ -200,7 +200,13 @@ class TestOnOneRay:
         rule = "early_terminate={type: pbt, interval: 1, quantile: 0.5, resample: 0, factor: 1000}"
         lr = "parameters.lr={distribution: log_uniform_values, min: 1.0e-5, max: 0.1}"
         points = f"points=[{', '.join(['{lr: 1.0e-5}'] * 4)}]"  # nobody learns before a copy is given a higher rate
-        alone = ("compare=null", "parameters.optimizer=momentum", "budget.trials_per_arm=4")
+        alone = (
+            "compare=null",
+            "parameters.optimizer=momentum",
+            "budget.trials_per_arm=4",
+            "parameters.train_size=3200",
+            "metric={name: val_loss, goal: minimize}",
+        )
         outcome = run_sweep(build_spec(rule, lr, points, *alone, "confirm={top: 1, seeds: 2}"), home)
         assert outcome.exit_code is ExitCode.DONE
         table = load_sweep(outcome.sweep_id, home.tracking_uri)
