@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import math
+import re
 import statistics
 import time
 from abc import ABC, abstractmethod
@@ -181,7 +182,7 @@ class LineView(View):
         if bool(sweep.held) != self._is_held:
             self._is_held = bool(sweep.held)
             self._say(sweep.held or "there is room on the disk again: the sweep goes on")
-        if problem != self._problem and not sweep.held:
+        if _kind_of(problem) != _kind_of(self._problem) and not sweep.held:
             self._problem = problem
             self._say(f"MLflow: {problem if problem else 'reached again'}")
         if bool(sweep.full_disk) != self._is_disk_full:
@@ -299,6 +300,11 @@ class TableView(View):
         if sweep.halted:
             text.append(f"\n{sweep.halted}: no new trials", style="red")
         return text
+
+
+def _kind_of(problem: str | None) -> str | None:
+    """A problem without its numbers: that one event more waits is no new one."""
+    return None if problem is None else re.sub(r"\d+", "#", problem)
 
 
 def describe_full_disk(sweep: RunningSweep) -> str:
