@@ -60,7 +60,7 @@ def sweep_file(tmp_path: Path) -> Path:
 
 def next_command(home: Home, sweep_file: Path) -> list[str]:
     """What a user does now: goes on with the sweep, or starts it where it has not got as far as its first event."""
-    started = [each for each in home.sweep_ids() if home.folder(each).journal.exists()]
+    started = [each for each in home.sweep_ids() if home.folder(each).has_begun]
     return ["resume", started[0]] if started else ["run", str(sweep_file), "--no-measure"]
 
 
