@@ -57,7 +57,8 @@ def load_resolved_spec(recorded: Recorded) -> SweepSpec:
     """What a sweep ran as, overrides and defaults included.
 
     Raises:
-        BadUsage: When its resolved file can be had neither here nor from MLflow, or is damaged.
+        BadUsage: When its resolved file can be had neither here nor from MLflow, is damaged, or names
+            code of the user's that cannot be imported here.
     """
     from sweeps.errors import BadUsage, SpecError
     from sweeps.spec import load_recorded_text
@@ -70,7 +71,9 @@ def load_resolved_spec(recorded: Recorded) -> SweepSpec:
     try:
         return load_recorded_text(text, RESOLVED_ARTIFACT)
     except SpecError as error:
-        raise BadUsage(f"{recorded.sweep_id}: the file that says what it ran as is damaged\n{error}") from error
+        raise BadUsage(
+            f"{recorded.sweep_id}: the file that says what it ran as cannot be read here\n{error}"
+        ) from error
 
 
 def find_trial(table: SweepTable, trial_id: str) -> TrialRow:
