@@ -306,6 +306,15 @@ def _ask(sweep_id: str | None, request: Request, done: str) -> None:
 
 
 def _print_submission(submission: Submission, cluster: JobsClient, *, follow: bool, as_json: bool) -> None:
+    """Says where a sweep runs, and what it says; whoever interrupts that is told that it goes on."""
+    found = submission.sweep_id
+    left = f"{found} goes on; follow it with: sweeps logs --follow {found}, end it with: sweeps cancel {found}"
+    with interrupted_as(lambda: left):
+        _show_submission(submission, cluster, follow=follow, as_json=as_json)
+
+
+def _show_submission(submission: Submission, cluster: JobsClient, *, follow: bool, as_json: bool) -> None:
+    from sweeps.terminal import write_plain
 
     if as_json:
         print_json(asdict(submission))
@@ -313,13 +322,8 @@ def _print_submission(submission: Submission, cluster: JobsClient, *, follow: bo
         sys.stdout.write(f"{submission.sweep_id}: submitted to {submission.address}, {submission.status.lower()}\n")
         sys.stdout.write(f"follow it: sweeps logs --follow {submission.sweep_id}\n")
     if follow and not as_json:
-        from sweeps.terminal import write_plain
-
-        found = submission.sweep_id
-        left = f"{found} goes on; follow it with: sweeps logs --follow {found}, end it with: sweeps cancel {found}"
-        with interrupted_as(lambda: left):
-            for text in cluster.follow_logs(submission.job):
-                write_plain(text)
+        for text in cluster.follow_logs(submission.job):
+            write_plain(text)
         if cluster.job_state(submission.job).status != "SUCCEEDED":
             raise typer.Exit(int(cluster.exit_code(submission.job)))
     elif submission.status == "FAILED":

@@ -9,10 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweeps.driver.forking.start import ForkServer, can_fork
 from sweeps.driver.interrupts import ours_while_ray_starts
 from sweeps.driver.ray_address import check_ray_address
 from sweeps.environment import describe_versions, list_packages
@@ -34,6 +35,10 @@ NODE_SECONDS = 60.0  # how long a node may take to start a process and look at a
 _PRELOAD_VARIABLE = "RAY_preload_python_modules"
 _PRELOADED = "ray.tune,torch,torch._dynamo"
 _own_nodes: list[Any] = []  # Ray's, of the local Ray that was started here last
+
+# What the processes of a local Ray are forks of has imported: what a trial needs, and what Ray Tune imports but Ray.
+_FORKED = ("torch", "torch._dynamo", "pandas", "pyarrow.dataset", "pyarrow.fs", "fsspec", "requests", "pydantic")
+_fork_servers: list[ForkServer] = []  # at most one, of the local Ray that is started or about to be
 
 # Read by Ray when it is imported or by its processes when they start; what the user has set stays.
 _ENVIRONMENT = {
@@ -84,7 +89,8 @@ def start_ray(data_bytes: int, *, preload: bool = False) -> dict[str, float]:
             else:
                 if preload:
                     os.environ.setdefault(_PRELOAD_VARIABLE, _PRELOADED)
-                _start_local_ray(data_bytes)
+                with _fork_servers[0].used_by_ray() if _fork_servers else nullcontext():
+                    _start_local_ray(data_bytes)
     logging.getLogger("ray").setLevel(logging.ERROR)
     return dict(ray.cluster_resources())
 
@@ -191,19 +197,26 @@ def without_runtime_environment() -> Iterator[None]:
 
 
 @contextmanager
-def borrow_ray() -> Iterator[None]:
+def borrow_ray(*, for_trials: bool = True) -> Iterator[None]:
     """At its end leaves the cluster, or ends the local Ray, that was joined or started inside it.
 
     A Ray that the caller had before, as in a notebook, is used and stays.
+
+    Args:
+        for_trials: Whether trials will run, so that a process begins at once to import what they need.
     """
     loaded = sys.modules.get("ray")
     was_there = loaded is not None and loaded.is_initialized()
+    if for_trials and can_fork() and not was_there and "RAY_ADDRESS" not in os.environ:
+        _fork_servers.append(ForkServer(_FORKED))
     try:
         yield
     finally:
         if not was_there and (loaded := sys.modules.get("ray")) is not None:
             with suppress(KeyboardInterrupt):  # Ray is ended when the process is, at the latest
                 loaded.shutdown()
+        while _fork_servers and not was_there:
+            _fork_servers.pop().close()
 
 
 def count_slots(resources: Resources) -> int:

@@ -286,7 +286,7 @@ def _look_at_ray(*, start: bool) -> Finding:
     if not start:
         answer = f"{where} answers" if address else "it was not started, to see whether it does"
         return Finding("Ray", Health.GOOD, f"{version}; {answer}")
-    with borrow_ray():
+    with borrow_ray(for_trials=False):
         resources = start_ray(0)
         slots = count_slots_now(Resources())
     found = f"{version}; {where} runs {slots} trials at a time on {resources.get('CPU', 0):g} cores"

@@ -362,6 +362,28 @@ def test_trials_run_in_the_processes_that_ray_has_started_ahead(home: Home, buil
     assert started == num_cpus  # else some have imported torch in vain, and others had to do it after them
 
 
+def test_trials_run_in_forks_and_a_sweep_outlives_what_they_are_forks_of(home: Home, build_spec: BuildSpec) -> None:
+    workers: list[psutil.Process] = []
+
+    def look(sweep: RunningSweep, trial: TrialEntry | None, event: TrialEvent) -> None:
+        if event is TrialEvent.EPOCH and not workers:
+            workers.append(psutil.Process(worker_pid()))
+            server = workers[0].parent()
+            assert server is not None
+            assert any(part.endswith("forking/server.py") for part in server.cmdline())
+            server.kill()
+            workers[0].kill()  # so that another has to be started, by Ray itself
+
+    outcome = run_sweep(
+        build_spec("budget.trials_per_arm=1", "early_terminate=null", "confirm.top=0"), home, listeners=[look]
+    )
+    assert outcome.exit_code is ExitCode.DONE
+    assert workers
+    trials = load_sweep(outcome.sweep_id, home.tracking_uri).trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETED] * 2
+    assert all(len(trial.history["val_accuracy"]) == 4 for trial in trials)
+
+
 def test_files_called_as_libraries_are_run_nowhere_in_a_sweep(
     home: Home, build_spec: BuildSpec, tmp_path: Path
 ) -> None:
