@@ -23,7 +23,7 @@ WAYS = {"workers are forks": "True", "workers import": "False"}
 PROGRAM = (
     "import sys, sweeps.driver.cluster as c; c.can_fork = lambda: {}; from sweeps.cli.__main__ import main; main()"
 )
-STEPS = ("first trial", "first epoch", "all trials", "end after the last epoch")
+STEPS = ("first trial", "first epoch", "all trials", "report after the last epoch", "end after the last epoch")
 
 
 def measure(file: Path, can_fork: str) -> list[float]:
@@ -39,10 +39,12 @@ def measure(file: Path, can_fork: str) -> list[float]:
         )
         end = time.time()
         (journal,) = Path(home, "results").glob("*/journal.jsonl")
+        written = journal.with_name("report.html").stat().st_mtime
         events = [json.loads(line) for line in journal.read_text().splitlines()]
     times = {kind: [e["time_ms"] / 1000 for e in events if e["kind"] == kind] for kind in ("start_trial", "epoch")}
     first_trial, first_epoch, last_epoch = times["start_trial"][0], times["epoch"][0], times["epoch"][-1]
-    return [first_trial - start, first_epoch - start, last_epoch - first_trial, end - last_epoch]
+    after = [written - last_epoch, end - last_epoch]
+    return [first_trial - start, first_epoch - start, last_epoch - first_trial, *after]
 
 
 def main() -> None:
@@ -57,7 +59,7 @@ def main() -> None:
     for way, rows in found.items():
         print(f"{way} (n = {repetitions}), seconds, median (least to most):")
         for step, values in zip(STEPS, zip(*rows, strict=True), strict=True):
-            print(f"  {step:<25} {statistics.median(values):5.1f} ({min(values):.1f} to {max(values):.1f})")
+            print(f"  {step:<28} {statistics.median(values):5.1f} ({min(values):.1f} to {max(values):.1f})")
 
 
 if __name__ == "__main__":

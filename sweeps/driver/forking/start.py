@@ -30,10 +30,11 @@ class ForkServer:
 
     def __init__(self, modules: Sequence[str]) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._folder = tempfile.mkdtemp(prefix="sweeps-fork-")  # which nobody else may enter
-        self._socket = os.path.join(self._folder, "server")  # noqa: PTH118
-        with suppress(OSError), socket.socket(socket.AF_UNIX) as listener:  # a path may be too long for it
-            listener.bind(self._socket)
+        self._folder = self._socket = ""
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+            self._folder = tempfile.mkdtemp(prefix="sweeps-fork-")  # which nobody else may enter
+            self._socket = os.path.join(self._folder, "server")  # noqa: PTH118
+            listener.bind(self._socket)  # a path may be too long for it
             listener.listen(128)
             number = listener.fileno()
             command = [sys.executable, str(Path(server.__file__).resolve()), str(number), str(os.getpid()), *modules]
@@ -72,7 +73,8 @@ class ForkServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def can_fork() -> bool:

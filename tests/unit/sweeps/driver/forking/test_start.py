@@ -183,9 +183,13 @@ def test_a_server_that_cannot_import_leaves_workers_to_ray(programs: Path, monke
         server.close()
 
 
-def test_where_no_socket_can_be_made_ray_starts_its_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_there", [True, False])
+def test_where_no_socket_can_be_made_ray_starts_its_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
     long = tmp_path / ("long" * 30)
-    long.mkdir()
+    if is_there:
+        long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
     from ray._private import ray_constants
 
@@ -194,7 +198,7 @@ def test_where_no_socket_can_be_made_ray_starts_its_workers(tmp_path: Path, monk
         assert ray_constants.SETUP_WORKER_FILENAME == "setup_worker.py"
         assert worker.SERVER_VARIABLE not in os.environ
     server.close()
-    assert not any(long.iterdir())
+    assert not any(long.glob("*"))
 
 
 def test_a_server_ends_with_its_driver() -> None:
