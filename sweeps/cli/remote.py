@@ -306,29 +306,25 @@ def _ask(sweep_id: str | None, request: Request, done: str) -> None:
 
 
 def _print_submission(submission: Submission, cluster: JobsClient, *, follow: bool, as_json: bool) -> None:
-    """Says where a sweep runs, and what it says; whoever interrupts that is told that it goes on."""
-    found = submission.sweep_id
-    left = f"{found} goes on; follow it with: sweeps logs --follow {found}, end it with: sweeps cancel {found}"
-    with interrupted_as(lambda: left):
-        _show_submission(submission, cluster, follow=follow, as_json=as_json)
-
-
-def _show_submission(submission: Submission, cluster: JobsClient, *, follow: bool, as_json: bool) -> None:
+    """Says where a sweep runs, and follows it; whoever interrupts that is told that it goes on."""
     from sweeps.terminal import write_plain
 
-    if as_json:
-        print_json(asdict(submission))
-    else:
-        sys.stdout.write(f"{submission.sweep_id}: submitted to {submission.address}, {submission.status.lower()}\n")
-        sys.stdout.write(f"follow it: sweeps logs --follow {submission.sweep_id}\n")
-    if follow and not as_json:
-        for text in cluster.follow_logs(submission.job):
+    found, job = submission.sweep_id, submission.job
+    left = f"{found} goes on; follow it with: sweeps logs --follow {found}, end it with: sweeps cancel {found}"
+    follows = follow and not as_json
+    with interrupted_as(lambda: left):
+        if as_json:
+            print_json(asdict(submission))
+        else:
+            sys.stdout.write(f"{found}: submitted to {submission.address}, {submission.status.lower()}\n")
+            sys.stdout.write(f"follow it: sweeps logs --follow {found}\n")
+        for text in cluster.follow_logs(job) if follows else ():
             write_plain(text)
-        if cluster.job_state(submission.job).status != "SUCCEEDED":
-            raise typer.Exit(int(cluster.exit_code(submission.job)))
-    elif submission.status == "FAILED":
-        terminal_error().write(cluster.read_logs(submission.job))
-        raise typer.Exit(int(cluster.exit_code(submission.job)))
+    if follows and cluster.job_state(job).status != "SUCCEEDED":
+        raise typer.Exit(int(cluster.exit_code(job)))
+    if not follows and submission.status == "FAILED":
+        terminal_error().write(cluster.read_logs(job))
+        raise typer.Exit(int(cluster.exit_code(job)))
 
 
 def _print_status(found: SweepStatus) -> None:

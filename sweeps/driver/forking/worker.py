@@ -1,7 +1,7 @@
 """What Ray starts as a worker: asks the server for a fork that is the worker, and lives as long as that does.
 
-Where no server answers, or Ray asks for a worker with an environment of its own, this process becomes Ray's own program
-that starts a worker. It imports the standard library alone: every worker waits for it.
+Where no server answers, the working directory is gone, or Ray asks for an environment of its own, this process becomes
+Ray's own program that starts a worker. It imports the standard library alone: every worker waits for it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ SERVER_VARIABLE = "SWEEPS_FORK_SERVER"  # the path of the server's socket
 def _ask_for_fork(arguments: list[str]) -> socket.socket | None:
     """The connection to the fork that is the worker, None where there is none."""
     connection = socket.socket(socket.AF_UNIX)
-    order = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}  # noqa: PTH109
     try:
+        order = {"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}  # noqa: PTH109
         connection.connect(os.environ[SERVER_VARIABLE])
         socket.send_fds(connection, [b"-"], [0, 1, 2])
         connection.sendall(json.dumps(order).encode() + b"\n")

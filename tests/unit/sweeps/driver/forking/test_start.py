@@ -167,6 +167,17 @@ def test_without_a_server_a_worker_is_started_by_ray(
     assert out.startswith("started by Ray itself")
 
 
+def test_where_the_working_directory_is_gone_a_worker_is_started_by_ray(
+    programs: Path, server: ForkServer, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"rmdir {gone}; exec {sys.executable} {worker.__file__} {programs / 'default_worker.py'}"
+    with server.used_by_ray():
+        done = subprocess.run(["sh", "-c", command], cwd=gone, capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.startswith("started by Ray itself")
+
+
 def test_a_server_that_cannot_import_leaves_workers_to_ray(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = ForkServer(["no_such_module"])
     try:
