@@ -92,6 +92,7 @@ class _Simulation:
         self._running: list[tuple[float, int, str, int]] = []  # (time of the next look, order of starting, arm, trial)
         self._num_running = dict.fromkeys(trials, 0)
         self._num_looks = {arm: [0] * len(known) for arm, known in trials.items()}
+        self._best = {arm: [-math.inf] * len(known) for arm, known in trials.items()}  # score so far
         self._epochs_of_arm = dict.fromkeys(trials, 0)
         self._has_full: set[str] = set()  # arms of which a trial has been trained in full
         self._earned: dict[str, int] = {}  # arm -> its paused trial that is the next to go on
@@ -168,11 +169,13 @@ class _Simulation:
         self._num_looks[arm][trial] = count = before + 1
         epoch, score, rule = known.count_epochs(count), known.scores[before], self._rules[arm]
         self._epochs_of_arm[arm] += epoch - known.count_epochs(before)
+        best = max(score, self._best[arm][trial]) if math.isfinite(score) else self._best[arm][trial]
+        self._best[arm][trial] = best
         if count == len(known.scores):
             self._has_full.add(arm)
         if not math.isfinite(score):
             rule.settle(trial, epoch, TrialState.DIVERGED, score)
         elif count == len(known.scores):
-            rule.settle(trial, epoch, TrialState.COMPLETED, score)
-        elif rule.judge(trial, epoch, score).action == "go":
+            rule.settle(trial, epoch, TrialState.COMPLETED, score, best)
+        elif rule.judge(trial, epoch, score, best).action == "go":
             self._run_on(arm, trial)

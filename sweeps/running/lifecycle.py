@@ -137,7 +137,8 @@ def take_result(sweep: RunningSweep, entry: TrialEntry, result: TrialResult, now
 
 def _decide(sweep: RunningSweep, entry: TrialEntry, score: float, now_ms: int) -> None:
     """Asks the arm's rule, then the limits, whether a search trial trains on."""
-    decision = sweep.rules[entry.arm].judge(entry.number, entry.epoch, sweep.goal.sign * score)
+    sign = sweep.goal.sign
+    decision = sweep.rules[entry.arm].judge(entry.number, entry.epoch, sign * score, sign * entry.best_score)
     reason = decision.reason if decision.action == "stop" else _find_limit(sweep, entry, now_ms)
     if reason:
         entry.stop_reason = reason
@@ -206,7 +207,8 @@ def end(sweep: RunningSweep, entry: TrialEntry, ending: Ending) -> None:
     sweep.ledger.end(entry.trial_id, ending.state, ending.reason, ending.error)
     if entry.stage == STAGE_SEARCH:
         rule: Rule = sweep.rules[entry.arm]
-        rule.settle(entry.number, entry.epoch, ending.state, sweep.goal.sign * entry.last_score)
+        sign = sweep.goal.sign
+        rule.settle(entry.number, entry.epoch, ending.state, sign * entry.last_score, sign * entry.best_score)
     sweep.notify(entry, TrialEvent.ENDED)
 
 

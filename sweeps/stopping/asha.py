@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from sweeps.reader.model import fault_at
 from sweeps.stopping.ranked import RankedScores
-from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_rung_score
 
 
 class Asha(RuleSection):
@@ -55,10 +55,13 @@ def rung_epochs(min_iter: int, max_iter: int, eta: int) -> tuple[int, ...]:
 class Rungs(Rule):
     """ASHA, stopping variant, for one arm: a trial goes on past a rung while it is among the rung's best 1/eta.
 
-    Source: Li et al. 2020, section 3.1 and algorithm 2. Deviation: the stopping variant (as in Ray Tune and Syne Tune)
-    judges a trial once, when it arrives, instead of pausing it until it earns a promotion; the first arrival always
-    goes on. A strict one judges it again after every epoch, by all that have arrived at the rungs that it has passed
-    (W&B's `strict`).
+    Trials are ranked by the best score that each has had so far, as they are in the end. The score of one epoch is
+    noisier: on recorded curves it foretells the end less well, and costs up to half a point (docs/fairness.md).
+
+    Source: Li et al. 2020, section 3.1 and algorithm 2. Deviations: the paper ranks by the score at the rung; and the
+    stopping variant (as in Ray Tune and Syne Tune) judges a trial once, when it arrives, instead of pausing it until it
+    earns a promotion; the first arrival always goes on. A strict one judges it again after every epoch, by all that
+    have arrived at the rungs that it has passed (W&B's `strict`).
     """
 
     epochs: tuple[int, ...]
@@ -68,25 +71,25 @@ class Rungs(Rule):
     scores: dict[int, RankedScores] = field(default_factory=dict)  # rung epoch -> what has arrived there
     decisions: dict[int, dict[int, Decision]] = field(default_factory=dict)  # epoch -> trial -> what was said
 
-    def judge(self, trial: int, epoch: int, score: float) -> Decision:
+    def judge(self, trial: int, epoch: int, score: float, best: float | None = None) -> Decision:
         """Records the score if `epoch` is a rung, and ranks it among those that have arrived there."""
         if epoch not in self.epochs and not self.strict:
             return CONTINUE
         decisions = self.decisions.setdefault(epoch, {})
         if trial not in decisions:
             if epoch in self.epochs:
-                self.scores.setdefault(epoch, RankedScores()).add(trial, to_finite(score))
+                self.scores.setdefault(epoch, RankedScores()).add(trial, to_rung_score(score, best))
             passed = [rung for rung in self.epochs if rung < epoch and trial in self.scores.get(rung, {})]
             judged = [*(passed if self.strict else ()), *(rung for rung in self.epochs if rung == epoch)]
             said = (self._rank(trial, rung) for rung in judged)
             decisions[trial] = next((decision for decision in said if decision is not CONTINUE), CONTINUE)
         return decisions[trial]
 
-    def record_ended(self, trial: int, epoch: int, score: float) -> None:
+    def record_ended(self, trial: int, epoch: int, score: float, best: float | None = None) -> None:
         """Lets a trial that ended by itself count at the next rung it would have met, if it ended diverged (NaN)."""
         rung = next((rung for rung in self.epochs if rung >= epoch), None)
         if rung is not None and (rung == epoch or not math.isfinite(score)):
-            self.judge(trial, rung, score)
+            self.judge(trial, rung, score, best)
 
     def _rank(self, trial: int, epoch: int) -> Decision:
         scores = self.scores[epoch]

@@ -86,13 +86,13 @@ class Brackets(Rule):
             self._num_assigned[index] += 1
         return self._assigned[trial]
 
-    def judge(self, trial: int, epoch: int, score: float) -> Decision:
+    def judge(self, trial: int, epoch: int, score: float, best: float | None = None) -> Decision:
         """Asks the rungs of the trial's bracket."""
-        return self.brackets[self.bracket(trial)].judge(trial, epoch, score)
+        return self.brackets[self.bracket(trial)].judge(trial, epoch, score, best)
 
-    def record_ended(self, trial: int, epoch: int, score: float) -> None:
+    def record_ended(self, trial: int, epoch: int, score: float, best: float | None = None) -> None:
         """Tells the rungs of the trial's bracket."""
-        self.brackets[self.bracket(trial)].record_ended(trial, epoch, score)
+        self.brackets[self.bracket(trial)].record_ended(trial, epoch, score, best)
 
 
 def assign_next(shares: Sequence[float], num_assigned: Sequence[int]) -> int:

@@ -40,7 +40,7 @@ class MedianRule(Rule):
     running: dict[int, tuple[int, float]] = field(default_factory=dict)  # trial -> results so far, and their mean
     decisions: dict[tuple[int, int], Decision] = field(default_factory=dict)  # (trial, epoch) -> what was said
 
-    def judge(self, trial: int, epoch: int, score: float) -> Decision:
+    def judge(self, trial: int, epoch: int, score: float, best: float | None = None) -> Decision:  # noqa: ARG002
         """Records the trial's running mean, and compares its best score with those of the others."""
         key = (trial, epoch)
         if key not in self.decisions:
@@ -53,9 +53,9 @@ class MedianRule(Rule):
             self.decisions[key] = self._compare(trial, epoch)
         return self.decisions[key]
 
-    def record_ended(self, trial: int, epoch: int, score: float) -> None:
+    def record_ended(self, trial: int, epoch: int, score: float, best: float | None = None) -> None:
         """Lets the last epoch of a trial that ended by itself count for the others."""
-        self.judge(trial, epoch, score)
+        self.judge(trial, epoch, score, best)
 
     def _compare(self, trial: int, epoch: int) -> Decision:
         best, means = self.best[trial], self.means[epoch]

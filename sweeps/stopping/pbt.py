@@ -55,7 +55,7 @@ class PbtRule(Rule):
     out: set[int] = field(default_factory=set)  # members that have ended
     _waiting: dict[int, list[int]] = field(default_factory=dict)  # epoch -> members that may go on, by number
 
-    def judge(self, trial: int, epoch: int, score: float) -> Decision:
+    def judge(self, trial: int, epoch: int, score: float, best: float | None = None) -> Decision:  # noqa: ARG002
         """Pauses a member at the end of a generation."""
         for earlier in sorted(self.scores, reverse=True):
             if earlier < epoch and trial in self.scores[earlier]:
@@ -73,7 +73,7 @@ class PbtRule(Rule):
             return CONTINUE
         return Decision("pause", f"pbt: waits for its generation at epoch {epoch}")
 
-    def record_ended(self, trial: int, epoch: int, score: float) -> None:  # noqa: ARG002
+    def record_ended(self, trial: int, epoch: int, score: float, best: float | None = None) -> None:  # noqa: ARG002
         """Nobody waits for a member that has ended."""
         self._take_out(trial)
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from sweeps.stopping.asha import check_rung_order, rung_epochs
 from sweeps.stopping.ranked import RankedScores, RankKey
-from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_finite
+from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_rung_score
 
 
 class AshaPromotion(RuleSection):
@@ -38,7 +38,7 @@ class PromotionRungs(Rule):
     """ASHA as published, for one arm: every trial is paused at a rung, the best 1/eta of all that have arrived go on.
 
     A trial that is not among the best when it arrives may be later, when more have arrived. Promotion at the highest
-    rung comes first.
+    rung comes first. As in `Rungs`, trials are ranked by the best score that each has had so far.
 
     Source: Li et al. 2020, algorithm 2 (get_job). Deviation: when no more trials come and none has been trained in
     full, which happens to arms of fewer than eta^(number of rungs) trials, whoever asks lets `best_paused` go on.
@@ -51,7 +51,7 @@ class PromotionRungs(Rule):
     promoted: dict[int, set[int]] = field(default_factory=dict)  # rung epoch -> trials that have gone on
     _waiting: dict[int, list[tuple[RankKey, int]]] = field(default_factory=dict)  # rung epoch -> others, best first
 
-    def judge(self, trial: int, epoch: int, score: float) -> Decision:
+    def judge(self, trial: int, epoch: int, score: float, best: float | None = None) -> Decision:
         """Pauses a trial at a rung; a result beyond a rung says that the trial was promoted there."""
         for rung in self.epochs:
             if rung < epoch and trial in self.scores.get(rung, {}):
@@ -60,7 +60,7 @@ class PromotionRungs(Rule):
             return CONTINUE
         scores = self.scores.setdefault(epoch, RankedScores())
         if trial not in scores:
-            scores.add(trial, to_finite(score))
+            scores.add(trial, to_rung_score(score, best))
             if scores[trial] > -math.inf:
                 insort(self._waiting.setdefault(epoch, []), (scores.key(trial), trial))
         if scores[trial] == -math.inf:
@@ -69,11 +69,11 @@ class PromotionRungs(Rule):
             return CONTINUE
         return Decision("pause", f"{self.name}: waits at epoch {epoch}")
 
-    def record_ended(self, trial: int, epoch: int, score: float) -> None:
+    def record_ended(self, trial: int, epoch: int, score: float, best: float | None = None) -> None:
         """Lets a trial that ended by itself count at the next rung it would have met, if it ended diverged (NaN)."""
         rung = next((rung for rung in self.epochs if rung >= epoch), None)
         if rung is not None and (rung == epoch or not math.isfinite(score)):
-            self.judge(trial, rung, score)
+            self.judge(trial, rung, score, best)
             self._note_promoted(rung, trial)  # nothing is left of it to go on
 
     def withdraw(self, trial: int) -> None:

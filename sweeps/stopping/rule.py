@@ -58,16 +58,23 @@ class Rule(ABC):
     """
 
     @abstractmethod
-    def judge(self, trial: int, epoch: int, score: float) -> Decision:
-        """Takes in a result of a trial that may go on; the same decision when it comes again."""
+    def judge(self, trial: int, epoch: int, score: float, best: float | None = None) -> Decision:
+        """Takes in a result of a trial that may go on; the same decision when it comes again.
 
-    def record_ended(self, trial: int, epoch: int, score: float) -> None:  # noqa: B027
+        Args:
+            trial: Its number.
+            epoch: After which it came.
+            score: Of that epoch.
+            best: The best score up to that epoch, by which trials are ranked in the end; None for `score`.
+        """
+
+    def record_ended(self, trial: int, epoch: int, score: float, best: float | None = None) -> None:  # noqa: B027
         """Takes in that a trial ended by itself after an epoch; with a score of NaN if it diverged."""
 
     def withdraw(self, trial: int) -> None:  # noqa: B027
         """Takes in that a trial failed or was stopped, and goes on no more."""
 
-    def settle(self, trial: int, epoch: int, state: TrialState, score: float) -> None:
+    def settle(self, trial: int, epoch: int, state: TrialState, score: float, best: float | None = None) -> None:
         """Takes in how a trial ended.
 
         Args:
@@ -75,11 +82,12 @@ class Rule(ABC):
             epoch: After which it ended.
             state: How.
             score: Of that epoch.
+            best: As for `judge`.
         """
         if state in (TrialState.FAILED, TrialState.EARLY_STOPPED):
             self.withdraw(trial)
         elif state in (TrialState.COMPLETED, TrialState.DIVERGED):
-            self.record_ended(trial, epoch, math.nan if state is TrialState.DIVERGED else score)
+            self.record_ended(trial, epoch, math.nan if state is TrialState.DIVERGED else score, best)
 
     def close(self, num_trials: int) -> None:  # noqa: B027
         """Takes in that no more trials come than these."""
@@ -113,7 +121,7 @@ class Rule(ABC):
 class NoRule(Rule):
     """Every trial runs to its end."""
 
-    def judge(self, trial: int, epoch: int, score: float) -> Decision:  # noqa: ARG002
+    def judge(self, trial: int, epoch: int, score: float, best: float | None = None) -> Decision:  # noqa: ARG002
         """Go on."""
         return CONTINUE
 
@@ -121,3 +129,8 @@ class NoRule(Rule):
 def to_finite(score: float) -> float:
     """The score; minus infinity for one that is not finite."""
     return score if math.isfinite(score) else -math.inf
+
+
+def to_rung_score(score: float, best: float | None) -> float:
+    """What a trial is ranked by at a rung: its best score so far; minus infinity if the last one is not finite."""
+    return max(score, to_finite(score if best is None else best)) if math.isfinite(score) else -math.inf

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from small_sweep import SMALL
+from small_sweep import IMAGES, SMALL
 
 WAYS = {"workers are forks": "True", "workers import": "False"}
 PROGRAM = (
@@ -51,7 +51,7 @@ def main() -> None:
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     file = Path(sys.argv[2]).resolve() if len(sys.argv) > 2 else Path(tempfile.mkdtemp()) / "small.yaml"
     if len(sys.argv) <= 2:
-        file.write_text(SMALL)
+        file.write_text(SMALL.replace(f"imagefolder\n  data_dir: {IMAGES}", "synthetic"))
     found: dict[str, list[list[float]]] = {way: [] for way in WAYS}
     for _ in range(repetitions):
         for way, can_fork in WAYS.items():

@@ -1,3 +1,3 @@
-from small_sweep import build_spec, home
+from small_sweep import build_spec, empty_store, home
 
-__all__ = ["build_spec", "home"]
+__all__ = ["build_spec", "empty_store", "home"]

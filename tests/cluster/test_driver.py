@@ -18,6 +18,8 @@ import pytest
 import ray
 import torch
 from checker import check_sweep
+from forked import run_forked
+from small_sweep import IMAGES
 from typer.testing import CliRunner
 
 from sweeps.cli.app import app
@@ -167,7 +169,7 @@ class TestOnOneRay:
         assert "<dd>completed</dd>" in report
         assert len(folder.driver_log.read_text().splitlines()) == len(table.trials)
         assert len(folder.trials.read_text().splitlines()) == 1 + len(table.trials)
-        assert json.loads(folder.manifest.read_text())["data"]["name"] == "synthetic"
+        assert json.loads(folder.manifest.read_text())["data"]["name"] == "imagefolder"
         assert_the_winner_is_registered(table, home)
         assert_nothing_is_left(folder)
         true_bytes = sum(path.stat().st_size for path in home.path.rglob("*") if path.is_file())
@@ -308,7 +310,7 @@ def assert_the_winner_is_registered(table: SweepTable, home: Home) -> None:
         from mlflow.pytorch import load_model
 
         network = load_model(version.source)
-    data = load_dataset("synthetic", None)
+    data = load_dataset("imagefolder", str(IMAGES))
     with torch.no_grad():
         logits_NK = network(torch.from_numpy(data.test_images_NHWC.transpose(0, 3, 1, 2).astype("float32")))
     accuracy = (logits_NK.argmax(1).numpy() == data.test_labels_N).mean()
@@ -327,7 +329,7 @@ def test_a_plan_measures_where_trials_would_run_and_the_report_says_how_it_came(
     assert "Predicted and actual" in outcome.folder.report.read_text()
     command = [sys.executable, "-m", "sweeps.cli", "run", str(tmp_path / "small.yaml"), "--dry-run", "--json"]
     sets = [part for override in overrides for part in ("--set", override)]
-    done = subprocess.run([*command, *sets], capture_output=True, text=True, check=False)
+    done = run_forked([*command, *sets])
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["epochs"] == plan["epochs"]
@@ -530,7 +532,7 @@ def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
     else:
         code, output = run_until([*command, "resume"], "(4 ended)", number)  # and once more
         assert code == -signal.SIGKILL, output
-    resumed = subprocess.run([*command, "resume", "--json-lines"], capture_output=True, text=True, check=False)
+    resumed = run_forked([*command, "resume", "--json-lines"])
     assert resumed.returncode == ExitCode.DONE, resumed.stderr
     table = load_sweep(sweep_id, home.tracking_uri)
     events = [json.loads(line) for line in resumed.stdout.splitlines()]

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import run_forked
+from small_sweep import DECODED
 
 from sweeps.spec import SweepSpec
 
@@ -38,14 +40,8 @@ class Outside:
     environment: dict[str, str]
 
     def sweeps(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "sweeps.cli", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.folder,
-            env=self.environment | environment,
-        )
+        command = [sys.executable, "-m", "sweeps.cli", *arguments]
+        return run_forked(command, cwd=self.folder, env=self.environment | environment)
 
     def interrupt(self, word: str, *arguments: str) -> tuple[int, str, str]:
         """Ctrl+C once a command has printed a word: its exit code, and what it wrote to both of its outputs."""
@@ -100,6 +96,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     environment |= {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
+        "SWEEPS_DATA": str(DECODED),
         "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}",
     }
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus=2"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from checker import check_sweep
-from small_sweep import SMALL
+from small_sweep import DECODED, SMALL, draw_images
 
 from sweeps.errors import ExitCode
 from sweeps.home import Home
@@ -69,6 +69,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 def disk_home(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A results folder on that disk."""
     monkeypatch.setenv("SWEEPS_HOME", str(disk.path / "results"))
+    monkeypatch.setenv("SWEEPS_DATA", str(DECODED))
     for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     return Home(disk.path / "results")
@@ -78,6 +79,7 @@ class Sweep:
     """A sweep of six trials of 30 epochs, and what it prints."""
 
     def __init__(self, file: Path, *, limit: float) -> None:
+        draw_images()
         file.write_text(SMALL.replace("epochs: 4", "epochs: 30").replace("eta: 3}", "eta: 3, max_iter: 30}"))
         self._command = [sys.executable, "-c", PROGRAM.format(limit=limit)]
         self.process = subprocess.Popen(

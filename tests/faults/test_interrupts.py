@@ -16,7 +16,8 @@ from pathlib import Path
 import mlflow
 import pytest
 from checker import check_sweep
-from small_sweep import SMALL
+from forked import run_forked
+from small_sweep import SMALL, draw_images
 
 from sweeps.errors import ExitCode
 from sweeps.home import Home
@@ -32,6 +33,7 @@ COMMAND = [sys.executable, "-m", "sweeps.cli"]
 
 @pytest.fixture
 def arguments(tmp_path: Path) -> list[str]:
+    draw_images()
     file = tmp_path / "small.yaml"
     file.write_text(SMALL.replace("trials_per_arm: 3", "trials_per_arm: 2"))
     return ["run", str(file), "--no-measure"]
@@ -52,7 +54,7 @@ def assert_interrupted(home: Home, code: int, output: str) -> str:
 
 
 def assert_resumed(home: Home, sweep_id: str) -> None:
-    resumed = subprocess.run([*COMMAND, "resume", "--json"], capture_output=True, text=True, check=False)
+    resumed = run_forked([*COMMAND, "resume", "--json"])
     assert resumed.returncode == ExitCode.DONE, resumed.stdout + resumed.stderr
     check_sweep(home, sweep_id)
     assert load_sweep(sweep_id, home.tracking_uri).state == "completed"
@@ -115,7 +117,7 @@ def test_an_interrupt_before_anything_ran_leaves_nothing_behind(
 @thorough
 def test_an_interrupt_of_retrainings_that_are_added(home: Home, arguments: list[str]) -> None:
     """Before they have begun, as they train, and again as their report is written: nothing is lost or trained twice."""
-    assert subprocess.run([*COMMAND, *arguments], check=False).returncode == ExitCode.DONE
+    assert run_forked([*COMMAND, *arguments]).returncode == ExitCode.DONE
     (sweep_id,) = home.sweep_ids()
     command = ["confirm", sweep_id, "--seeds", "3"]
     code, output = run_to_a_call("SIGINT", "before", "ray:init", 1, command)

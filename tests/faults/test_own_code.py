@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from checker import check_sweep
+from small_sweep import IMAGES
 
 from sweeps.driver.driver import run_sweep
 from sweeps.errors import ExitCode
@@ -153,5 +154,5 @@ def test_it_is_a_result_once_and_changes_no_other_trial(
 def assert_trained_as_alone(trial: TrialRow) -> None:
     """Its curve is, to the bit, that of the same training in a process that has run nothing else."""
     config = build_trial_config(trial.parameters)
-    epochs = list(train(config, load_dataset("synthetic", None), device="cpu", num_threads=1))
+    epochs = list(train(config, load_dataset("imagefolder", str(IMAGES)), device="cpu", num_threads=1))
     assert [value for _, value in trial.history["val_loss"]] == [each.val_loss for each in epochs]
