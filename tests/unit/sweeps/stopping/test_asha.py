@@ -77,6 +77,22 @@ def test_a_diverged_trial_fills_a_place_at_the_rung_it_would_have_met() -> None:
     assert 1 not in rungs.scores[3]
 
 
+def test_a_trial_is_ranked_by_its_best_score_so_far() -> None:
+    rungs, promotion = Rungs((3,), 2), PromotionRungs((3,), 2)
+    for rule in (rungs, promotion):
+        rule.judge(0, 3, 0.4, best=0.5)
+        rule.judge(1, 3, 0.45)
+    assert promotion.next_promoted() == 0
+    assert rungs.judge(1, 3, 0.45).reason == "asha: rank 2 of 2 at epoch 3, the best 1 go on"
+
+
+def test_a_score_that_is_not_finite_is_the_worst_whatever_came_before() -> None:
+    for rule in (Rungs((3,), 2), PromotionRungs((3,), 2)):
+        assert rule.judge(0, 3, math.nan, best=0.9).action == "stop"
+        rule.record_ended(1, 2, math.nan, best=0.9)
+        assert rule.scores == {3: {0: -math.inf, 1: -math.inf}}
+
+
 def test_strict_stops_a_trial_that_has_fallen_behind_since_it_passed() -> None:
     lenient, strict = Rungs((1, 3), 2), Rungs((1, 3), 2, strict=True)
     for rungs in (lenient, strict):
