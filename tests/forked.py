@@ -1,13 +1,16 @@
 """Runs a Python command as a process of its own, without the seconds in which it would import the libraries.
 
-A server imports them once, and is forked for each command (`multiprocessing.forkserver`). The command has the
-arguments, environment, working directory, streams and import path that it would have, and ends with its own exit code.
-A test of what happens while a command starts, or of its streams, starts it as usual.
+A server imports them once, draws the synthetic dataset, and is forked for each command (`multiprocessing.forkserver`).
+The command has the arguments, environment, working directory, streams and import path that it would have, and ends with
+its own exit code.
+A test of what happens while a command starts, or of its streams, starts it as usual; so does one whose command starts
+Ray or joins it, as Ray keeps the settings with which the server imported it.
 """
 
 from __future__ import annotations
 
 import atexit
+import functools
 import importlib
 import io
 import multiprocessing
@@ -57,6 +60,9 @@ if _IS_SERVER:  # all that any command may import
     for name in _LIBRARIES:
         importlib.import_module(name)
     importlib.import_module("sqlalchemy.orm").configure_mappers()
+    synthetic = importlib.import_module("trainer.data.synthetic")
+    synthetic.draw_synthetic = functools.cache(synthetic.draw_synthetic)  # the same each time, and takes 2 s
+    synthetic.draw_synthetic()
 
 _FRESH_PATH = [place for place in sys.path[1:] if place != _HERE]
 

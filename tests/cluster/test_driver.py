@@ -18,7 +18,6 @@ import pytest
 import ray
 import torch
 from checker import check_sweep
-from forked import run_forked
 from small_sweep import IMAGES
 from typer.testing import CliRunner
 
@@ -329,7 +328,7 @@ def test_a_plan_measures_where_trials_would_run_and_the_report_says_how_it_came(
     assert "Predicted and actual" in outcome.folder.report.read_text()
     command = [sys.executable, "-m", "sweeps.cli", "run", str(tmp_path / "small.yaml"), "--dry-run", "--json"]
     sets = [part for override in overrides for part in ("--set", override)]
-    done = run_forked([*command, *sets])
+    done = subprocess.run([*command, *sets], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert facts["epochs"] == plan["epochs"]
@@ -532,7 +531,7 @@ def test_a_sweep_cut_short_is_resumed_without_losing_or_repeating_a_trial(
     else:
         code, output = run_until([*command, "resume"], "(4 ended)", number)  # and once more
         assert code == -signal.SIGKILL, output
-    resumed = run_forked([*command, "resume", "--json-lines"])
+    resumed = subprocess.run([*command, "resume", "--json-lines"], capture_output=True, text=True, check=False)
     assert resumed.returncode == ExitCode.DONE, resumed.stderr
     table = load_sweep(sweep_id, home.tracking_uri)
     events = [json.loads(line) for line in resumed.stdout.splitlines()]

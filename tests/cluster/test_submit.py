@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forked import run_forked
 from small_sweep import DECODED
 
 from sweeps.spec import SweepSpec
@@ -41,7 +40,8 @@ class Outside:
 
     def sweeps(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "sweeps.cli", *arguments]
-        return run_forked(command, cwd=self.folder, env=self.environment | environment)
+        there = self.environment | environment
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder, env=there)
 
     def interrupt(self, word: str, *arguments: str) -> tuple[int, str, str]:
         """Ctrl+C once a command has printed a word: its exit code, and what it wrote to both of its outputs."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 import lzma
 import shutil
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from checker import check_sweep
-from forked import run_forked
 from small_sweep import home
 
 from sweeps.driver.settling import settle
@@ -99,6 +99,6 @@ def test_its_journal_tells_a_driver_what_runs(recorded: Home) -> None:
 @pytest.mark.timeout(600)
 def test_it_is_gone_on_with_to_its_end(recorded: Home) -> None:
     command = [sys.executable, "-m", "sweeps.cli", "resume", SWEEP_ID]
-    done = run_forked(command)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == ExitCode.DONE, done.stdout + done.stderr
     check_sweep(recorded, SWEEP_ID)

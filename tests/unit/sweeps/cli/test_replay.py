@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ from sweeps.home import Home
 from tracking.names import EPOCH_METRICS, STAGE_CONFIRM, TrialState
 from tracking.table import Points, SweepTable, TrialRow, Value
 from trainer.config import build_trial_config
+from trainer.data.dataset import Dataset
 from trainer.data.synthetic import draw_synthetic
 from trainer.loop.training_run import TrainingRun
 
@@ -35,14 +37,18 @@ PARAMETERS: dict[str, Value] = {
     "lr": 1e-3,
     "seed": 7,
 }
-DATA = draw_synthetic()
 Record = Callable[[TrialRow], None]
+
+
+@functools.cache
+def draw_images() -> Dataset:
+    return draw_synthetic()
 
 
 def train(name: str, num_epochs: int, **changes: Value) -> TrialRow:
     """A trial as its sweep would have recorded it; one of all epochs is a retraining, and has read the test split."""
     parameters = {**PARAMETERS, **changes}
-    run = TrainingRun(build_trial_config(parameters), DATA, device="cpu", num_threads=1)
+    run = TrainingRun(build_trial_config(parameters), draw_images(), device="cpu", num_threads=1)
     history: dict[str, list[tuple[int, float]]] = {}
     for epoch in range(1, num_epochs + 1):
         for metric, value in run.run_epoch().metrics().items():
@@ -76,7 +82,7 @@ def record(recorded: Home) -> Record:
 
 
 def build(trial: TrialRow, **changes: object) -> SweepTable:
-    manifest = {"data": {"name": "synthetic", "digest": DATA.digest}}
+    manifest = {"data": {"name": "synthetic", "digest": draw_images().digest}}
     fields = {"sweep_id": ID, "trials": (trial,), "sweep_file": RESOLVED, "manifest": manifest}
     return build_small_table(**{**fields, **changes})
 
@@ -128,7 +134,7 @@ def test_a_record_that_differs_by_rounding_is_equal_within_it(record: Record, st
 def test_a_record_that_differs_is_told_from_which_epoch_on_and_why_that_may_be(
     recorded: Home, stopped: TrialRow
 ) -> None:
-    manifest = {"data": {"digest": DATA.digest}, "packages": {"torch": "1.0"}, "processor": "an abacus"}
+    manifest = {"data": {"digest": draw_images().digest}, "packages": {"torch": "1.0"}, "processor": "an abacus"}
     record_in(recorded, build(shift(stopped, "val_accuracy", 2, 0.1), manifest=manifest))
     done = replay("adam-000")
     assert done.returncode == 5

@@ -14,7 +14,7 @@ from sweeps.plan.plan import DiskPlan, Plan, Range
 from sweeps.spec import SweepSpec, load_spec
 from trainer.cost import Cost
 from trainer.data.dataset import Dataset
-from trainer.data.load import load_dataset
+from trainer.data.synthetic import draw_synthetic
 
 OWN = """
 import torch
@@ -31,7 +31,7 @@ class Net(torch.nn.Linear):
 
 @functools.cache
 def load_data() -> Dataset:
-    return load_dataset("synthetic", None)
+    return draw_synthetic(200, 40)
 
 
 @pytest.fixture

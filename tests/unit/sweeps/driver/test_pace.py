@@ -17,7 +17,7 @@ from sweeps.stopping.rules import ArmRules
 from sweeps.trials.ledger import Ledger, TrialEntry
 from tracking.names import STAGE_SEARCH
 from tracking.ranking import Goal
-from trainer.data.load import load_dataset
+from trainer.data.synthetic import draw_synthetic
 
 FILE = """
 method: grid
@@ -43,7 +43,7 @@ def sweep(tmp_path: Path) -> RunningSweep:
 def test_the_time_is_said_once_after_the_first_epochs_and_noted_in_the_manifest(sweep: RunningSweep) -> None:
     said: queue.Queue[str] = queue.Queue()
     plan = build_plan(sweep.spec, 1, {}, 0)
-    pace = Pace(plan, load_dataset("synthetic", None), Home(sweep.folder.path), said.put)
+    pace = Pace(plan, draw_synthetic(200, 40), Home(sweep.folder.path), said.put)
     entry = TrialEntry("all-000", "all", STAGE_SEARCH, 0, 0, {"dataset": "synthetic", "epochs": 4, "lr": 0.1})
     sweep.ledger.add(entry)
     pace(sweep, entry, TrialEvent.STARTED)
@@ -67,7 +67,7 @@ def test_a_disk_that_has_no_room_for_the_sweep_is_told_of_while_it_runs(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000_000))
     said: queue.Queue[str] = queue.Queue()
-    pace = Pace(build_plan(sweep.spec, 1, {}, 0), load_dataset("synthetic", None), Home(sweep.folder.path), said.put)
+    pace = Pace(build_plan(sweep.spec, 1, {}, 0), draw_synthetic(200, 40), Home(sweep.folder.path), said.put)
     entry = TrialEntry("all-000", "all", STAGE_SEARCH, 0, 0, {"dataset": "synthetic", "epochs": 4, "lr": 0.1})
     sweep.ledger.add(entry)
     for epoch in (1, 2):
