@@ -56,7 +56,7 @@ class Rungs(Rule):
     """ASHA, stopping variant, for one arm: a trial goes on past a rung while it is among the rung's best 1/eta.
 
     Trials are ranked by the best score that each has had so far, as they are in the end. The score of one epoch is
-    noisier: on recorded curves it foretells the end less well, and costs up to half a point (docs/fairness.md).
+    noisier: on recorded curves it foretells the end less well, and costs up to 1.5 points (docs/fairness.md).
 
     Source: Li et al. 2020, section 3.1 and algorithm 2. Deviations: the paper ranks by the score at the rung; and the
     stopping variant (as in Ray Tune and Syne Tune) judges a trial once, when it arrives, instead of pausing it until it
