@@ -14,7 +14,7 @@ from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_rung_
 
 
 class Asha(RuleSection):
-    """Successive halving without waiting: at each rung an arm goes on only with its best trials."""
+    """Successive halving without waiting: at each rung only trials with the best scores so far go on."""
 
     remedy: ClassVar[str] = "a smaller eta"
     type: Literal["asha"] = Field(default="asha", description="The rule.")

@@ -13,7 +13,7 @@ from sweeps.stopping.rule import Decision, Rule, RuleSection
 
 
 class Hyperband(RuleSection):
-    """W&B's hyperband: judged at the rungs that min_iter, or max_iter and s, give; in several brackets if asked for."""
+    """W&B's hyperband: judged by the best score so far at rungs that min_iter, or max_iter and s, give."""
 
     remedy: ClassVar[str] = "fewer s or a smaller eta"
     type: Literal["hyperband"] = Field(description="The rule.")

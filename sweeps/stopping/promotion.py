@@ -15,7 +15,7 @@ from sweeps.stopping.rule import CONTINUE, Decision, Rule, RuleSection, to_rung_
 
 
 class AshaPromotion(RuleSection):
-    """The paper's ASHA: trials are paused at a rung, and the best of them go on while new ones still arrive."""
+    """The paper's ASHA: trials pause at a rung, and those with the best scores so far go on as others arrive."""
 
     remedy: ClassVar[str] = "a smaller eta"
     type: Literal["asha_promotion"] = Field(description="The rule.")

@@ -120,13 +120,13 @@ def test_a_slot_is_given_to_a_promotion_first() -> None:
     assert judged == [(0, 1), (1, 1), (1, 2), (2, 1), (3, 1), (0, 2)]
 
 
-RECORDED = Path(__file__).parents[3] / "benchmarks" / "fairness_curves.json"
+RECORDED = Path(__file__).parents[3] / "benchmarks" / "curves" / "two_optimizers.json"
 
 
 @pytest.fixture(scope="module")
 def recorded() -> list[KnownTrial]:
     """24 trials of sgd on real images, trained in full once, by rising final score."""
-    trials = [KnownTrial(trial["val_accuracy"]) for trial in json.loads(RECORDED.read_text())["sgd"]]
+    trials = [KnownTrial(trial["val_accuracy"]) for trial in json.loads(RECORDED.read_text())["sgd"]["trials"]]
     return sorted(trials, key=lambda trial: trial.scores[-1])
 
 
