@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from sweeps.trials.ledger import TrialEntry
     from trainer.data.dataset import Dataset
 
-_EPOCHS_PER_SLOT = 2  # that are waited for: the first of a process takes longer, since it imports and tunes itself
+_EPOCHS_PER_SLOT = 1  # that are waited for, besides the first of each process
 _SETUP_SECONDS = 0.3  # between two trials in one process
 
 
 class Pace:
     """A listener that says once, from a thread of its own, how long the sweep will take, and notes it in its manifest.
+
+    The first epoch of each process takes longer than others, since torch prepares itself in it, so it does not count.
 
     Where the plan is without the disk, what the sweep will take of it is found out as well, and said where there is not
     enough room.
@@ -47,13 +49,18 @@ class Pace:
 
     def __init__(self, plan: Plan, data: Dataset, home: Home, say: Callable[[str], None]) -> None:
         self._plan, self._data, self._home, self._say = plan, data, home, say
-        self._seconds: list[tuple[CostKey, float]] | None = []  # of each epoch; None once it has been said
+        self._spent: dict[str, float] = {}  # seconds of each trial's epochs so far
+        self._seconds: list[tuple[CostKey, float]] | None = []  # of each epoch that counts; None once it has been said
 
     def __call__(self, sweep: RunningSweep, entry: TrialEntry | None, event: TrialEvent) -> None:
         """Takes note of an epoch."""
         if self._seconds is None or entry is None or event is not TrialEvent.EPOCH:
             return
-        self._seconds.append((build_cost_key(entry.parameters), entry.train_seconds / entry.epoch))
+        is_known, is_first_in_process = entry.trial_id in self._spent, len(self._spent) < sweep.slots
+        before = self._spent.get(entry.trial_id, 0.0)
+        self._spent[entry.trial_id] = entry.train_seconds
+        if is_known or (entry.epoch == 1 and not is_first_in_process):
+            self._seconds.append((build_cost_key(entry.parameters), entry.train_seconds - before))
         if len(self._seconds) >= _EPOCHS_PER_SLOT * sweep.slots:
             found, self._seconds = self._seconds, None
             threading.Thread(target=self._tell, args=(sweep, found), name="plan", daemon=True).start()

@@ -48,10 +48,11 @@ def test_the_time_is_said_once_after_the_first_epochs_and_noted_in_the_manifest(
     sweep.ledger.add(entry)
     pace(sweep, entry, TrialEvent.STARTED)
     for epoch in range(1, 4):
-        sweep.ledger.record_epoch("all-000", epoch, 0.5, 60.0)
+        sweep.ledger.record_epoch("all-000", epoch, 0.5, 90.0 if epoch == 1 else 60.0)
         pace(sweep, entry, TrialEvent.EPOCH)
         assert epoch > 1 or said.empty()
-    # 3 trials of 4 epochs of a minute, and what `build` reckons for starting a process and trials in it.
+    # 3 trials of 4 epochs of a minute, since the first of a process does not count, and what `build` reckons for
+    # starting a process and trials in it.
     assert said.get(timeout=60) == "plan: 3 trials, 12 epochs, 1 at a time; about 12 min 07 s"
     noted = json.loads(sweep.folder.manifest.read_text())
     assert noted["seed"] == 0
@@ -60,6 +61,31 @@ def test_the_time_is_said_once_after_the_first_epochs_and_noted_in_the_manifest(
     assert wait_for_disk(sweep)["checkpoint_bytes"] > 10_000  # the weights of its network
     assert said.empty()
     assert json.loads(sweep.folder.manifest.read_text())["plan"]["wall_seconds"] == noted["plan"]["wall_seconds"]
+
+
+def test_trials_of_one_epoch_count_once_each_process_has_had_one(sweep: RunningSweep) -> None:
+    said: queue.Queue[str] = queue.Queue()
+    pace = Pace(build_plan(sweep.spec, 1, {}, 0), draw_synthetic(200, 40), Home(sweep.folder.path), said.put)
+    for number, seconds in enumerate((90.0, 60.0)):
+        assert said.empty()
+        name, settings = f"all-00{number}", {"dataset": "synthetic", "epochs": 4, "lr": 0.1}
+        entry = TrialEntry(name, "all", STAGE_SEARCH, number, 0, settings)
+        sweep.ledger.add(entry)
+        sweep.ledger.record_epoch(name, 1, 0.5, seconds)
+        pace(sweep, entry, TrialEvent.EPOCH)
+    assert said.get(timeout=60) == "plan: 3 trials, 12 epochs, 1 at a time; about 12 min 07 s"
+
+
+def test_an_epoch_of_a_trial_that_goes_on_from_an_earlier_run_is_not_taken_for_all_of_them(sweep: RunningSweep) -> None:
+    said: queue.Queue[str] = queue.Queue()
+    pace = Pace(build_plan(sweep.spec, 1, {}, 0), draw_synthetic(200, 40), Home(sweep.folder.path), said.put)
+    entry = TrialEntry("all-000", "all", STAGE_SEARCH, 0, 0, {"dataset": "synthetic", "epochs": 4, "lr": 0.1})
+    sweep.ledger.add(entry)
+    for epoch in (1, 2, 3, 4):
+        sweep.ledger.record_epoch("all-000", epoch, 0.5, 60.0)
+        if epoch > 2:  # the two before it were of the earlier run
+            pace(sweep, entry, TrialEvent.EPOCH)
+    assert said.get(timeout=60) == "plan: 3 trials, 12 epochs, 1 at a time; about 12 min 07 s"
 
 
 def test_a_disk_that_has_no_room_for_the_sweep_is_told_of_while_it_runs(
