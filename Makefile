@@ -74,7 +74,7 @@ up:  ## build and start the service in containers (docker/README.md)
 down:  ## stop the service; its data stays
 	$(COMPOSE) --profile client down
 
-test-containers: setup  ## build, run, break and mend the service in real containers
+test-containers: setup system  ## build, run, break and mend the service in real containers
 	$(BIN)/python -m pytest tests/containers --override-ini addopts='--strict-markers --strict-config -ra --import-mode=importlib' $(ARGS)
 
 clean:  ## remove the environment and caches; and, after asking, the data of the service in containers
