@@ -7,7 +7,7 @@ import math
 import resource
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,33 +59,44 @@ def measure_cost(
         settings = {**parameters, **_WITHOUT_END, "train_size": sizes.measured, **others}
         return TrainingRun(build_trial_config(settings), small, device=device, num_threads=num_threads)
 
+    run, compile_seconds, times = _time_epochs(build, seconds)
+    epochs = [train * sizes.samples + validation * sizes.held_out for train, validation in times]
+    if config.compile:  # what other first steps take longer for, a process that runs trial after trial does once
+        setup_seconds += compile_seconds
+    return Cost(
+        epoch_seconds=statistics.median(epochs),
+        low_seconds=min(epochs),
+        high_seconds=max(epochs),
+        setup_seconds=setup_seconds,
+        test_seconds=statistics.median(validation for _, validation in times) * len(data.test_labels_N),
+        memory_bytes=_measure_memory(run.device),
+        checkpoint_bytes=_measure_checkpoint(run),
+    )
+
+
+def _time_epochs(
+    build: Callable[..., TrainingRun], seconds: float
+) -> tuple[TrainingRun, float, list[tuple[float, float]]]:
+    """Trains small epochs after a first one that warms up.
+
+    Returns:
+        The training that was timed last, seconds that the first steps took longer than others, and of each small epoch
+        the seconds of training and of validation of one image.
+    """
     run = build()
     first = run.run_epoch()
-    epochs: list[float] = []
-    rates: list[float] = []  # seconds of training of one image
-    images: list[float] = []  # seconds of validation of one
+    times: list[tuple[float, float]] = []
     started = time.perf_counter()
-    while not epochs or time.perf_counter() - started < seconds:
+    while not times or time.perf_counter() - started < seconds:
         if run.stop_reason is not None:  # it has diverged; what is built anew is compiled anew
             run = build(lr=_STANDING_STILL)
             run.run_epoch()
             if run.stop_reason is not None:
                 run = build(lr=_STANDING_STILL)
         epoch = run.run_epoch()
-        images.append(epoch.validation_seconds / run.num_held_out)
-        rates.append(epoch.train_seconds / epoch.num_samples)
-        epochs.append(rates[-1] * sizes.samples + images[-1] * sizes.held_out)
-    if config.compile:  # what other first steps take longer for, a process that runs trial after trial does once
-        setup_seconds += max(0.0, first.train_seconds - statistics.median(rates) * first.num_samples)
-    return Cost(
-        epoch_seconds=statistics.median(epochs),
-        low_seconds=min(epochs),
-        high_seconds=max(epochs),
-        setup_seconds=setup_seconds,
-        test_seconds=statistics.median(images) * len(data.test_labels_N),
-        memory_bytes=_measure_memory(run.device),
-        checkpoint_bytes=_measure_checkpoint(run),
-    )
+        times.append((epoch.train_seconds / epoch.num_samples, epoch.validation_seconds / run.num_held_out))
+    rate = statistics.median(train for train, _ in times)
+    return run, max(0.0, first.train_seconds - rate * first.num_samples), times
 
 
 def count_weights(parameters: Mapping[str, Value], num_classes: int) -> int:

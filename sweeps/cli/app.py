@@ -103,8 +103,6 @@ def run(
     ] = None,
 ) -> None:
     """Run a sweep to its report."""
-    from sweeps.spec import load_spec
-
     output = choose_output(as_json=as_json, json_lines=json_lines)
     if extend is not None:
         others = {"FILE": file is not None, "--dry-run": dry_run, "--measure": bool(measure)}
@@ -116,9 +114,14 @@ def run(
     if dry_run:
         plan(file, overrides, measure=measure is not False, as_json=output is not Output.TEXT)
         return
-    from sweeps.home import open_home
+    _run_file(file, overrides or (), output, sweep_id=sweep_id, measure=bool(measure))
 
-    spec, home = load_spec(file, overrides or ()), open_home()
+
+def _run_file(file: Path, overrides: Sequence[str], output: Output, *, sweep_id: str, measure: bool) -> None:
+    from sweeps.home import open_home
+    from sweeps.spec import load_spec
+
+    spec, home = load_spec(file, overrides), open_home()
     with interrupted_as(lambda: "nothing had been trained, and nothing is left behind"):
         from sweeps.plan.words import introduce
         from sweeps.spec.notes import list_notes
@@ -136,7 +139,7 @@ def run(
                 sweep_file=text,
                 sweep_id=sweep_id,
                 listeners=[view],
-                measure=bool(measure),
+                measure=measure,
                 preparation=view.preparation,
             )
     print_outcome(outcome, home.tracking_uri, output)

@@ -93,10 +93,7 @@ def run_sweep(
             write_file(folder.resolved_file, dump_spec(spec))  # from here on it is found by its id
             prepared = prepare(spec, home, preparation=preparation, measures_footprint=measure)
             write_file(folder.resolved_file, dump_spec(prepared.spec))
-            plan = plan_prepared(prepared, home, measure=measure, preparation=preparation)
-            preparation.say(summarize(plan))
-            if warning := check_room(plan, home):
-                preparation.say(warning)
+            plan = _announce_plan(prepared, home, measure=measure, preparation=preparation)
             pace = () if measure else (Pace(plan, prepared.data, home, preparation.say),)
             return _run(prepared, home, folder, journal, (*listeners, *pace), plan=plan.to_json())
     except JournalBusy:
@@ -107,6 +104,14 @@ def run_sweep(
         elif isinstance(error, KeyboardInterrupt):
             raise Interrupted(f"interrupted; go on with: sweeps resume {folder.path.name}") from error
         raise
+
+
+def _announce_plan(prepared: Prepared, home: Home, *, measure: bool, preparation: Preparation) -> Plan:
+    plan = plan_prepared(prepared, home, measure=measure, preparation=preparation)
+    preparation.say(summarize(plan))
+    if warning := check_room(plan, home):
+        preparation.say(warning)
+    return plan
 
 
 def resume_sweep(

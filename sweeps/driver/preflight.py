@@ -105,15 +105,24 @@ def prepare(
     with preparation.step("importing Ray Tune"):
         import_tune()
     spec, data, ground, fallback_notices = loading.result()
-    notices = _list_notices(spec)
-    for notice in notices:
-        preparation.say(notice)
+    notices = _tell_notices(spec, preparation)
     footprint = Background(partial(find_footprint, spec, data)) if measures_footprint else None
+    _ask_nodes(home, preparation)
+    all_notices = (*fallback_notices, *notices)
+    return Prepared(spec, data, ground, cluster, slots, all_notices, bool(fallback_notices), footprint)
+
+
+def _ask_nodes(home: Home, preparation: Preparation) -> None:
     if "RAY_ADDRESS" in os.environ:
         with preparation.step("asking the nodes of the cluster"):
             check_nodes(home.path)
-    all_notices = (*fallback_notices, *notices)
-    return Prepared(spec, data, ground, cluster, slots, all_notices, bool(fallback_notices), footprint)
+
+
+def _tell_notices(spec: SweepSpec, preparation: Preparation) -> tuple[str, ...]:
+    notices = _list_notices(spec)
+    for notice in notices:
+        preparation.say(notice)
+    return notices
 
 
 def _list_notices(spec: SweepSpec) -> tuple[str, ...]:

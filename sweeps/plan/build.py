@@ -65,18 +65,7 @@ def build_plan(
         _plan_arm(spec, arm, limit, max(each.num_epochs for each in drawn[arm]), runs) for arm, limit in limits.items()
     )
     known = list(costs.values())
-    wall = core = None
-    if known:
-        speed = Range(
-            statistics.fmean(cost.low_seconds / cost.epoch_seconds for cost in known),
-            1.0,
-            statistics.fmean(cost.high_seconds / cost.epoch_seconds for cost in known),
-        )
-        wall = _spread([_find_wall(run, slots) for run in runs], speed)
-        core = _spread([run.busy_seconds / 3600 for run in runs], speed)
-        if spec.budget.hours is not None:
-            wall = _cap(wall, 3600 * spec.budget.hours + max(sum(run.confirm) / slots for run in runs))
-            core = _cap(core, wall.high / 3600 * slots)
+    wall, core = _find_times(spec, runs, slots, known) if known else (None, None)
     return Plan(
         arms=arm_plans,
         slots=slots,
@@ -261,6 +250,21 @@ def _plan_arm(spec: SweepSpec, arm: str, limit: int | None, longest: int, runs: 
 def _count_trials(runs: Sequence[_Run]) -> dict[str, float]:
     """Search trials of each arm, at most."""
     return {arm: max(run.trials[arm] for run in runs) for arm in runs[0].trials}
+
+
+def _find_times(spec: SweepSpec, runs: Sequence[_Run], slots: int, known: Sequence[Cost]) -> tuple[Range, Range]:
+    """Seconds from the first trial to the last, and hours of all trials together."""
+    speed = Range(
+        statistics.fmean(cost.low_seconds / cost.epoch_seconds for cost in known),
+        1.0,
+        statistics.fmean(cost.high_seconds / cost.epoch_seconds for cost in known),
+    )
+    wall = _spread([_find_wall(run, slots) for run in runs], speed)
+    core = _spread([run.busy_seconds / 3600 for run in runs], speed)
+    if spec.budget.hours is None:
+        return wall, core
+    wall = _cap(wall, 3600 * spec.budget.hours + max(sum(run.confirm) / slots for run in runs))
+    return wall, _cap(core, wall.high / 3600 * slots)
 
 
 def _spread(values: Sequence[float], factors: Range) -> Range:

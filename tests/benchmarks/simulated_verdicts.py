@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -259,87 +260,100 @@ def simulate_savings() -> Iterator[Sequence[str]]:
                 )
 
 
-def write_table(title: str, text: str, header: Sequence[str], rows: Iterator[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    print(f"{title}\n{table}\n", flush=True)
-    return f"## {title}\n\n{text}\n\n{table}\n"
+class Table(NamedTuple):
+    """One of the page's tables, and what fills it."""
+
+    title: str
+    text: str
+    header: Sequence[str]
+    simulate: Callable[[], Iterator[Sequence[str]]]
+
+
+def write_table(table: Table) -> str:
+    lines = [table.header, ["---", *["---:"] * (len(table.header) - 1)], *table.simulate()]
+    rows = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    print(f"{table.title}\n{rows}\n", flush=True)
+    return f"## {table.title}\n\n{table.text}\n\n{rows}\n"
+
+
+TABLES = (
+    Table(
+        "Coverage of 95 % intervals",
+        f"Of {NUM_SAMPLES:,} samples; the last two columns of 500. Printed: Student's t below 20 values and for "
+        "differences, else BCa. Samples of equal values get no interval and count as missed.",
+        ("noise", "seeds", "BCa", "Student's t", "bootstrap-t", "printed", "printed, difference of two arms"),
+        simulate_coverage,
+    ),
+    Table(
+        "False alarms with equal arms",
+        f"Of {NUM_SWEEPS:,} sweeps without a race, at level 0.04 as in a real one. Holm's corrections at 0.05 for "
+        "comparison.",
+        (
+            "noise",
+            "seeds",
+            "arms",
+            "any arm called worse",
+            "a winner named",
+            "Holm, pairs to the best",
+            "Holm, all pairs",
+        ),
+        simulate_false_alarms,
+    ),
+    Table(
+        "Power",
+        f"How often the better arm is named the winner, of {NUM_POWER} sweeps with normal "
+        "noise. The difference is in standard deviations of one arm's noise.",
+        ("arms", "seeds", "0.5 SD", "1 SD", "2 SD", "3 SD"),
+        simulate_power,
+    ),
+    Table(
+        "Ties",
+        f"How often two arms are called a tie, of {NUM_SWEEPS:,} sweeps with normal noise. In units of the margin: "
+        "at a true difference of 1 a tie is an error.",
+        ("seeds", "SD of each arm", "difference 0", "0.5", "1"),
+        simulate_ties,
+    ),
+    Table(
+        "Race with equal arms",
+        f"Of {NUM_RACES:,} sweeps: looks from the fourth seed on, then the verdict at level 0.032.",
+        (
+            "noise",
+            "planned seeds",
+            "arms",
+            "the first arm dropped",
+            "any arm dropped",
+            "a winner named at any time",
+            "any arm called worse at any time",
+        ),
+        simulate_equal_races,
+    ),
+    Table(
+        "Race with one better arm",
+        f"Of {NUM_SAVINGS} sweeps with normal noise; the other arms are equal. The best arm is trained with all "
+        "seeds, so that the greatest saving is the one given.",
+        (
+            "planned seeds",
+            "arms",
+            "ahead by SD",
+            "retrainings saved",
+            "at most",
+            "right winner",
+            "wrong winner",
+            "best arm dropped",
+        ),
+        simulate_savings,
+    ),
+)
 
 
 def main() -> None:
-    parts = [
+    introduction = (
         "# What the statistics hold\n\n`python tests/benchmarks/simulated_verdicts.py` writes this page. The standard "
         "deviation of all noise is 1 unless said. Two values, 1:4: one retraining of five ends at the lower value. "
         "SD 3: the first and the last quarter of the arms are three times as noisy. A diverged retraining counts as "
-        f"{WORST:g}.\n",
-        write_table(
-            "Coverage of 95 % intervals",
-            f"Of {NUM_SAMPLES:,} samples; the last two columns of 500. Printed: Student's t below 20 values and for "
-            "differences, else BCa. Samples of equal values get no interval and count as missed.",
-            ("noise", "seeds", "BCa", "Student's t", "bootstrap-t", "printed", "printed, difference of two arms"),
-            simulate_coverage(),
-        ),
-        write_table(
-            "False alarms with equal arms",
-            f"Of {NUM_SWEEPS:,} sweeps without a race, at level 0.04 as in a real one. Holm's corrections at 0.05 for "
-            "comparison.",
-            (
-                "noise",
-                "seeds",
-                "arms",
-                "any arm called worse",
-                "a winner named",
-                "Holm, pairs to the best",
-                "Holm, all pairs",
-            ),
-            simulate_false_alarms(),
-        ),
-        write_table(
-            "Power",
-            f"How often the better arm is named the winner, of {NUM_POWER} sweeps with normal "
-            "noise. The difference is in standard deviations of one arm's noise.",
-            ("arms", "seeds", "0.5 SD", "1 SD", "2 SD", "3 SD"),
-            simulate_power(),
-        ),
-        write_table(
-            "Ties",
-            f"How often two arms are called a tie, of {NUM_SWEEPS:,} sweeps with normal noise. In units of the margin: "
-            "at a true difference of 1 a tie is an error.",
-            ("seeds", "SD of each arm", "difference 0", "0.5", "1"),
-            simulate_ties(),
-        ),
-        write_table(
-            "Race with equal arms",
-            f"Of {NUM_RACES:,} sweeps: looks from the fourth seed on, then the verdict at level 0.032.",
-            (
-                "noise",
-                "planned seeds",
-                "arms",
-                "the first arm dropped",
-                "any arm dropped",
-                "a winner named at any time",
-                "any arm called worse at any time",
-            ),
-            simulate_equal_races(),
-        ),
-        write_table(
-            "Race with one better arm",
-            f"Of {NUM_SAVINGS} sweeps with normal noise; the other arms are equal. The best arm is trained with all "
-            "seeds, so that the greatest saving is the one given.",
-            (
-                "planned seeds",
-                "arms",
-                "ahead by SD",
-                "retrainings saved",
-                "at most",
-                "right winner",
-                "wrong winner",
-                "best arm dropped",
-            ),
-            simulate_savings(),
-        ),
-    ]
-    PAGE.write_text("\n".join(parts))
+        f"{WORST:g}.\n"
+    )
+    PAGE.write_text("\n".join([introduction, *map(write_table, TABLES)]))
 
 
 if __name__ == "__main__":

@@ -84,35 +84,12 @@ def train_as_tutorials_do(
 ) -> None:
     """The loop of the usual tutorial: calls `report` with the validation accuracy after each epoch."""
     import torch
-    from torch.utils.data import DataLoader
-    from torchvision import transforms
 
     from trainer.config import build_trial_config
-    from trainer.data.dataset import split_for_training
     from trainer.loop.training_run import TrainingRun
 
+    loader, held_out = load_as_tutorials_do(task, configuration["batch_size"], data)
     settings = {**MODEL, **configuration, "train_size": task.images, "epochs": task.epochs}
-    split = split_for_training(data, train_size=task.images, batch_size=configuration["batch_size"])
-    normalize = transforms.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
-    augment = [transforms.ToPILImage(), transforms.RandomCrop(32, padding=2), transforms.RandomHorizontalFlip()]
-    prepare = transforms.Compose([*augment, transforms.ToTensor(), normalize])
-    plain = transforms.Compose([transforms.ToPILImage(), transforms.ToTensor(), normalize])
-
-    class Images(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-        def __init__(self, indices: Any, transform: transforms.Compose) -> None:
-            self.indices, self.transform = indices, transform
-
-        def __len__(self) -> int:
-            return len(self.indices)
-
-        def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
-            index = self.indices[number]
-            return self.transform(data.train_images_NHWC[index]), int(data.train_labels_N[index])
-
-    loader = DataLoader(
-        Images(split.train_indices_N, prepare), batch_size=configuration["batch_size"], shuffle=True, drop_last=True
-    )
-    held_out = DataLoader(Images(split.validation_indices_N, plain), batch_size=configuration["batch_size"])
     threads = torch.get_num_threads()
     model = TrainingRun(build_trial_config(settings), data).model.to(memory_format=torch.contiguous_format)
     torch.set_num_threads(threads)
@@ -134,11 +111,43 @@ def train_as_tutorials_do(
             optimizer.step()
             running += loss.item()
         model.eval()
-        correct = 0
+        correct = total = 0
         with torch.no_grad():
             for images, labels in held_out:
                 correct += int((model(images).argmax(1) == labels).sum())
-        report(correct / len(split.validation_indices_N))
+                total += len(labels)
+        report(correct / total)
+
+
+def load_as_tutorials_do(task: Task, batch_size: int, data: Dataset) -> tuple[Any, Any]:
+    """DataLoaders of the images to train on, with torchvision's transforms, and of those that are held out."""
+    import torch
+    from torch.utils.data import DataLoader
+    from torchvision import transforms
+
+    from trainer.data.dataset import split_for_training
+
+    split = split_for_training(data, train_size=task.images, batch_size=batch_size)
+    normalize = transforms.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
+    augment = [transforms.ToPILImage(), transforms.RandomCrop(32, padding=2), transforms.RandomHorizontalFlip()]
+    prepare = transforms.Compose([*augment, transforms.ToTensor(), normalize])
+    plain = transforms.Compose([transforms.ToPILImage(), transforms.ToTensor(), normalize])
+
+    class Images(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
+        def __init__(self, indices: Any, transform: transforms.Compose) -> None:
+            self.indices, self.transform = indices, transform
+
+        def __len__(self) -> int:
+            return len(self.indices)
+
+        def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+            index = self.indices[number]
+            return self.transform(data.train_images_NHWC[index]), int(data.train_labels_N[index])
+
+    return (
+        DataLoader(Images(split.train_indices_N, prepare), batch_size=batch_size, shuffle=True, drop_last=True),
+        DataLoader(Images(split.validation_indices_N, plain), batch_size=batch_size),
+    )
 
 
 def run_ours(task: Task, data: Dataset, folder: Path) -> Found:  # it loads them as it always does

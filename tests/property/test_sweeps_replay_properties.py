@@ -25,6 +25,7 @@ from sweeps.home import SweepFolder
 from sweeps.running.lifecycle import close_unfinished
 from sweeps.running.replay import replay
 from sweeps.running.sweep import RunningSweep
+from sweeps.space.arms import Arm
 from sweeps.spec import SweepSpec, load_spec
 from sweeps.spec.arms import build_arms, num_search_trials
 from sweeps.stopping.rules import ArmRules
@@ -166,9 +167,8 @@ def train(request: Any, epoch: int) -> dict[str, Any]:
     return metrics | {"epoch": epoch, "done": False}
 
 
-def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, luck: random.Random) -> RunningSweep:
-    """Runs a sweep as Tune would, from where the recorder's events end, to its end or to the recorder's cut."""
-    arms = build_arms(spec)
+def begin(spec: SweepSpec, arms: Sequence[Arm], recorder: ListRecorder, tmp_path: Path, slots: int) -> RunningSweep:
+    """A sweep that stands where the recorder's events end."""
     names = tuple(arm.name for arm in arms)
     sweep = RunningSweep(
         sweep_id="s",
@@ -183,6 +183,13 @@ def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, l
     )
     replay(sweep, tuple(recorder.events))
     sweep.begin(0)
+    return sweep
+
+
+def drive(spec: SweepSpec, recorder: ListRecorder, tmp_path: Path, slots: int, luck: random.Random) -> RunningSweep:
+    """Runs a sweep as Tune would, from where the recorder's events end, to its end or to the recorder's cut."""
+    arms = build_arms(spec)
+    sweep = begin(spec, arms, recorder, tmp_path, slots)
     searcher, scheduler, callback = ArmSearcher(sweep, arms), ArmScheduler(sweep), SweepCallback(sweep)
     live: dict[str, tuple[Any, int]] = {}  # Ray's id -> trial, its next epoch
     stopping: dict[str, tuple[Any, dict[str, Any]]] = {}  # those that Tune still saves before it lets go of them

@@ -73,3 +73,14 @@ def fill_diverged(outcomes: Outcomes, worst: float) -> Vector:
         raise ValueError(f"worst must be finite, not {worst}")
     values = np.array([outcomes[seed] for seed in sorted(outcomes)], dtype=float)
     return np.where(np.isfinite(values), values, worst)
+
+
+def fill_by_seed(outcomes: Mapping[str, Outcomes], worst: float) -> dict[str, dict[int, float]]:
+    """Arm -> seed -> value, with `worst` for those that diverged; arms in their order, seeds rising.
+
+    Raises:
+        ValueError: `worst` is not finite.
+    """
+    return {
+        arm: dict(zip(sorted(each), fill_diverged(each, worst).tolist(), strict=True)) for arm, each in outcomes.items()
+    }

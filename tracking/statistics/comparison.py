@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracking.ranking import MARGIN, Goal
-from tracking.statistics.arms import Outcomes, fill_diverged
+from tracking.statistics.arms import Outcomes, fill_by_seed
 from tracking.statistics.pairs import Pair, measure_pair
 from tracking.statistics.power import num_more_seeds
 from tracking.statistics.sign_flips import adjusted_p_values, holm
@@ -95,26 +95,16 @@ def compare_arms(
     """
     if not margin > 0:
         raise ValueError(f"margin must be above 0, not {margin}")
-    values = {
-        arm: dict(zip(sorted(each), fill_diverged(each, worst).tolist(), strict=True))
-        for arm, each in outcomes.items()
-        if each
-    }
+    values = {arm: by_seed for arm, by_seed in fill_by_seed(outcomes, worst).items() if by_seed}
     left = [arm for arm in values if arm not in dropped]
     if not left:
         return None
     best = max(left, key=lambda arm: goal.sign * float(np.mean(list(values[arm].values()))))
     tried = _find_differences(values, list(combinations(left, 2)), goal)
     raced = _find_differences(values, [(best, arm) for arm in values if arm in dropped], goal)
-    judged = [
-        replace(
-            pair, num_more_seeds=num_more_seeds(_to_array(tried[pair.arm, pair.other]), margin, later_alpha or alpha)
-        )
-        if pair.verdict is Verdict.NOT_ENOUGH_SEEDS
-        else pair
-        for pair in _judge_all(tried, best, len(left), goal, alpha, margin)
-    ]
-    return Comparison(best, (*judged, *_judge_dropped(raced, best, goal, margin)))
+    judged = _judge_all(tried, best, len(left), goal, alpha, margin)
+    reckoned = _reckon_seeds(judged, tried, margin, later_alpha or alpha)
+    return Comparison(best, (*reckoned, *_judge_dropped(raced, best, goal, margin)))
 
 
 def compare_with_default(
@@ -191,6 +181,16 @@ def _judge_all(tried: Differences, best: str, num_left: int, goal: Goal, alpha: 
             verdict=_find_verdict(pair.p_equivalence, adjusted[key] <= alpha or (wins and key in of_best), alpha),
         )
         for key, pair in measured.items()
+    ]
+
+
+def _reckon_seeds(judged: Sequence[Pair], tried: Differences, margin: float, alpha: float) -> list[Pair]:
+    """The pairs; those that want more seeds with how many."""
+    return [
+        replace(pair, num_more_seeds=num_more_seeds(_to_array(tried[pair.arm, pair.other]), margin, alpha))
+        if pair.verdict is Verdict.NOT_ENOUGH_SEEDS
+        else pair
+        for pair in judged
     ]
 
 

@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tracking.ranking import Goal
-from tracking.statistics.arms import Outcomes, fill_diverged
+from tracking.statistics.arms import Outcomes, fill_by_seed
 from tracking.statistics.levels import MIN_LOOK_SEEDS, race_look_alpha
 
 if TYPE_CHECKING:
@@ -104,9 +104,7 @@ def run_race(
     Raises:
         ValueError: `worst` is not finite.
     """
-    filled = {
-        arm: dict(zip(sorted(each), fill_diverged(each, worst).tolist(), strict=True)) for arm, each in outcomes.items()
-    }
+    filled = fill_by_seed(outcomes, worst)
     dropped: list[DroppedArm] = []
     looked: list[tuple[list[str], list[int]]] = []
     for num_seeds in range(MIN_LOOK_SEEDS, min(num_finished, num_planned - 1) + 1):
